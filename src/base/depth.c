@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/depth.h"
+
+_Thread_local int lib_depth __attribute__((tls_model("initial-exec")));

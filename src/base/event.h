@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The event stream (design D12): map, unmap, fault, interrupt, register access, bind. One ring a
+ * process, written without locks, read by the log, the trace, the DMA checker and statistics.
+ * Off, an event costs one predictable branch.
+ */
+#ifndef BASE_EVENT_H
+#define BASE_EVENT_H
+
+#include "base/types.h"
+
+enum event_type {
+	EVENT_MAP,	/* a: iova, b: size, c: host pointer */
+	EVENT_UNMAP,	/* a: iova, b: size */
+	EVENT_DMA_FAULT, /* a: iova, b: size, c: enum dma_fault_reason | direction << 8 */
+	EVENT_IRQ,	/* a: vector, b: 1 delivered, 0 pending */
+	EVENT_REG_READ,	/* a: region << 40 | offset, b: width, c: value */
+	EVENT_REG_WRITE, /* same */
+	EVENT_BIND,	/* a: 1 bind, 0 unbind */
+	EVENT_RESET,
+};
+
+struct event {
+	uint64_t seq;	/* counts from 1; 0: never written */
+	uint64_t nsec;	/* CLOCK_MONOTONIC */
+	uint32_t type;	/* enum event_type */
+	uint32_t dev;	/* requester id: domain << 16 | bus << 8 | devfn; ~0: none */
+	uint64_t a, b, c;
+};
+
+extern bool event_enabled;
+
+/* Safe in signal context. */
+void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c);
+
+static inline void event_emit(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c)
+{
+	if (unlikely(event_enabled))
+		event_write(type, dev, a, b, c);
+}
+
+/* Copies up to @max events with seq > *@seq in order and advances *@seq; returns how many. Events
+ * that were overwritten before they could be read are added to *@lost. */
+size_t event_read(uint64_t *seq, struct event *events, size_t max, uint64_t *lost);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* File descriptors of the library's own: never low numbers, always close-on-exec. */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+#include "base/types.h"
+
+/* Moves @fd above the numbers that programs use and sets FD_CLOEXEC; takes @fd in any case.
+ * Returns the new fd or -errno. */
+int fd_move_high(int fd);
+/* A sealed-less memfd of @size bytes with a high number; -errno on failure. */
+int fd_memfd(const char *name, uint64_t size);
+/* close() without touching errno and without passing an interposer; -1 is ignored. */
+void fd_close(int fd);
+/* Whether @fd is one of the library's own (close_range and friends must leave it alone). */
+bool fd_is_own(int fd);
+
+#endif

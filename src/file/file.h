@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a file descriptor is here: the uAPI's side of every door.
+ *
+ * A struct file is an open file description. Its fds are fds of one memfd, so that the object is
+ * recognised by the memfd's device and inode wherever the fd went (dup, SCM_RIGHTS, a stale number);
+ * the fd table in this folder is only a cache. The file is released when the last known fd and the
+ * last mapping are gone, as in the kernel.
+ *
+ * User pointers in operations are addresses of the client's: copy_from_user()/copy_to_user() only.
+ */
+#ifndef FILE_FILE_H
+#define FILE_FILE_H
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include "base/types.h"
+
+struct file;
+
+/* How the pages of a mapping behave; the default of a file's page is PAGE_DIRECT. */
+enum page_access {
+	PAGE_DIRECT,	 /* plain memory: native loads and stores */
+	PAGE_TRAP_WRITE, /* loads are native, stores go to mmio_write */
+	PAGE_TRAP_ALL,	 /* loads go to mmio_read, stores to mmio_write */
+	PAGE_REVOKED,	 /* any touch raises SIGBUS, as in Linux */
+};
+
+/* All return -errno on failure; NULL means what is said behind. */
+struct file_operations {
+	const char *name;
+	/* The last reference is gone. Cannot fail. */
+	void (*release)(struct file *file);
+	/* @arg may be garbage for commands without argument. NULL: -ENOTTY */
+	long (*ioctl)(struct file *file, unsigned int cmd, unsigned long arg);
+	/* Bytes moved; *@pos is advanced by the operation. NULL: -EINVAL */
+	ssize_t (*read)(struct file *file, uintptr_t ubuf, size_t count, uint64_t *pos);
+	ssize_t (*write)(struct file *file, uintptr_t ubuf, size_t count, uint64_t *pos);
+	/* Decides whether [@off, @off + @len) may be mapped with @prot and @flags (libc's values).
+	 * The mapping itself, of the memfd, is made by file_mmap(). NULL: -ENODEV */
+	int (*mmap)(struct file *file, uint64_t off, uint64_t len, int prot, int flags);
+	/*
+	 * A trapped access of the program, @width in 1, 2, 4, 8. Signal context; at library depth 0
+	 * the operation may take locks, above 0 it must not (it queues the write: base/depth.h).
+	 * Writes that arrive at depth above 0 are passed with @nested true.
+	 */
+	uint64_t (*mmio_read)(struct file *file, uint64_t off, unsigned int width);
+	void (*mmio_write)(struct file *file, uint64_t off, unsigned int width, uint64_t value,
+			   bool nested);
+	/* The events that are ready, as poll(2) names them. NULL: POLLIN | POLLOUT */
+	int (*poll)(struct file *file);
+};
+
+struct file {
+	const struct file_operations *ops;
+	void *priv;
+	atomic_uint refs;  /* one for each known fd, each mapping, each file_get() */
+	int memfd;	   /* our own high fd of the backing memfd */
+	int map_fd;	   /* what mmap maps instead of memfd; -1: memfd. Not owned */
+	uint64_t map_base; /* added to the offset when map_fd is used */
+	uint64_t id;	   /* inode of the memfd */
+	int oflags;	   /* O_ACCMODE | O_NONBLOCK | O_APPEND as opened */
+	mode_t mode;	   /* what fstat says: S_IFCHR | 0600 for device nodes, S_IFREG for attributes */
+	dev_t rdev;
+	uint64_t pos;	   /* guarded by the file table's lock */
+	char path[256];	   /* the path inside the session by which it was opened ("/dev/vfio/7") */
+};
+
+/* @size: bytes of the sparse memfd (0: a page). The new file has one reference. 0 or -errno; on
+ * failure @priv stays the caller's, afterwards release() ends it. */
+int file_alloc(const struct file_operations *ops, void *priv, int oflags, uint64_t size,
+	       struct file **out);
+/* The same on an existing memfd (not consumed), which becomes the file's identity: asking again for
+ * a memfd that already has a live file gives that file with one more reference (*@existed true; ops
+ * and priv are then the old ones). */
+int file_alloc_memfd(const struct file_operations *ops, void *priv, int oflags, int memfd,
+		     struct file **out, bool *existed);
+struct file *file_get(struct file *file);
+void file_put(struct file *file);
+
+/* Gives the client the lowest free fd for @file (O_CLOEXEC taken from @oflags) and consumes the
+ * caller's reference on success. Returns the fd or -errno. */
+int file_install(struct file *file, int oflags);
+/* The file behind a client's fd with a reference for the caller, or NULL: not ours (or stale). */
+struct file *file_from_fd(int fd);
+/* One test without lock or syscall: false means certainly not ours. */
+bool file_fd_maybe(int fd);
+
+/* What doors report when they see fds come and go. Each is called after (dup) or before (close)
+ * the system call took effect. */
+void file_fd_dup(int oldfd, int newfd);
+void file_fd_close(int fd);
+void file_fd_close_range(unsigned int first, unsigned int last);
+/* In the child of a fork: every inherited file is dead, its fds answer EIO and release runs nothing. */
+void file_after_fork(void);
+
+/* The operations as the doors call them: -errno or the result. */
+long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+ssize_t file_pread(struct file *file, uintptr_t ubuf, size_t count, uint64_t pos);
+ssize_t file_pwrite(struct file *file, uintptr_t ubuf, size_t count, uint64_t pos);
+ssize_t file_read(struct file *file, uintptr_t ubuf, size_t count);
+ssize_t file_write(struct file *file, uintptr_t ubuf, size_t count);
+int64_t file_lseek(struct file *file, int64_t off, int whence);
+int file_stat(struct file *file, struct stat *st);
+
+/*
+ * Maps [@off, @off + @len) of the file for the client: asks ops->mmap, maps the memfd at @addr with
+ * the client's @prot and @flags, applies the pages' access and tracks the mapping.
+ * The address goes to *@out. 0 or -errno.
+ */
+int file_mmap(struct file *file, void *addr, size_t len, int prot, int flags, uint64_t off,
+	      void **out);
+/* Doors report address ranges that are about to be replaced or removed, moved, or protected. */
+void file_munmap(uintptr_t addr, size_t len);
+void file_mremap(uintptr_t old_addr, size_t old_len, uintptr_t new_addr, size_t new_len);
+/* mprotect on tracked pages: applies the client's @prot as far as the pages' access allows.
+ * Returns 1 when [addr, addr+len) was wholly tracked and has been handled, 0 when libc should
+ * go on, or -errno. */
+int file_mprotect(uintptr_t addr, size_t len, int prot);
+
+/* Sets how [@off, @off + @len) of the file behaves in existing and future mappings. Page aligned.
+ * Not for signal context at depth above 0. Setting the same again is cheap. */
+int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_access access);
+
+/* Whether [@addr, @addr + @len) touches a tracked mapping; fills what is mapped at @addr. */
+bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t *off);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Triggers: where an interrupt vector ends (design D10). A trigger holds an eventfd (a duplicate of
+ * the user's under a high number of our own); signalling it is one write without lock.
+ */
+#ifndef IRQ_TRIGGER_H
+#define IRQ_TRIGGER_H
+
+#include <stdatomic.h>
+#include "base/types.h"
+
+struct irq_trigger;
+
+/* @fd: the user's eventfd, not consumed. -EBADF: no fd, -EINVAL: no eventfd. */
+int irq_trigger_create(int fd, struct irq_trigger **out);
+void irq_trigger_destroy(struct irq_trigger *trigger);
+/* Adds 1 to the eventfd's counter; never blocks. Safe from any thread and in signal context. */
+void irq_trigger_signal(struct irq_trigger *trigger);
+/* Signals delivered since creation. */
+uint64_t irq_trigger_count(const struct irq_trigger *trigger);
+
+/*
+ * A virqfd turns an eventfd of the user's into a call (mask and unmask by eventfd). One thread of
+ * the library watches them all. @fn runs on it without locks held.
+ */
+struct virqfd;
+int virqfd_enable(int fd, void (*fn)(void *arg), void *arg, struct virqfd **out);
+/* Returns when @fn is not running and will not run again. */
+void virqfd_disable(struct virqfd *virqfd);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The composition root: a description becomes buses, IOMMUs, devices and groups, in this process,
+ * beside a session directory that holds the admin state (design D2).
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <sys/stat.h>
+#include "base/types.h"
+#include "machine/session.h"
+
+struct file;
+struct hostmem;
+struct vfio_core;
+struct uvfio_machine;
+
+/* Builds the machine of an existing session in this process. Slow (milliseconds); once a process. */
+int machine_attach(struct session *session, struct uvfio_machine **out);
+void machine_detach(struct uvfio_machine *machine);
+struct hostmem *machine_hostmem(struct uvfio_machine *machine);
+
+/*
+ * Opens @path, an absolute normalised path of the program's view that session_translate() accepts.
+ * 0: *@out is the file. 1: an ordinary file, directory or symlink of the tree: open the translated
+ * path. -errno: what open(2) fails with. Device nodes, writable attributes, volatile and binary
+ * attributes are files; O_CREAT and O_TRUNC change nothing on them.
+ */
+int machine_open(struct uvfio_machine *machine, const char *path, int oflags, struct file **out);
+
+/* What stat says of a node of the tree: corrects @st (as filled from the translated path): character
+ * device and number for /dev nodes, the attribute's size and mode, root's ownership. */
+void machine_fix_stat(struct session *session, const char *path, struct stat *st);
+
+/* In the child of a fork. */
+void machine_after_fork(struct uvfio_machine *machine);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * PCI functions as hardware (PCI Express Base Specification; the kernel's include/linux/pci.h for
+ * names): config space with the bits that silicon lets one write, BARs, interrupts, reset, the
+ * function's place in the topology. What a VFIO user may see of it is vfio_pci's business.
+ *
+ * Lock: dev->lock (the device lock of docs/locking.md) guards everything here unless said otherwise;
+ * model operations run with it held. Interrupt state has a lock of its own below it.
+ */
+#ifndef PCI_PCI_H
+#define PCI_PCI_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/list.h"
+#include "base/types.h"
+#include "device/device.h"
+#include "iommu/dma.h"
+
+#define PCI_CFG_SIZE	 256
+#define PCI_CFG_EXT_SIZE 4096
+#define PCI_NUM_BARS	 6
+#define PCI_ROM_BAR	 6
+#define PCI_NUM_REGIONS	 7
+/* Region i of a device's memfd starts at i << PCI_REGION_SHIFT; config space is region 7, as in vfio. */
+#define PCI_REGION_SHIFT 40
+
+struct pci_dev;
+struct pci_model;
+struct pci_irqs;
+
+struct pci_bar {
+	uint64_t size;	/* power of two; 0: not there */
+	uint32_t flags; /* PCI_BASE_ADDRESS_* low bits: I/O, 64-bit, prefetchable */
+	uint64_t addr;	/* bus address as assigned by the firmware (sysfs `resource`) */
+	/* The backing memory of memory BARs, always readable and writable for the library; NULL until
+	 * pci_dev_power_on(). Models keep register values there, so that native loads see them. */
+	void *mem;
+	/* enum page_access (file/file.h) of each page, as the model declared it. */
+	uint8_t *page_access;
+};
+
+/* Told when the access of BAR pages changes at run time (doorbell pages opened and closed, memory
+ * decode off). @access is an enum page_access. Called with dev->lock held. */
+struct pci_bar_listener {
+	struct list_head node;
+	void (*set_access)(struct pci_bar_listener *l, unsigned int bar, uint64_t off, uint64_t len,
+			   int access);
+};
+
+struct pci_dev {
+	struct device dev;
+	uint32_t rid;	    /* domain << 16 | bus << 8 | devfn */
+	uint16_t vendor, device, subsystem_vendor, subsystem_device;
+	uint32_t class_code; /* 24 bits */
+	uint8_t revision;
+	bool is_bridge;
+
+	pthread_mutex_t lock;
+	uint8_t config[PCI_CFG_EXT_SIZE]; /* hardware's bytes, little-endian */
+	uint8_t wmask[PCI_CFG_EXT_SIZE];  /* bits that software may write */
+	uint8_t w1cmask[PCI_CFG_EXT_SIZE]; /* bits that a written 1 clears */
+	uint16_t cfg_size;		  /* 256 or 4096 */
+	uint8_t msi_cap, msix_cap, pm_cap, pcie_cap; /* offsets; 0: not there */
+
+	struct pci_bar bar[PCI_NUM_REGIONS];
+	int memfd;	/* sparse, region i at i << 40; -1 until pci_dev_power_on() */
+	struct list_head bar_listeners;
+
+	struct iommu_dev *iommu; /* the requester; NULL: no IOMMU in front of it */
+	struct pci_irqs *irqs;	 /* msi.h */
+
+	const struct pci_model *model;
+	void *priv;   /* the model's private state: this process */
+	void *shared; /* the model's shared state: the session; see pci_shared_lock() */
+	struct pci_doorbell *doorbell; /* doorbell.h; NULL: none */
+	struct pci_stats *stats;
+};
+
+struct pci_stats {
+	_Atomic uint64_t irqs, doorbells_trapped, doorbells_polled, reg_reads, reg_writes, resets;
+};
+
+/* ---- making a function (models, bridges) ------------------------------------------------------- */
+
+/* Allocates a function with an empty type 0 header. @rid as above. */
+int pci_dev_create(uint32_t rid, const struct pci_model *model, struct pci_dev **out);
+void pci_dev_destroy(struct pci_dev *dev);
+void pci_dev_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class_code,
+		     uint8_t revision, uint16_t subsystem_vendor, uint16_t subsystem_device);
+/* @flags: PCI_BASE_ADDRESS_*; a 64-bit BAR takes @bar and @bar + 1. @size: power of two >= 16. */
+int pci_dev_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, uint32_t flags);
+/* Declares how pages of the BAR behave (default: PAGE_TRAP_ALL). Page aligned. */
+void pci_bar_declare(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, int access);
+/* Changes it at run time and tells the listeners. */
+void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
+			int access);
+/* Add capabilities; each returns the offset or -errno. */
+int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
+int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
+int pci_add_pm_cap(struct pci_dev *dev);
+int pci_add_pcie_endpoint_cap(struct pci_dev *dev); /* with FLR */
+int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable);
+/* The table and the PBA are put into BAR @bar at @table_off and @pba_off, in pages of their own. */
+int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
+		     uint32_t table_off, uint32_t pba_off);
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+/* Called before the first user of this process: memfd and BAR memory exist, the model's private state
+ * is set up (model->power_on). Counted; 0 or -errno. */
+int pci_dev_power_on(struct pci_dev *dev);
+void pci_dev_power_off(struct pci_dev *dev);
+/* Function-level reset: config registers, interrupts, the model; BAR addresses are kept by whoever
+ * restores them (pci_save_state/pci_restore_state). Takes dev->lock. */
+void pci_dev_reset(struct pci_dev *dev);
+void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE]);
+void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
+
+/* ---- access ---------------------------------------------------------------------------------------- */
+
+/* Config cycles on the bus, @width 1, 2 or 4, naturally aligned. Take dev->lock. */
+uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int width);
+void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int width, uint32_t value);
+/* Raw accessors for code that holds dev->lock or owns the function. */
+uint16_t pci_get_word(const struct pci_dev *dev, unsigned int off);
+uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off);
+void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value);
+void pci_set_long(struct pci_dev *dev, unsigned int off, uint32_t value);
+
+/* Memory and I/O cycles, @width 1, 2, 4 or 8. MSI-X table and PBA are served here, all else by the
+ * model. Take dev->lock. A device whose memory decode is off answers all ones and ignores writes. */
+uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width);
+void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
+		   uint64_t value);
+/* A write that arrived while the thread was inside the library (depth above 0): queued without a
+ * lock and run by pci_run_deferred() at the outermost exit. */
+void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			    unsigned int width, uint64_t value);
+void pci_run_deferred(void);
+
+/* ---- the device's thread ---------------------------------------------------------------------------- */
+
+/* Work that exceeded the inline budget, or that waits (flush, long transfers): model->work() is
+ * called on the function's own thread, lock held for each piece, until it returns false. */
+void pci_dev_kick(struct pci_dev *dev);
+
+/* State that belongs to the hardware and is shared by the session's processes (design D2a): under a
+ * robust mutex. Returns 1 when the previous holder died inside (the function must be reset), else 0. */
+int pci_shared_lock(struct pci_dev *dev);
+void pci_shared_unlock(struct pci_dev *dev);
+/* machine/ gives each function its piece of the session's file: @mem starts with the mutex and has
+ * room for model->shared_size bytes behind it. @fresh: first user, initialise. */
+#define PCI_SHARED_HEADER 128
+int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VFIO core's offer to the composition root: one struct vfio_core a machine holds the groups,
+ * the IOMMU drivers and what opens /dev/vfio/vfio and /dev/vfio/<group>.
+ */
+#ifndef VFIO_VFIO_H
+#define VFIO_VFIO_H
+
+#include "base/types.h"
+#include "device/device.h"
+#include "hostmem/hostmem.h"
+#include "iommu/iommu.h"
+
+struct file;
+struct vfio_core;
+struct vfio_group;
+
+/* What the core asks of its surroundings. */
+struct vfio_env {
+	void *arg;
+	struct hostmem *hm;
+	/* The IOMMU group of a device; NULL: none. */
+	struct iommu_group *(*group_of)(void *arg, struct device *dev);
+	/* Whether every device of the group is bound to a VFIO driver or harmless (viable). */
+	bool (*group_viable)(void *arg, struct iommu_group *group);
+	/* Claims the group for this process: 0 or -EBUSY (another process has it); release ends it. */
+	int (*group_claim)(void *arg, unsigned int group_id);
+	void (*group_release)(void *arg, unsigned int group_id);
+	/* Module parameters of vfio_iommu_type1. */
+	unsigned int (*dma_entry_limit)(void *arg);
+	bool (*allow_unsafe_interrupts)(void *arg);
+	bool (*capable)(void *arg, int cap); /* CAP_* of the session's identity */
+};
+
+int vfio_core_create(const struct vfio_env *env, struct vfio_core **out);
+void vfio_core_destroy(struct vfio_core *core);
+
+/* Opening the device nodes. @oflags as open(2). 0 or -errno; the file has one reference. */
+int vfio_container_open(struct vfio_core *core, int oflags, struct file **out);
+/* -ENODEV: no such group; -EBUSY: open already (here or in another process). */
+int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct file **out);
+
+/* Lets drivers find the core: set by machine/ before drivers probe. */
+void vfio_core_set(struct vfio_core *core);
+struct vfio_core *vfio_core_get(void);
+
+#endif

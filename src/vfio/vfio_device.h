@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct vfio_device: one device, two doors. The uAPI (group, container, cdev) and the vfio-user
+ * server drive a device through these operations alone. Structures come from <linux/vfio.h>
+ * (uapi/vfio.h); every argument has been copied and checked for size by the dispatcher, no operation
+ * sees a user pointer except mmap'ed access.
+ *
+ * Locks: vdev->lock (the kernel's device-set lock) is held for open, close, set_irqs and reset.
+ */
+#ifndef VFIO_VFIO_DEVICE_H
+#define VFIO_VFIO_DEVICE_H
+
+#include <pthread.h>
+#include "base/list.h"
+#include "base/types.h"
+#include "device/device.h"
+#include "uapi/vfio.h"
+
+struct file;
+struct vfio_device;
+struct vfio_group;
+
+enum vfio_group_type { VFIO_IOMMU, VFIO_EMULATED_IOMMU, VFIO_NO_IOMMU };
+
+/* Collects capability chains (VFIO_REGION_INFO_CAP_*); offsets are from the info structure's start. */
+struct vfio_info_cap {
+	uint8_t *buf;
+	size_t size;
+};
+int vfio_info_add_capability(struct vfio_info_cap *caps, const struct vfio_info_cap_header *cap,
+			     size_t size);
+
+struct vfio_device_ops {
+	const char *name; /* "vfio-pci" */
+	/* First open; the file is vdev->file. 0 or -errno. */
+	int (*open_device)(struct vfio_device *vdev);
+	/* Last close. Cannot fail. */
+	void (*close_device)(struct vfio_device *vdev);
+	/* Fill flags, num_regions, num_irqs and capabilities. */
+	int (*get_info)(struct vfio_device *vdev, struct vfio_device_info *info,
+			struct vfio_info_cap *caps);
+	/* info->index is set; fill the rest. -EINVAL: no such region. */
+	int (*get_region_info)(struct vfio_device *vdev, struct vfio_region_info *info,
+			       struct vfio_info_cap *caps);
+	int (*get_irq_info)(struct vfio_device *vdev, struct vfio_irq_info *info);
+	/* @data: eventfds (int32_t) or bools (uint8_t) as @flags say, @count of them; NULL for
+	 * DATA_NONE. The header has been checked (vfio_set_irqs_validate_and_prepare). */
+	int (*set_irqs)(struct vfio_device *vdev, uint32_t flags, unsigned int index,
+			unsigned int start, unsigned int count, const void *data);
+	int (*reset)(struct vfio_device *vdev); /* NULL: -EINVAL */
+	/* Region access; @buf is the library's memory. Bytes moved or -errno. */
+	ssize_t (*region_read)(struct vfio_device *vdev, unsigned int region, uint64_t off,
+			       void *buf, size_t count);
+	ssize_t (*region_write)(struct vfio_device *vdev, unsigned int region, uint64_t off,
+				const void *buf, size_t count);
+	/* Whether this stretch of a region may be mapped. */
+	int (*mmap)(struct vfio_device *vdev, unsigned int region, uint64_t off, uint64_t len,
+		    int prot, int flags);
+	/* Trapped access through a mapping. */
+	uint64_t (*mmio_read)(struct vfio_device *vdev, unsigned int region, uint64_t off,
+			      unsigned int width);
+	void (*mmio_write)(struct vfio_device *vdev, unsigned int region, uint64_t off,
+			   unsigned int width, uint64_t value, bool nested);
+	/* Someone wants the device back; @count is how often it was asked. */
+	void (*request)(struct vfio_device *vdev, unsigned int count);
+	/* Whether @name ("0000:01:00.0 vf_token=…") means this device: 1, 0 or -errno. NULL: name
+	 * equals the device's. */
+	int (*match)(struct vfio_device *vdev, const char *name);
+	/* @flags: VFIO_DEVICE_FEATURE_{GET,SET,PROBE}; @feature its number; @data of @size bytes is
+	 * in and out. 0 or -errno; -ENOTTY: unknown. */
+	int (*device_feature)(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data,
+			      size_t size);
+	/* The user unmapped an IOVA range that an emulated device may have pinned. */
+	void (*dma_unmap)(struct vfio_device *vdev, iova_t iova, uint64_t len);
+	/* What only this bus has: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, ... with the raw user argument.
+	 * NULL: -ENOTTY */
+	long (*ioctl)(struct vfio_device *vdev, unsigned int cmd, unsigned long arg);
+};
+
+struct vfio_device {
+	struct device *dev;
+	const struct vfio_device_ops *ops;
+	void *priv;
+	struct vfio_group *group;
+	enum vfio_group_type type;
+	pthread_mutex_t lock;
+	unsigned int open_count; /* guarded by lock */
+	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
+	int memfd;		 /* the file's backing, given by open_device; -1: a plain one is made */
+	struct list_head group_node;
+};
+
+/* The registry (the kernel's vfio_main.c). Register makes or finds the group of vdev->dev. */
+int vfio_init_device(struct vfio_device *vdev, struct device *dev,
+		     const struct vfio_device_ops *ops, void *priv);
+int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type);
+/* Asks the user to let go (ops->request, at growing intervals) and waits until the device is closed. */
+void vfio_unregister_group_dev(struct vfio_device *vdev);
+
+#endif
