@@ -57,6 +57,7 @@ struct pci_dev {
 	bool is_bridge;
 
 	pthread_mutex_t lock;
+	_Atomic int lock_waiters; /* see pci_dev_lock() */
 	uint8_t config[PCI_CFG_EXT_SIZE]; /* hardware's bytes, little-endian */
 	uint8_t wmask[PCI_CFG_EXT_SIZE];  /* bits that software may write */
 	uint8_t w1cmask[PCI_CFG_EXT_SIZE]; /* bits that a written 1 clears */
@@ -80,6 +81,24 @@ struct pci_dev {
 struct pci_stats {
 	_Atomic uint64_t irqs, doorbells_trapped, doorbells_polled, reg_reads, reg_writes, resets;
 };
+
+/*
+ * Takes dev->lock. Counts itself while it waits, so that a thread that polls the device in a loop can
+ * let it in: a mutex that is unlocked and locked at once never reaches a sleeper.
+ */
+static inline void pci_dev_lock(struct pci_dev *dev)
+{
+	if (pthread_mutex_trylock(&dev->lock) == 0)
+		return;
+	atomic_fetch_add(&dev->lock_waiters, 1);
+	pthread_mutex_lock(&dev->lock);
+	atomic_fetch_sub(&dev->lock_waiters, 1);
+}
+
+static inline void pci_dev_unlock(struct pci_dev *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}
 
 /* ---- making a function (models, bridges) ------------------------------------------------------- */
 
