@@ -115,7 +115,7 @@ static void let_waiters_in(struct pci_dev *dev)
 	}
 }
 
-/* Looks until the page has been idle for IDLE_NS, then closes it. */
+/* Looks until the page has been idle for IDLE_NS, then closes it; DOORBELL_POLLED never does. */
 static void db_poll(struct pci_doorbell *db)
 {
 	struct pci_dev *dev = db->dev;
@@ -146,7 +146,7 @@ static void db_poll(struct pci_doorbell *db)
 			atomic_fetch_add_explicit(&dev->stats->doorbells_polled, 1,
 						  memory_order_relaxed);
 			last_work = now;
-		} else if (now - last_work > IDLE_NS) {
+		} else if (db->mode == DOORBELL_ADAPTIVE && now - last_work > IDLE_NS) {
 			db_close(db);
 			dev->model->poll(dev);
 			db->penalty = 0;
@@ -157,6 +157,8 @@ static void db_poll(struct pci_doorbell *db)
 		/* Time spent in the model is not time without a CPU. */
 		last_look = did ? now_ns() : now;
 		let_waiters_in(dev);
+		if (!did && now - last_work > IDLE_NS)
+			sched_yield();
 		for (unsigned int i = 0; !did && i < IDLE_SPINS; i++)
 			__builtin_ia32_pause();
 	}

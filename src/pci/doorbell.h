@@ -15,7 +15,7 @@
 enum pci_doorbell_mode {
 	DOORBELL_ADAPTIVE, /* the default */
 	DOORBELL_INLINE,   /* always trapped */
-	DOORBELL_POLLED,   /* open from the first write on */
+	DOORBELL_POLLED,   /* open from the first write to the next reset: keeps a CPU busy */
 };
 
 int pci_doorbell_create(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,

@@ -1,0 +1,31 @@
+# A thin front for Meson. Every goal first looks for the Debian packages that it needs (tools/deps).
+BUILD ?= build
+PREFIX ?= /usr/local
+
+.PHONY: all demo test bench install clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@tools/deps build
+	@meson setup $(BUILD) --prefix $(PREFIX) >/dev/null || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+
+demo: all
+	@tools/deps demo
+	@tools/demo
+
+# TESTFLAGS goes to tools/test: see tools/test --help
+test:
+	@tools/deps build test
+	@tools/test $(TESTFLAGS)
+
+bench:
+	@tools/deps build demo
+	@tools/bench $(BENCHFLAGS)
+
+install: all
+	@meson install -C $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-*
