@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.5, help="wanted time of one measurement")
+    parser.add_argument("--uvfio", default=str(ROOT / "uvfio"), help="the command to measure")
     args = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory(dir="/dev/shm") as tmp:
@@ -47,7 +48,7 @@ def main():
         with raw.open("wb") as image:
             for _ in range(256):
                 image.write(b"\xa5" * (1 << 20))
-        uvfio = [str(ROOT / "uvfio"), "run", "-d", f"nvme,at={ADDRESS},file={raw}", "--"]
+        uvfio = [args.uvfio, "run", "-d", f"nvme,at={ADDRESS},file={raw}", "--"]
         nvme = ["-t", "none", "-f", "raw", f"nvme://{ADDRESS}/1"]
         peers = {
             "uvfio": (uvfio, nvme),
