@@ -35,7 +35,7 @@ void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uin
 
 static inline void event_emit(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c)
 {
-	if (unlikely(event_enabled))
+	if (unlikely(__atomic_load_n(&event_enabled, __ATOMIC_RELAXED)))
 		event_write(type, dev, a, b, c);
 }
 

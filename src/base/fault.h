@@ -30,4 +30,18 @@ void fault_set_mmio(fault_mmio_fn fn);
  */
 int fault_program_action(int sig, const struct sigaction *act, struct sigaction *old);
 
+/*
+ * Delivers @sig to the program's action as if the kernel had raised it at @ucontext with @info
+ * (si_code > 0: a fault of the instruction). For the MMIO trap, which turns one signal into another.
+ * In signal context only. Returns when the program's handler has; the default action kills.
+ */
+void fault_deliver(int sig, siginfo_t *info, void *ucontext);
+
+/* SIGSEGV and SIGBUS as bits of the kernel's signal set: what must never stay blocked. */
+#define FAULT_SIGNALS ((1ULL << (SIGSEGV - 1)) | (1ULL << (SIGBUS - 1)))
+
+/* Unblocks SIGSEGV and SIGBUS for the calling thread, which may have been started with both
+ * blocked: at every door that leads to MMIO. */
+void fault_unblock(void);
+
 #endif

@@ -12,7 +12,10 @@ int fd_move_high(int fd);
 int fd_memfd(const char *name, uint64_t size);
 /* close() without touching errno and without passing an interposer; -1 is ignored. */
 void fd_close(int fd);
-/* Whether @fd is one of the library's own (close_range and friends must leave it alone). */
+/* Whether @fd is one of the library's own (close_range and friends must leave it alone). One
+ * atomic load. */
 bool fd_is_own(int fd);
+/* The lowest own fd that is not below @fd, or -1: for walking around them in close_range. */
+int fd_next_own(int fd);
 
 #endif

@@ -15,4 +15,8 @@ int thread_create(pthread_t *thread, const char *name, void *(*fn)(void *), void
 /* The CPUs that the process may use: 1 changes waiting strategies everywhere. */
 int thread_cpus(void);
 
+/* Notes the CPUs that the calling thread is allowed as the process's, once. Call it before the
+ * program can have pinned its threads; otherwise the first of the two above does. */
+void thread_note_cpus(void);
+
 #endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The library's own fds, marked in a bitmap. They live in the last numbers below the soft
+ * RLIMIT_NOFILE, but not above FD_BASE_MAX: the kernel's table of a process grows up to the highest
+ * number in use and is copied at each fork. When the numbers there are all taken, lower ones serve.
+ */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/failpoint.h"
+#include "base/sysraw.h"
+
+#define FD_LIMIT    (1U << 20) /* numbers that the bitmap covers */
+#define FD_BASE_MAX 65536U
+#define FD_ROOM	    1024U /* how far below the limit the own numbers begin, if the limit allows */
+
+static atomic_ulong own_fds[FD_LIMIT / 64];
+
+static unsigned int fd_base(void)
+{
+	struct rlimit limit;
+	uint64_t soft;
+
+	if (sysraw4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit))
+		return FD_ROOM / 2;
+	soft = MIN((uint64_t)limit.rlim_cur, (uint64_t)FD_LIMIT);
+	return (unsigned int)MIN(soft - MIN(soft / 4, FD_ROOM), FD_BASE_MAX);
+}
+
+static void mark_own(int fd, bool own)
+{
+	unsigned long bit = 1UL << ((unsigned int)fd % 64);
+
+	if (own)
+		atomic_fetch_or(&own_fds[(unsigned int)fd / 64], bit);
+	else
+		atomic_fetch_and(&own_fds[(unsigned int)fd / 64], ~bit);
+}
+
+int fd_move_high(int fd)
+{
+	unsigned int base;
+	int high = -EMFILE;
+
+	if (FAIL_POINT()) {
+		fd_close(fd);
+		return -EMFILE;
+	}
+	for (base = fd_base(); base >= 3; base /= 2) {
+		high = raw_fcntl(fd, F_DUPFD_CLOEXEC, (long)base);
+		if (high != -EMFILE && high != -EINVAL)
+			break;
+	}
+	raw_close(fd);
+	if (high < 0)
+		return high;
+	if ((unsigned int)high >= FD_LIMIT) {
+		raw_close(high);
+		return -EMFILE;
+	}
+	mark_own(high, true);
+	return high;
+}
+
+int fd_memfd(const char *name, uint64_t size)
+{
+	int fd, ret;
+
+	fd = raw_memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	ret = raw_ftruncate(fd, size);
+	if (ret) {
+		raw_close(fd);
+		return ret;
+	}
+	return fd_move_high(fd);
+}
+
+void fd_close(int fd)
+{
+	if (fd < 0)
+		return;
+	/* Before the number can be given to somebody else. */
+	if ((unsigned int)fd < FD_LIMIT)
+		mark_own(fd, false);
+	raw_close(fd);
+}
+
+bool fd_is_own(int fd)
+{
+	if (fd < 0 || (unsigned int)fd >= FD_LIMIT)
+		return false;
+	return atomic_load_explicit(&own_fds[(unsigned int)fd / 64], memory_order_relaxed) >>
+		       ((unsigned int)fd % 64) & 1;
+}
+
+int fd_next_own(int fd)
+{
+	unsigned int i, from = fd < 0 ? 0 : (unsigned int)fd;
+	unsigned long word;
+
+	for (i = from / 64; i < ARRAY_SIZE(own_fds); i++) {
+		word = atomic_load_explicit(&own_fds[i], memory_order_relaxed);
+		if (i == from / 64)
+			word &= ~0UL << (from % 64);
+		if (word)
+			return (int)(i * 64 + (unsigned int)__builtin_ctzl(word));
+	}
+	return -1;
+}
