@@ -3,6 +3,17 @@
  * A session: the directory that `uvfio run` makes, with a true tree of files and symlinks under
  * sys/, dev/ and proc/, the machine's description, the lock file, the shared state of models and
  * the keeper's socket. Opening one is cheap and builds no machine.
+ *
+ *   sys/ dev/ proc/	the tree
+ *   machine		the description, in the form that description_parse_file() reads
+ *   shared		the shared session file (machine/shared.h)
+ *   lock		admin lock: held while the tree changes
+ *   alive		flock'ed shared by everyone who uses the session; free means stale
+ *   claims		byte N is locked by the process that holds IOMMU group N
+ *   keeper, keeper.sock  the keeper's lock and socket
+ *   kmsg		the kernel log
+ *   loaded		the preload library has come up in a process
+ *   disks/		sparse files behind disks without a file of the user's
  */
 #ifndef MACHINE_SESSION_H
 #define MACHINE_SESSION_H
@@ -14,20 +25,31 @@ struct session;
 /* The environment variable that names the session's directory. */
 #define SESSION_ENV "UVFIO_SESSION"
 
+/* @dir: as in the environment variable. -ENOENT or what open(2) says: no session there. */
 int session_open(const char *dir, struct session **out);
 void session_close(struct session *session);
+/* Absolute, without symlinks. */
 const char *session_dir(const struct session *session);
 
 /*
  * @path: absolute, normalised textually (no //, /./; `..` resolved). True when the session replaces
  * it; then @out is the path in the session's directory. Cheap: prefix tests only, no syscall.
+ * A path that is replaced need not exist.
  */
 bool session_translate(const struct session *session, const char *path, char *out, size_t size);
 /* The reverse, for results that name a path (realpath, getcwd, /proc/self/fd). */
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size);
 
-/* Directories of the host's that the session shows through, with entries replaced (e.g. /sys/class,
- * /dev): true when listing @path must be merged; @out is the session's part of it. */
+/*
+ * Directories of the host's that the session shows through, with entries replaced (e.g. /sys/class,
+ * /dev): true when listing @path must be merged; @out is the session's part of it. The listing is
+ * the host's entries that session_translate() leaves alone plus the session's. The host may lack
+ * the directory (no /sys mounted): then it is the session's part alone.
+ */
 bool session_overlay(const struct session *session, const char *path, char *out, size_t size);
+
+/* Called by the preload library when it comes up: `uvfio run` sees by it that the library really
+ * loaded. @dir: the environment variable's value. Three system calls, keeps errno. */
+void session_note_loaded(const char *dir);
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which names a session replaces, and where they are (design D2, D3).
+ *
+ * Whole subtrees are replaced, so that no device of the host's is reached by accident. A test is one
+ * look at the first component and then a handful of prefix comparisons. No locks: a session is
+ * immutable once it is open.
+ */
+#include "machine/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/session_priv.h"
+
+#define NAME(s) {s, sizeof(s) - 1}
+
+struct name {
+	const char *text;
+	size_t len;
+};
+
+/* Each with everything below it. */
+static const struct name replaced_sys[] = {
+	NAME("/sys/bus/pci"),
+	NAME("/sys/class/iommu"),
+	NAME("/sys/class/mdev_bus"),
+	NAME("/sys/class/misc/vfio"),
+	NAME("/sys/class/pci_bus"),
+	NAME("/sys/class/vfio"),
+	NAME("/sys/class/vfio-dev"),
+	NAME("/sys/devices/virtual/iommu"),
+	NAME("/sys/devices/virtual/misc/vfio"),
+	NAME("/sys/devices/virtual/vfio"),
+	NAME("/sys/kernel/iommu_groups"),
+	NAME("/sys/module/vfio"),
+	NAME("/sys/module/vfio_iommu_type1"),
+	NAME("/sys/module/vfio_pci"),
+	NAME("/sys/module/vfio_pci_core"),
+};
+static const struct name replaced_dev[] = {NAME("/dev/vfio"), NAME("/dev/iommu")};
+static const struct name replaced_proc[] = {NAME("/proc/modules")};
+
+/* Host directories with entries of ours, and no more than that. */
+static const struct name overlaid[] = {
+	NAME("/sys"),	      NAME("/sys/bus"),	    NAME("/sys/class"),
+	NAME("/sys/class/misc"), NAME("/sys/devices"), NAME("/sys/devices/virtual"),
+	NAME("/sys/devices/virtual/misc"), NAME("/sys/kernel"), NAME("/sys/module"), NAME("/dev"),
+};
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool below(const char *path, const struct name *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strncmp(path, names[i].text, names[i].len) &&
+		    (path[names[i].len] == '\0' || path[names[i].len] == '/'))
+			return true;
+	return false;
+}
+
+/* The host bridges: /sys/devices/pci0000:00 and what the host has besides. */
+static bool is_pci_root(const char *path)
+{
+	static const char prefix[] = "/sys/devices/pci";
+
+	return !strncmp(path, prefix, sizeof(prefix) - 1) && is_hex(path[sizeof(prefix) - 1]);
+}
+
+static bool join(const struct session *session, const char *path, char *out, size_t size)
+{
+	size_t len = strlen(path);
+
+	if (session->dir_len + len + 1 > size)
+		return false;
+	memcpy(out, session->dir, session->dir_len);
+	memcpy(out + session->dir_len, path, len + 1);
+	return true;
+}
+
+bool session_translate(const struct session *session, const char *path, char *out, size_t size)
+{
+	bool ours;
+
+	if (path[0] != '/')
+		return false;
+	switch (path[1]) {
+	case 's':
+		ours = !strncmp(path, "/sys/", 5) &&
+		       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) || is_pci_root(path));
+		break;
+	case 'd':
+		ours = below(path, replaced_dev, ARRAY_SIZE(replaced_dev));
+		break;
+	case 'p':
+		ours = below(path, replaced_proc, ARRAY_SIZE(replaced_proc));
+		break;
+	default:
+		return false;
+	}
+	return ours && join(session, path, out, size);
+}
+
+bool session_untranslate(const struct session *session, const char *real, char *out, size_t size)
+{
+	static const struct name roots[] = {NAME("/sys"), NAME("/dev"), NAME("/proc")};
+	const char *path;
+
+	if (strncmp(real, session->dir, session->dir_len))
+		return false;
+	path = real + session->dir_len;
+	if (!below(path, roots, ARRAY_SIZE(roots)) || strlen(path) >= size)
+		return false;
+	memmove(out, path, strlen(path) + 1);
+	return true;
+}
+
+bool session_overlay(const struct session *session, const char *path, char *out, size_t size)
+{
+	if (path[0] != '/' || (path[1] != 's' && path[1] != 'd'))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(overlaid); i++)
+		if (!strcmp(path, overlaid[i].text))
+			return join(session, path, out, size);
+	return false;
+}
+
+int session_path(const struct session *session, const char *name, char *out, size_t size)
+{
+	int len = snprintf(out, size, "%s/%s", session->dir, name);
+
+	return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
+}
+
+int session_open(const char *dir, struct session **out)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int ret;
+
+	if (!session)
+		return -ENOMEM;
+	session->dir = realpath(dir, NULL);
+	if (!session->dir) {
+		ret = -errno;
+		free(session);
+		return ret;
+	}
+	session->dir_len = strlen(session->dir);
+	session->alive_fd = -1;
+	ret = shared_map(session);
+	if (ret) {
+		session_close(session);
+		return ret;
+	}
+	*out = session;
+	return 0;
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	shared_unmap(session);
+	fd_close(session->alive_fd);
+	free(session->dir);
+	free(session);
+}
+
+const char *session_dir(const struct session *session)
+{
+	return session->dir;
+}
+
+void session_note_loaded(const char *dir)
+{
+	char path[4096];
+	int saved = errno, fd;
+
+	if (snprintf(path, sizeof(path), "%s/loaded", dir) < (int)sizeof(path)) {
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			close(fd);
+	}
+	errno = saved;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Making and ending sessions.
+ *
+ * Whoever uses a session (the run process, the keeper, a process with a machine) holds a shared flock
+ * on "alive". A directory whose "alive" can be locked exclusively is stale and is swept by whoever
+ * makes the next session there, unless the file "keep" says that it stays. flock belongs to the open
+ * file description: a forked child keeps the session alive as well.
+ */
+#include "machine/session_create.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine/session_priv.h"
+
+#define SESSION_PREFIX "uvfio-"
+/* A directory without "alive" this old was left by a creator that died early. */
+#define SESSION_GRACE_SECONDS 60
+
+const struct session_identity session_identity_root = {
+	.uid = 0, .gid = 0, .caps = UINT64_MAX, .memlock = UINT64_MAX};
+
+const char *session_base(unsigned int index)
+{
+	const char *bases[4];
+	unsigned int n = 0;
+
+	if (getenv("UVFIO_DIR"))
+		bases[n++] = getenv("UVFIO_DIR");
+	if (getenv("XDG_RUNTIME_DIR"))
+		bases[n++] = getenv("XDG_RUNTIME_DIR");
+	bases[n++] = "/dev/shm";
+	bases[n++] = "/tmp";
+	return index < n ? bases[index] : NULL;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	if (type == FTW_DNR)
+		return 0;
+	remove(path);
+	return 0;
+}
+
+static void remove_tree(const char *dir)
+{
+	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A locked fd on DIR/alive, or -errno; -EWOULDBLOCK: somebody has it. */
+static int alive_lock(const char *dir, int operation)
+{
+	char path[4096];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/alive", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, operation | LOCK_NB) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static bool session_kept(const char *dir)
+{
+	char path[4096];
+
+	return snprintf(path, sizeof(path), "%s/keep", dir) < (int)sizeof(path) &&
+	       !access(path, F_OK);
+}
+
+static bool session_stale(const char *dir, const struct stat *st)
+{
+	int fd;
+
+	if (session_kept(dir))
+		return false;
+	fd = alive_lock(dir, LOCK_EX);
+	if (fd == -ENOENT)
+		return time(NULL) - st->st_mtime > SESSION_GRACE_SECONDS;
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Calls @fn for each directory in @base that looks like a session of ours. */
+static void for_each_in(const char *base, void (*fn)(void *, const char *, const struct stat *),
+			void *arg)
+{
+	DIR *list = opendir(base);
+	struct dirent *entry;
+	struct stat st;
+	char path[4096];
+
+	if (!list)
+		return;
+	while ((entry = readdir(list))) {
+		if (strncmp(entry->d_name, SESSION_PREFIX, sizeof(SESSION_PREFIX) - 1))
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", base, entry->d_name) >= (int)sizeof(path))
+			continue;
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+			fn(arg, path, &st);
+	}
+	closedir(list);
+}
+
+static void sweep_one(void *arg, const char *dir, const struct stat *st)
+{
+	if (session_stale(dir, st))
+		remove_tree(dir);
+}
+
+void session_sweep(const char *base)
+{
+	for_each_in(base, sweep_one, NULL);
+}
+
+struct each {
+	void (*fn)(void *arg, const char *dir);
+	void *arg;
+};
+
+static void each_one(void *arg, const char *dir, const struct stat *st)
+{
+	const struct each *each = arg;
+
+	if (!session_stale(dir, st))
+		each->fn(each->arg, dir);
+}
+
+void session_for_each(void (*fn)(void *arg, const char *dir), void *arg)
+{
+	struct each each = {fn, arg};
+	const char *base;
+
+	for (unsigned int i = 0; (base = session_base(i)); i++)
+		for_each_in(base, each_one, &each);
+}
+
+static int make_file(const struct session *session, const char *name)
+{
+	char path[4096];
+	int ret = session_path(session, name, path, sizeof(path)), fd;
+
+	if (ret)
+		return ret;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int make_files(struct session *session)
+{
+	static const char *const names[] = {"lock", "claims", "kmsg", "keeper", "alive"};
+	int ret = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
+		ret = make_file(session, names[i]);
+	return ret ? ret : session_hold(session);
+}
+
+int session_create(struct session **out, char *err, size_t err_size)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	char template[4096];
+	const char *base;
+	int ret = -ENOENT;
+
+	if (!session)
+		return -ENOMEM;
+	session->alive_fd = -1;
+	for (unsigned int i = 0; (base = session_base(i)); i++) {
+		if (snprintf(template, sizeof(template), "%s/" SESSION_PREFIX "XXXXXX", base) >=
+		    (int)sizeof(template))
+			continue;
+		session_sweep(base);
+		if (mkdtemp(template))
+			break;
+		ret = -errno;
+	}
+	if (!base) {
+		snprintf(err, err_size,
+			 "no directory for the session: none of $UVFIO_DIR, $XDG_RUNTIME_DIR, "
+			 "/dev/shm and /tmp is writable (%s); set UVFIO_DIR to one that is",
+			 strerror(-ret));
+		goto fail;
+	}
+	session->dir = realpath(template, NULL);
+	if (!session->dir) {
+		ret = -errno;
+		goto fail;
+	}
+	session->dir_len = strlen(session->dir);
+	ret = make_files(session);
+	if (ret) {
+		snprintf(err, err_size, "cannot write the session directory %s: %s", session->dir,
+			 strerror(-ret));
+		remove_tree(session->dir);
+		goto fail;
+	}
+	*out = session;
+	return 0;
+fail:
+	session_close(session);
+	return ret;
+}
+
+int session_hold(struct session *session)
+{
+	int fd;
+
+	if (session->alive_fd >= 0)
+		return 0;
+	fd = alive_lock(session->dir, LOCK_SH);
+	if (fd < 0)
+		return fd;
+	fd = fd_move_high(fd);
+	if (fd < 0)
+		return fd;
+	session->alive_fd = fd;
+	return 0;
+}
+
+int session_keep(struct session *session)
+{
+	return make_file(session, "keep");
+}
+
+bool session_remove(struct session *session)
+{
+	int fd;
+
+	/* A shared lock of our own on another description would refuse the exclusive one. */
+	fd_close(session->alive_fd);
+	session->alive_fd = -1;
+	fd = alive_lock(session->dir, LOCK_EX);
+	if (fd < 0)
+		return false;
+	remove_tree(session->dir);
+	close(fd);
+	return true;
+}
+
+/* ---- locks -------------------------------------------------------------------------------------- */
+
+/* An open-file-description lock on one byte of DIR/@name on a new description: the fd or -errno. */
+static int lock_byte(const struct session *session, const char *name, unsigned int byte,
+		     int command)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	char path[4096];
+	int ret = session_path(session, name, path, sizeof(path)), fd;
+
+	if (ret)
+		return ret;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	do {
+		ret = fcntl(fd, command, &lock);
+	} while (ret < 0 && errno == EINTR);
+	if (ret < 0) {
+		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+		close(fd);
+		return ret;
+	}
+	return fd_move_high(fd);
+}
+
+int session_lock(struct session *session)
+{
+	return lock_byte(session, "lock", 0, F_OFD_SETLKW);
+}
+
+void session_unlock(int fd)
+{
+	fd_close(fd);
+}
+
+int session_claim_group(struct session *session, unsigned int id)
+{
+	return lock_byte(session, "claims", id, F_OFD_SETLK);
+}
+
+bool session_group_claimed(struct session *session, unsigned int id)
+{
+	int fd = session_claim_group(session, id);
+
+	if (fd == -EBUSY)
+		return true;
+	if (fd >= 0)
+		fd_close(fd);
+	return false;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The session file: what the processes of a session share beside the tree (design D2a). Counters that
+ * survive a killed process, the reports of DMA faults, the identity, the generation of the admin
+ * state, and for each device a piece for its model's shared state.
+ *
+ * Pointer-free. Numbers are atomic where several processes write them; the rest is written once by
+ * the session's creator before the session is announced. A model's piece is guarded by the robust
+ * mutex at its start (pci_shared_lock()).
+ */
+#ifndef MACHINE_SHARED_H
+#define MACHINE_SHARED_H
+
+#include <stdatomic.h>
+#include "base/types.h"
+#include "iommu/dma.h"
+#include "pci/pci.h"
+
+#define SHARED_MAGIC	   0x6f69667675ULL /* "uvfio" */
+#define SHARED_VERSION	   1
+#define SHARED_MAX_DEVICES 128
+#define SHARED_MAX_FAULTS  32
+
+struct shared_device {
+	char name[16]; /* "0000:01:00.0"; "": the slot is free */
+	uint32_t rid;
+	uint32_t group;		/* ~0: none */
+	_Atomic uint32_t fresh; /* 1 until the first process has taken the piece */
+	/* An unbind waits for the device's user: the waiting process' id, 0 none. */
+	_Atomic uint32_t unbinding;
+	uint64_t offset, size; /* of the model's piece in the file; size 0: none */
+	struct pci_stats stats;
+	struct dma_stats dma;
+};
+
+struct shared_fault {
+	_Atomic uint32_t ready; /* written last */
+	uint32_t pid;
+	char comm[16]; /* the program's name */
+	char name[16]; /* the device's */
+	uint64_t iova, len;
+	uint32_t write;
+	uint32_t reason; /* enum dma_fault_reason */
+};
+
+struct shared_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_size;
+	uint64_t file_size;
+
+	/* Who the session's programs are (design D2b). */
+	uint32_t uid, gid;
+	uint64_t caps;	  /* bit n: capability n */
+	uint64_t memlock; /* bytes, UINT64_MAX: no limit */
+	uint32_t owner;	  /* the host's uid of the creator: shown as root */
+
+	/* Raised after each change of the admin state, under the admin lock. */
+	_Atomic uint64_t generation;
+	_Atomic uint64_t faults; /* ever reported; the first SHARED_MAX_FAULTS are kept below */
+	struct shared_fault fault[SHARED_MAX_FAULTS];
+
+	uint32_t num_devices;
+	struct shared_device device[SHARED_MAX_DEVICES];
+};
+
+struct session;
+struct session_identity;
+
+struct shared_header *session_shared(const struct session *session);
+/* The slot of a device, or NULL. */
+struct shared_device *shared_find_device(struct shared_header *shared, const char *name);
+/* Keeps a fault for the report of `uvfio run`. No locks, any process. */
+void shared_report_fault(struct shared_header *shared, const struct dma_fault *fault);
+/* "not mapped" for DMA_FAULT_NOT_PRESENT and so on. */
+const char *dma_fault_reason_text(uint32_t reason);
+
+#endif
