@@ -13,10 +13,10 @@
 
 enum pgtable_format { PGTABLE_AMDV1, PGTABLE_VTDSS };
 
-#define PGTABLE_READ	BIT(0)
-#define PGTABLE_WRITE	BIT(1)
+#define PGTABLE_READ  BIT(0)
+#define PGTABLE_WRITE BIT(1)
 /* The entry is present for the program but devices must wait: its memory is being moved. */
-#define PGTABLE_FROZEN	BIT(2)
+#define PGTABLE_FROZEN BIT(2)
 
 struct pgtable;
 
@@ -29,36 +29,59 @@ struct pgtable_leaf {
 
 /* A table of leaves that a per-device walk cache remembers (design D6). */
 struct pgtable_ref {
-	const _Atomic uint64_t *table; /* leaf table of 512 entries, or a pointer to the 2 MiB entry */
+	const _Atomic uint64_t *table; /* leaf table of 512 entries, or a pointer to a large entry */
 	uint64_t mask;		       /* 511, or 0 for a single large entry */
+	uint64_t page_mask;	       /* bytes a leaf covers - 1 */
+	uint64_t set;		       /* bits that mark such an entry as a leaf */
 };
 
-/* @bits: width of the IOVA space (39, 48 or 57). 0 or -ENOMEM, -EINVAL. */
+/* A format's entry bits as a walk cache tests them: a leaf may be used for an access when
+ * (entry & (ref.set | need | clear)) == (ref.set | need). */
+struct pgtable_bits {
+	uint64_t need[2]; /* for a read, for a write */
+	uint64_t clear;	  /* frozen, or no leaf */
+	uint64_t addr;	  /* the address field */
+};
+
+/*
+ * @bits: width of the IOVA space: 39, 48 or 57; amdv1 also 64, where a new top table is put above
+ * the tree when an IOVA needs it. 0 or -ENOMEM, -EINVAL.
+ */
 int pgtable_create(enum pgtable_format format, unsigned int bits, struct pgtable **out);
 void pgtable_destroy(struct pgtable *pt);
+struct pgtable_bits pgtable_bits(const struct pgtable *pt);
 
 /*
  * Maps [@iova, @iova + @size) to @paddr, all page aligned. The range must be unmapped: -EEXIST when
- * it is not, -ERANGE outside the IOVA space, -ENOMEM; on failure nothing is mapped. *@last_size of
- * the largest leaf used is not reported; ask pgtable_lookup().
+ * it is not, -ERANGE outside the IOVA space, -ENOMEM, -EINVAL not aligned, empty or no permission; on
+ * failure nothing stays mapped, but a reader may have seen the part that fitted.
  */
 int pgtable_map(struct pgtable *pt, iova_t iova, paddr_t paddr, uint64_t size, unsigned int prot);
 
 /*
- * Clears every leaf in [@iova, @iova + @size); holes are skipped. A large leaf that the range covers
+ * Clears every leaf in [@iova, @iova + @size); holes are skipped, a @size beyond the end of the IOVA
+ * space is cut. A large leaf that the range covers
  * only in part is split first (pgtable_split() beforehand makes this infallible). Returns the bytes
- * that were mapped. Tables that became empty are unlinked and kept until pgtable_reclaim().
+ * that were mapped. Some tables that became empty stay in place for the next map; the others are
+ * unlinked and kept until pgtable_reclaim().
  */
 uint64_t pgtable_unmap(struct pgtable *pt, iova_t iova, uint64_t size);
 /* Makes @iova a boundary between leaves. 0 or -ENOMEM. */
 int pgtable_split(struct pgtable *pt, iova_t iova);
-/* Whether tables wait to be freed; frees them. The caller knows that no reader can see them and
- * changes the generation first. */
+/*
+ * Unlinked tables wait to be freed. needs_reclaim: enough of them that it is worth making every
+ * walk cache forget. reclaim frees them all: the caller changed the generation, and then waited until
+ * no reader could see them.
+ */
 bool pgtable_needs_reclaim(const struct pgtable *pt);
 void pgtable_reclaim(struct pgtable *pt);
 
-/* Rewrites the present leaves of the range: freeze or thaw, or point them at a new place. The range
- * must be bounded by leaves (pgtable_split()). */
+/*
+ * Rewrite the present leaves of the range: freeze marks them; replace points them at a new place
+ * (@paddr is that of @iova itself, present or not) and removes the mark. Leaves that the range covers
+ * only in part, or that the new place is not aligned for, are split; should no memory be left for
+ * that, they are cleared: a device then faults, which is safe.
+ */
 void pgtable_freeze(struct pgtable *pt, iova_t iova, uint64_t size);
 void pgtable_replace(struct pgtable *pt, iova_t iova, uint64_t size, paddr_t paddr);
 
@@ -67,11 +90,11 @@ bool pgtable_lookup(const struct pgtable *pt, iova_t iova, struct pgtable_leaf *
 /* The same, and fills @ref for the walk cache (ref->table NULL when it cannot be cached). */
 bool pgtable_lookup_ref(const struct pgtable *pt, iova_t iova, struct pgtable_leaf *leaf,
 			struct pgtable_ref *ref);
-/* Reads one raw leaf entry of the format. */
+/* Reads one raw leaf entry of the format, found in a table whose leaves cover @leaf_size bytes. */
 bool pgtable_decode(const struct pgtable *pt, uint64_t entry, iova_t iova, uint64_t leaf_size,
 		    struct pgtable_leaf *leaf);
 
-/* Bytes of memory in tables, for statistics and tests. */
+/* Bytes of memory in tables (linked or waiting to be freed), for statistics and tests. */
 size_t pgtable_bytes(const struct pgtable *pt);
 /* Page sizes that leaves can have, as a bit mask (IOMMU_INFO_PGSIZES). */
 uint64_t pgtable_pgsizes(enum pgtable_format format);
