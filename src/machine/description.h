@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A machine's description: the IOMMU and the devices with their options, from "MODEL[,key=value…]" as
+ * behind `-d` or from an INI file. Parsing and checking only; machine/build.c makes the objects.
+ *
+ * Every failing function puts one sentence into @err that names the thing, the value and the way
+ * out, and returns -EINVAL (or -ENOMEM, or what open(2) said).
+ */
+#ifndef MACHINE_DESCRIPTION_H
+#define MACHINE_DESCRIPTION_H
+
+#include "base/types.h"
+#include "pci/model.h"
+
+enum description_iommu { DESCRIPTION_IOMMU_AMD, DESCRIPTION_IOMMU_INTEL, DESCRIPTION_IOMMU_NONE };
+
+struct description_option {
+	char *key, *value;
+};
+
+struct description_device {
+	const struct pci_model *model;
+	uint32_t rid;	/* domain << 16 | bus << 8 | devfn */
+	bool placed;	/* `at=` was given, or description_finish() chose */
+	bool acs;	/* the port above isolates; false: port and function share a group */
+	char *driver;	/* bound at start: "vfio-pci", "none", ... */
+	struct description_option *options; /* the model's own */
+	size_t num_options;
+	struct model_config config; /* what the model sees of them */
+};
+
+struct description {
+	enum description_iommu iommu;
+	bool iommu_given;
+	struct description_device **devices;
+	size_t num_devices;
+};
+
+/* Options that every device has; ends with key == NULL. */
+extern const struct model_option description_common_options[];
+
+int description_create(struct description **out);
+void description_free(struct description *desc);
+/* "amd", "intel", "none". */
+int description_set_iommu(struct description *desc, const char *name, char *err, size_t err_size);
+/* One device. A comma inside a value is written twice. */
+int description_add_device(struct description *desc, const char *text, char *err, size_t err_size);
+/*
+ * A file: section [machine] with `iommu`; each other section is a device, whose name is free or an
+ * address, with `model` and the options. Relative `file` options are relative to the INI file.
+ */
+int description_parse_file(struct description *desc, const char *path, char *err, size_t err_size);
+/* The default machine when no device was given, and addresses in order for those without. */
+int description_finish(struct description *desc, char *err, size_t err_size);
+
+/* The session's own form: one -d argument a line. Round trip of a finished description. */
+int description_write(const struct description *desc, const char *path);
+int description_read(struct description *desc, const char *path, char *err, size_t err_size);
+/* The value of one of the model's options as the user gave it, or NULL. */
+const char *description_device_option(const struct description_device *dev, const char *key);
+
+/* "0000:01:00.0", also without the domain. 0 or -EINVAL. */
+int pci_address_parse(const char *text, uint32_t *rid);
+#define PCI_ADDRESS_LEN 16
+char *pci_address_format(uint32_t rid, char buf[PCI_ADDRESS_LEN]);
+
+/* The name of @names (NULL-terminated) that is closest to @word, or NULL when none is near. */
+const char *closest_match(const char *word, const char *const *names);
+
+#endif
