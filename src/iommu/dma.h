@@ -18,7 +18,9 @@ enum dma_fault_reason {
 	DMA_FAULT_STALE,	   /* translated, but the program's memory is gone */
 };
 
+/* One fault; @seq counts the process' faults from 1. */
 struct dma_fault {
+	uint64_t seq;
 	uint32_t rid;
 	char name[16];
 	iova_t iova; /* first byte that could not be moved */
@@ -31,7 +33,7 @@ struct dma_stats {
 	_Atomic uint64_t bytes_read;	/* by the device, from memory */
 	_Atomic uint64_t bytes_written; /* by the device, to memory */
 	_Atomic uint64_t faults;
-	_Atomic uint64_t maps;		/* mappings made in domains while attached: kept by type1 */
+	_Atomic uint64_t maps; /* mappings made in domains while attached: kept by type1 */
 };
 
 struct dma_stats *dma_stats(struct iommu_dev *dev);
@@ -49,21 +51,29 @@ int dma_zero(struct iommu_dev *dev, iova_t iova, size_t len);
 /*
  * For a device that runs over a stretch itself: enter, translate, touch only through base/copy.h,
  * leave within one command or 128 KiB. dma_translate() gives the pointer and how many bytes are
- * contiguous there (at most @len), NULL on a fault (which it records) or on a frozen entry with
- * *@again true: leave the section, call dma_wait_thaw(), start over.
+ * contiguous there (at most @len). NULL:
+ * - *@again true: a frozen entry. Leave the section, call dma_wait_thaw(), start over.
+ * - *@again false and *@contig 0: a fault, which has been recorded.
+ * - *@again false and *@contig > 0: so many bytes there are routed (below) and have no pointer: leave
+ *   the section and move them with dma_read() or dma_write().
+ * Sections do not nest, and inside one the thread must not call anything that unmaps. A copy that
+ * fails at a translated pointer is told to dma_fault_stale().
  */
 void dma_enter(struct iommu_dev *dev);
 void dma_leave(struct iommu_dev *dev);
 void *dma_translate(struct iommu_dev *dev, iova_t iova, size_t len, bool write, size_t *contig,
 		    bool *again);
 void dma_wait_thaw(struct iommu_dev *dev, iova_t iova);
+/* Records that the memory behind @iova was not there. Inside or outside a section. */
+void dma_fault_stale(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write);
 
-/* COMMAND.BUS_MASTER of the function; off: every DMA faults. */
+/* COMMAND.BUS_MASTER of the function; off (as after reset and at creation): every DMA faults. */
 void dma_set_master(struct iommu_dev *dev, bool on);
 
 /*
  * Peer-to-peer and memory without pointer: addresses at or above DMA_ROUTED_BASE in a domain are
- * routed to a window's operations instead of being dereferenced.
+ * routed to a window's operations instead of being dereferenced. They run outside the section (they
+ * may take locks and block), on the thread of the DMA, and return 0 or -errno.
  */
 #define DMA_ROUTED_BASE (1ULL << 50)
 struct dma_window_ops {
@@ -72,11 +82,18 @@ struct dma_window_ops {
 };
 /* Reserves @size bytes of routed addresses; 0 or -errno. */
 int dma_window_create(uint64_t size, const struct dma_window_ops *ops, void *priv, paddr_t *base);
+/* Returns when no operation of the window is running; what is still mapped to it is stale then. */
 void dma_window_destroy(paddr_t base);
 
-/* Who wants to hear of faults (a report for status 99, the log, the model's AER); called without
- * locks, at most one for the process. */
+/*
+ * Who wants to hear of faults (a report for status 99, the log, the model's AER); called without
+ * locks of this folder on the thread of the DMA, which may be in signal context and inside a section:
+ * no malloc, no lock, nothing that unmaps. At most one for the process.
+ */
 void dma_set_fault_sink(void (*fn)(void *arg, const struct dma_fault *fault), void *arg);
+/* Faults since the start, and the last of them: up to @max with seq > *@seq in order, advancing
+ * *@seq; returns how many. */
 uint64_t dma_fault_count(void);
+size_t dma_fault_read(uint64_t *seq, struct dma_fault *faults, size_t max);
 
 #endif

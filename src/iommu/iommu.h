@@ -53,7 +53,8 @@ unsigned int iommu_group_id(const struct iommu_group *group);
 void iommu_group_add_device(struct iommu_group *group, struct iommu_dev *dev);
 void iommu_group_remove_device(struct iommu_dev *dev);
 struct iommu_group *iommu_group_of(const struct iommu_dev *dev);
-/* Calls @fn for each device until it returns non-zero, which is returned. */
+/* Calls @fn for each device until it returns non-zero, which is returned. The group's lock is held:
+ * @fn must not attach, detach, add or remove. */
 int iommu_group_for_each_dev(struct iommu_group *group, int (*fn)(struct iommu_dev *, void *),
 			     void *arg);
 /* "DMA", "DMA-FQ", "identity"...: what sysfs' `type` says. */
@@ -75,8 +76,9 @@ bool iommu_domain_compatible(const struct iommu_domain *domain, const struct iom
 /* The first device's unit: which format a domain for this group must have. */
 struct iommu *iommu_group_unit(const struct iommu_group *group);
 
-/* -EBUSY when the group is attached to another domain than the default one. Waits (epochs) before
- * it returns: no DMA runs through the previous domain any more. */
+/* -EBUSY when the group is attached to a domain already, -EINVAL when the domain's format is not that
+ * of each device's unit. Waits (epochs) before it returns: no DMA runs through the previous domain any
+ * more. */
 int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group);
 void iommu_detach_group(struct iommu_domain *domain, struct iommu_group *group);
 
@@ -88,7 +90,7 @@ int iommu_map(struct iommu_domain *domain, iova_t iova, paddr_t paddr, uint64_t 
 /* Clears entries; devices may still be using them until iommu_sync(). Returns the bytes unmapped. */
 uint64_t iommu_unmap_nosync(struct iommu_domain *domain, iova_t iova, uint64_t size);
 /* Waits until no DMA that could have seen a cleared, frozen or replaced entry is running (design
- * D6); frees empty tables. One call may serve many unmaps. */
+ * D6); frees empty tables. One call may serve many unmaps. Not inside a DMA section of the caller's. */
 void iommu_sync(struct iommu_domain *domain);
 /* Both. */
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t iova, uint64_t size);
@@ -96,7 +98,8 @@ uint64_t iommu_unmap(struct iommu_domain *domain, iova_t iova, uint64_t size);
 int iommu_split(struct iommu_domain *domain, iova_t iova);
 /* Freezes present entries and waits; devices that meet one wait outside their section. */
 void iommu_freeze(struct iommu_domain *domain, iova_t iova, uint64_t size);
-/* Points the (frozen) entries of the range at @paddr and lets devices go on. */
+/* Points the (frozen) entries of the range at @paddr and lets devices go on. 0: the memory is lost,
+ * the entries stay and DMA through them ends as DMA_FAULT_STALE. */
 void iommu_thaw(struct iommu_domain *domain, iova_t iova, uint64_t size, paddr_t paddr);
 /* 0: not mapped. */
 paddr_t iommu_iova_to_phys(struct iommu_domain *domain, iova_t iova);
