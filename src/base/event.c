@@ -18,7 +18,8 @@
 
 struct event_slot {
 	atomic_ullong state;
-	/* nsec, type << 32 | dev, a, b, c; relaxed, ordered by state */
+	/* nsec, type << 32 | dev, a, b, c. Release stores: who sees one sees the busy state too;
+	 * acquire loads: the state is looked at again after them. */
 	atomic_ullong word[5];
 };
 
@@ -39,14 +40,12 @@ void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uin
 		return;
 	if (!atomic_compare_exchange_strong(&slot->state, &state, seq << 1 | 1))
 		return;
-	/* Pairs with the reader's fence: a reader that sees a field of ours sees the busy state. */
-	atomic_thread_fence(memory_order_release);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	atomic_store_explicit(&slot->word[0],
 			      (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec,
-			      memory_order_relaxed);
+			      memory_order_release);
 	for (i = 1; i < ARRAY_SIZE(words); i++)
-		atomic_store_explicit(&slot->word[i], words[i], memory_order_relaxed);
+		atomic_store_explicit(&slot->word[i], words[i], memory_order_release);
 	atomic_store_explicit(&slot->state, seq << 1, memory_order_release);
 }
 
@@ -63,8 +62,7 @@ static int event_slot_read(uint64_t seq, struct event *event)
 	if (state != seq << 1)
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
-	atomic_thread_fence(memory_order_acquire);
+		words[i] = atomic_load_explicit(&slot->word[i], memory_order_acquire);
 	if (atomic_load_explicit(&slot->state, memory_order_relaxed) != state)
 		return -1;
 	event->seq = seq;

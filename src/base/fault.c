@@ -69,9 +69,9 @@ static void action_set(struct program_action *pa, const struct ksigaction *act)
 	unsigned int n = atomic_fetch_add(&pa->next, 1) + 1;
 	struct action_slot *slot = &pa->slots[n % SLOTS];
 
-	atomic_store_explicit(&slot->handler, (uintptr_t)act->handler, memory_order_relaxed);
-	atomic_store_explicit(&slot->flags, act->flags, memory_order_relaxed);
-	atomic_store_explicit(&slot->mask, act->mask, memory_order_relaxed);
+	atomic_store_explicit(&slot->handler, (uintptr_t)act->handler, memory_order_release);
+	atomic_store_explicit(&slot->flags, act->flags, memory_order_release);
+	atomic_store_explicit(&slot->mask, act->mask, memory_order_release);
 	atomic_store_explicit(&pa->current, n, memory_order_release);
 }
 
@@ -84,10 +84,9 @@ static void action_get(struct program_action *pa, struct ksigaction *act)
 		n = atomic_load_explicit(&pa->current, memory_order_acquire);
 		slot = &pa->slots[n % SLOTS];
 		act->handler = (void (*)(int, siginfo_t *, void *))atomic_load_explicit(
-			&slot->handler, memory_order_relaxed);
-		act->flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
-		act->mask = atomic_load_explicit(&slot->mask, memory_order_relaxed);
-		atomic_thread_fence(memory_order_acquire);
+			&slot->handler, memory_order_acquire);
+		act->flags = atomic_load_explicit(&slot->flags, memory_order_acquire);
+		act->mask = atomic_load_explicit(&slot->mask, memory_order_acquire);
 	} while (atomic_load_explicit(&pa->current, memory_order_relaxed) != n);
 	act->restorer = fault_restorer;
 }

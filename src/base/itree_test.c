@@ -71,7 +71,7 @@ START_TEST(test_random_against_linear)
 	int round;
 
 	random_state = 12345;
-	for (round = 0; round < 6000; round++) {
+	for (round = 0; round < 2500; round++) {
 		i = random_next() % NODES;
 		if (present[i]) {
 			itree_remove(&tree, &nodes[i]);
