@@ -30,12 +30,17 @@ unsigned int pci_msix_vectors(const struct pci_dev *dev);
  * no signal to the previous trigger is running. Programs and unmasks the hardware's table entry. */
 int pci_irq_connect(struct pci_dev *dev, enum pci_irq_type type, unsigned int vector,
 		    struct irq_trigger *trigger);
-/* INTx as the host sees it: called (leaf context, no locks allowed besides) when the line rises or is
- * seen high after an unmask. NULL disconnects. */
+/* INTx as the host sees it: called (under irqs->lock, no locks allowed besides) when the line rises or
+ * is seen high after an unmask. NULL disconnects; the previous function is not running then. */
 int pci_intx_connect(struct pci_dev *dev, void (*fn)(void *arg), void *arg);
-/* COMMAND.INTX_DISABLE and STATUS.INTERRUPT; check_and_mask returns whether it was pending. */
+/* Returns when no function of pci_intx_connect() that began before is running. */
+void pci_intx_sync(struct pci_dev *dev);
+/* COMMAND.INTX_DISABLE and STATUS.INTERRUPT; check_and_mask returns whether it was pending,
+ * check_and_unmask whether it was not and the pin is enabled now. */
 void pci_intx(struct pci_dev *dev, bool enable);
 bool pci_check_and_mask_intx(struct pci_dev *dev);
+/* For the connected function, which runs with irqs->lock held. */
+bool pci_check_and_mask_intx_locked(struct pci_dev *dev);
 bool pci_check_and_unmask_intx(struct pci_dev *dev);
 /* Enable bits in the capability, as pci_alloc_irq_vectors() and pci_free_irq_vectors() do. */
 int pci_enable_vectors(struct pci_dev *dev, enum pci_irq_type type, unsigned int vectors);

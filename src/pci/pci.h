@@ -48,6 +48,13 @@ struct pci_bar_listener {
 			   int access);
 };
 
+/* Told when bytes of the hardware's config space changed. Called with dev->lock or the interrupt lock
+ * held: it may read dev->config and take a leaf lock of its own, nothing else. */
+struct pci_config_listener {
+	struct list_head node;
+	void (*changed)(struct pci_config_listener *l, unsigned int off, unsigned int len);
+};
+
 struct pci_dev {
 	struct device dev;
 	uint32_t rid;	    /* domain << 16 | bus << 8 | devfn */
@@ -67,6 +74,9 @@ struct pci_dev {
 	struct pci_bar bar[PCI_NUM_REGIONS];
 	int memfd;	/* sparse, region i at i << 40; -1 until pci_dev_power_on() */
 	struct list_head bar_listeners;
+	struct list_head config_listeners;
+	bool no_mmap;	  /* BARs are not offered for mapping */
+	bool sparse_mmap; /* only pages without side effects are offered for mapping */
 
 	struct iommu_dev *iommu; /* the requester; NULL: no IOMMU in front of it */
 	struct pci_irqs *irqs;	 /* msi.h */
@@ -76,6 +86,7 @@ struct pci_dev {
 	void *shared; /* the model's shared state: the session; see pci_shared_lock() */
 	struct pci_doorbell *doorbell; /* doorbell.h; NULL: none */
 	struct pci_stats *stats;
+	struct pci_internal *internal; /* this folder's own */
 };
 
 struct pci_stats {
@@ -102,9 +113,16 @@ static inline void pci_dev_unlock(struct pci_dev *dev)
 
 /* ---- making a function (models, bridges) ------------------------------------------------------- */
 
-/* Allocates a function with an empty type 0 header. @rid as above. */
+/*
+ * Allocates a function with an empty type 0 header of 4096 bytes. @rid as above. Bytes that no
+ * register claims can be written and read back, as in the emulated devices that drivers are tested
+ * with; pci_add_capability() makes its bytes read-only until wmask says otherwise.
+ */
 int pci_dev_create(uint32_t rid, const struct pci_model *model, struct pci_dev **out);
+/* Runs model->destroy() when the model's create() succeeded (pci_dev_created()). */
 void pci_dev_destroy(struct pci_dev *dev);
+/* The function is complete: config space as it is now is what a reset restores. */
+void pci_dev_created(struct pci_dev *dev);
 void pci_dev_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint32_t class_code,
 		     uint8_t revision, uint16_t subsystem_vendor, uint16_t subsystem_device);
 /* @flags: PCI_BASE_ADDRESS_*; a 64-bit BAR takes @bar and @bar + 1. @size: power of two >= 16. */
@@ -114,11 +132,17 @@ void pci_bar_declare(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64
 /* Changes it at run time and tells the listeners. */
 void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
 			int access);
-/* Add capabilities; each returns the offset or -errno. */
+/*
+ * Add capabilities; each returns the offset or -errno. A capability added later comes earlier in the
+ * chain. pci_add_capability() takes the lowest free place; the builders have their usual places when
+ * they are free: PM at 0x60, PCI Express at 0x80, MSI-X at 0x40.
+ */
 int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
+int pci_add_capability_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t size);
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
 int pci_add_pm_cap(struct pci_dev *dev);
 int pci_add_pcie_endpoint_cap(struct pci_dev *dev); /* with FLR */
+int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type); /* PCI_EXP_TYPE_*, without FLR */
 int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable);
 /* The table and the PBA are put into BAR @bar at @table_off and @pba_off, in pages of their own. */
 int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
@@ -133,6 +157,9 @@ void pci_dev_power_off(struct pci_dev *dev);
 /* Function-level reset: config registers, interrupts, the model; BAR addresses are kept by whoever
  * restores them (pci_save_state/pci_restore_state). Takes dev->lock. */
 void pci_dev_reset(struct pci_dev *dev);
+/* Save, reset, restore: 0, or -ENOTTY when the function has no FLR and no port above it. */
+int pci_reset_function(struct pci_dev *dev);
+bool pci_has_flr(const struct pci_dev *dev);
 void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE]);
 void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
 
@@ -141,7 +168,19 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 /* Config cycles on the bus, @width 1, 2 or 4, naturally aligned. Take dev->lock. */
 uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int width);
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int width, uint32_t value);
-/* Raw accessors for code that holds dev->lock or owns the function. */
+/* The same for the bits in @mask only, in one step: what the host's read-modify-write cycles do. */
+void pci_config_write_masked(struct pci_dev *dev, unsigned int off, unsigned int width,
+			     uint32_t value, uint32_t mask);
+/* The host driver's usual writes: COMMAND.BUS_MASTER, COMMAND.MEMORY and IO for the BARs there are,
+ * PMCSR (0: D0 .. 3: D3hot; -EIO: D1, D2 not supported, -EINVAL: no way from here to there). */
+void pci_set_master(struct pci_dev *dev, bool on);
+void pci_enable_decode(struct pci_dev *dev);
+int pci_set_power_state(struct pci_dev *dev, unsigned int state);
+unsigned int pci_power_state(const struct pci_dev *dev);
+/* Whether memory cycles are answered: COMMAND.MEMORY is on and the function in D0..D2. */
+bool pci_memory_enabled(const struct pci_dev *dev);
+
+/* Raw accessors for code that holds dev->lock or owns the function; writing tells the listeners. */
 uint16_t pci_get_word(const struct pci_dev *dev, unsigned int off);
 uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off);
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value);
@@ -157,6 +196,9 @@ void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned
 void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			    unsigned int width, uint64_t value);
 void pci_run_deferred(void);
+/* A load that arrived at depth above 0: what BAR memory holds, all ones where there is none. No lock. */
+uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			     unsigned int width);
 
 /* ---- the device's thread ---------------------------------------------------------------------------- */
 

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages of a function, MSI proper and what MSI and MSI-X share (PCI Local Bus 3.0, 6.8.1 and 6.8.3).
+ *
+ * A message is a memory write of the function: without COMMAND.BUS_MASTER, or outside D0, none is
+ * sent. A masked message is kept in the pending bits and sent when the mask goes away. The table of
+ * triggers is the host's: where a message with the host's address and data ends.
+ *
+ * irqs->lock is held while a trigger is signalled, so that whoever replaces one knows when it is free.
+ */
+#include "pci/msi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "pci/pci_priv.h"
+
+/* The local APIC's page and the first vector that a host gives to a device. */
+#define MSG_ADDRESS 0xfee00000u
+#define MSG_DATA    0x4020u
+
+int pci_irqs_create(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = calloc(1, sizeof(*irqs));
+
+	if (!irqs)
+		return -ENOMEM;
+	irqs->msi = calloc(32, sizeof(irqs->msi[0]));
+	if (!irqs->msi) {
+		free(irqs);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&irqs->lock, NULL);
+	irqs->mode = PCI_IRQ_INTX;
+	dev->irqs = irqs;
+	return 0;
+}
+
+int pci_irqs_set_msix(struct pci_dev *dev, unsigned int vectors)
+{
+	dev->irqs->msix = calloc(vectors, sizeof(dev->irqs->msix[0]));
+	if (!dev->irqs->msix)
+		return -ENOMEM;
+	dev->irqs->msix_vectors = vectors;
+	return 0;
+}
+
+void pci_irqs_destroy(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+
+	pthread_mutex_destroy(&irqs->lock);
+	free(irqs->msi);
+	free(irqs->msix);
+	free(irqs);
+	dev->irqs = NULL;
+}
+
+void pci_irqs_power_on(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	struct pci_internal *in = dev->internal;
+	char *mem;
+
+	if (in->msix_bar == PCI_NUM_BARS)
+		return;
+	mem = dev->bar[in->msix_bar].mem;
+	pthread_mutex_lock(&irqs->lock);
+	irqs->msix_table = (volatile uint32_t *)(mem + in->msix_table_off);
+	irqs->msix_pba = (volatile uint64_t *)(mem + in->msix_pba_off);
+	pci_msix_table_reset(dev);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
+void pci_irqs_power_off(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+
+	pthread_mutex_lock(&irqs->lock);
+	irqs->msix_table = NULL;
+	irqs->msix_pba = NULL;
+	irqs->intx_level = false;
+	pci_intx_update(dev);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
+void pci_irqs_reset(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+
+	pthread_mutex_lock(&irqs->lock);
+	irqs->intx_level = false;
+	if (irqs->msix_table)
+		pci_msix_table_reset(dev);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
+enum pci_irq_type pci_irq_mode(const struct pci_dev *dev)
+{
+	if (dev->msix_cap &&
+	    (pci_get_word(dev, dev->msix_cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE))
+		return PCI_IRQ_MSIX;
+	if (dev->msi_cap &&
+	    (pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE))
+		return PCI_IRQ_MSI;
+	return dev->config[PCI_INTERRUPT_PIN] ? PCI_IRQ_INTX : PCI_IRQ_NONE;
+}
+
+unsigned int pci_msi_vectors(const struct pci_dev *dev)
+{
+	return dev->irqs->msi_vectors;
+}
+
+unsigned int pci_msix_vectors(const struct pci_dev *dev)
+{
+	return dev->irqs->msix_vectors;
+}
+
+void pci_irqs_config_changed(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int flags;
+
+	pthread_mutex_lock(&irqs->lock);
+	irqs->mode = pci_irq_mode(dev);
+	irqs->master = (dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER) &&
+		       dev->internal->power_state == 0;
+	if (dev->msi_cap) {
+		flags = pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS);
+		irqs->msi_count = MIN(1u << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4), irqs->msi_vectors);
+		pci_msi_flush(dev);
+	}
+	if (dev->msix_cap) {
+		flags = pci_get_word(dev, dev->msix_cap + PCI_MSIX_FLAGS);
+		irqs->msix_masked = flags & PCI_MSIX_FLAGS_MASKALL;
+		pci_msix_flush(dev);
+	}
+	pci_intx_update(dev);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
+void pci_irq_signal(struct pci_dev *dev, struct irq_trigger *trigger, unsigned int vector)
+{
+	if (!trigger)
+		return;
+	irq_trigger_signal(trigger);
+	atomic_fetch_add_explicit(&dev->stats->irqs, 1, memory_order_relaxed);
+	event_emit(EVENT_IRQ, dev->rid, vector, 1, 0);
+}
+
+void pci_irq_raise(struct pci_dev *dev, unsigned int vector)
+{
+	struct pci_irqs *irqs = dev->irqs;
+
+	pthread_mutex_lock(&irqs->lock);
+	if (irqs->mode == PCI_IRQ_MSIX)
+		pci_msix_raise(dev, vector);
+	else if (irqs->mode == PCI_IRQ_MSI)
+		pci_msi_raise(dev, vector);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
+/* ---- MSI ---------------------------------------------------------------------------------------- */
+
+static bool msi_maskable(const struct pci_dev *dev)
+{
+	return pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKBIT;
+}
+
+void pci_msi_raise(struct pci_dev *dev, unsigned int vector)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int v = vector % irqs->msi_count, off = dev->msi_cap;
+
+	if (msi_maskable(dev) && (pci_get_long(dev, off + PCI_MSI_MASK_64) & BIT(v))) {
+		pci_set_long(dev, off + PCI_MSI_PENDING_64,
+			     pci_get_long(dev, off + PCI_MSI_PENDING_64) | BIT(v));
+		event_emit(EVENT_IRQ, dev->rid, v, 0, 0);
+	} else if (irqs->master) {
+		pci_irq_signal(dev, irqs->msi[v], v);
+	}
+}
+
+void pci_msi_flush(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int off = dev->msi_cap;
+	uint32_t pending, ready;
+
+	if (irqs->mode != PCI_IRQ_MSI || !irqs->master || !msi_maskable(dev))
+		return;
+	pending = pci_get_long(dev, off + PCI_MSI_PENDING_64);
+	ready = pending & ~pci_get_long(dev, off + PCI_MSI_MASK_64);
+	if (!ready)
+		return;
+	pci_set_long(dev, off + PCI_MSI_PENDING_64, pending & ~ready);
+	for (unsigned int v = 0; v < irqs->msi_vectors; v++)
+		if (ready & BIT(v))
+			pci_irq_signal(dev, irqs->msi[v], v);
+}
+
+/* The host's message and the number of vectors, as a power of two. */
+void pci_msi_program(struct pci_dev *dev, unsigned int vectors)
+{
+	unsigned int off = dev->msi_cap, bits = 0;
+	uint16_t flags = pci_get_word(dev, off + PCI_MSI_FLAGS);
+
+	while (1u << bits < vectors)
+		bits++;
+	pci_set_long(dev, off + PCI_MSI_ADDRESS_LO, MSG_ADDRESS);
+	pci_set_long(dev, off + PCI_MSI_ADDRESS_HI, 0);
+	pci_set_word(dev, off + PCI_MSI_DATA_64, MSG_DATA);
+	if (msi_maskable(dev))
+		pci_set_long(dev, off + PCI_MSI_MASK_64,
+			     (uint32_t)((1ULL << dev->irqs->msi_vectors) - 1));
+	flags = (uint16_t)((flags & ~PCI_MSI_FLAGS_QSIZE) | bits << 4 | PCI_MSI_FLAGS_ENABLE);
+	pci_set_word(dev, off + PCI_MSI_FLAGS, flags);
+}
+
+/* ---- the host driver's side ---------------------------------------------------------------------- */
+
+static void msi_connect(struct pci_dev *dev, unsigned int vector, struct irq_trigger *trigger)
+{
+	unsigned int off = dev->msi_cap + PCI_MSI_MASK_64;
+
+	dev->irqs->msi[vector] = trigger;
+	if (!msi_maskable(dev))
+		return;
+	pci_set_long(dev, off,
+		     trigger ? pci_get_long(dev, off) & ~BIT(vector) :
+			       pci_get_long(dev, off) | BIT(vector));
+	pci_msi_flush(dev);
+}
+
+int pci_irq_connect(struct pci_dev *dev, enum pci_irq_type type, unsigned int vector,
+		    struct irq_trigger *trigger)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int count = type == PCI_IRQ_MSI ? irqs->msi_vectors : irqs->msix_vectors;
+
+	if ((type != PCI_IRQ_MSI && type != PCI_IRQ_MSIX) || vector >= count)
+		return -EINVAL;
+	pthread_mutex_lock(&irqs->lock);
+	if (type == PCI_IRQ_MSI) {
+		msi_connect(dev, vector, trigger);
+	} else {
+		irqs->msix[vector] = trigger;
+		pci_msix_program(dev, vector, trigger);
+	}
+	pthread_mutex_unlock(&irqs->lock);
+	return 0;
+}
+
+int pci_enable_vectors(struct pci_dev *dev, enum pci_irq_type type, unsigned int vectors)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int count = type == PCI_IRQ_MSI ? irqs->msi_vectors : irqs->msix_vectors;
+
+	if ((type != PCI_IRQ_MSI && type != PCI_IRQ_MSIX) || !vectors)
+		return -EINVAL;
+	if (vectors > count)
+		return -ENOSPC;
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&irqs->lock);
+	if (type == PCI_IRQ_MSI) {
+		pci_msi_program(dev, vectors);
+	} else {
+		for (unsigned int v = 0; v < count; v++)
+			pci_msix_program(dev, v, false);
+		pci_set_word(dev, dev->msix_cap + PCI_MSIX_FLAGS,
+			     (uint16_t)((pci_get_word(dev, dev->msix_cap + PCI_MSIX_FLAGS) &
+					 ~PCI_MSIX_FLAGS_MASKALL) |
+					PCI_MSIX_FLAGS_ENABLE));
+	}
+	pthread_mutex_unlock(&irqs->lock);
+	/* The host takes the pin away while messages are on. */
+	pci_intx(dev, false);
+	pci_irqs_config_changed(dev);
+	pci_dev_unlock(dev);
+	return 0;
+}
+
+void pci_disable_vectors(struct pci_dev *dev, enum pci_irq_type type)
+{
+	struct pci_irqs *irqs = dev->irqs;
+	unsigned int off;
+	uint16_t enable;
+
+	if ((type == PCI_IRQ_MSI && !dev->msi_cap) || (type == PCI_IRQ_MSIX && !dev->msix_cap))
+		return;
+	off = type == PCI_IRQ_MSI ? dev->msi_cap + PCI_MSI_FLAGS : dev->msix_cap + PCI_MSIX_FLAGS;
+	enable = type == PCI_IRQ_MSI ? PCI_MSI_FLAGS_ENABLE : PCI_MSIX_FLAGS_ENABLE;
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&irqs->lock);
+	pci_set_word(dev, off, (uint16_t)(pci_get_word(dev, off) & ~enable));
+	if (type == PCI_IRQ_MSI)
+		memset(irqs->msi, 0, 32 * sizeof(irqs->msi[0]));
+	else
+		memset(irqs->msix, 0, irqs->msix_vectors * sizeof(irqs->msix[0]));
+	pthread_mutex_unlock(&irqs->lock);
+	pci_intx(dev, true);
+	pci_irqs_config_changed(dev);
+	pci_dev_unlock(dev);
+}
+
+void pci_irqs_restore(struct pci_dev *dev)
+{
+	struct pci_irqs *irqs = dev->irqs;
+
+	pthread_mutex_lock(&irqs->lock);
+	for (unsigned int v = 0; irqs->mode == PCI_IRQ_MSIX && v < irqs->msix_vectors; v++)
+		pci_msix_program(dev, v, irqs->msix[v]);
+	pthread_mutex_unlock(&irqs->lock);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of this folder share. */
+#ifndef PCI_PCI_PRIV_H
+#define PCI_PCI_PRIV_H
+
+#include <linux/pci_regs.h>
+#include <semaphore.h>
+
+#include "pci/model.h"
+#include "pci/msi.h"
+#include "pci/pci.h"
+
+#define PCI_MAX_HOOKS 16
+#define PCI_MAX_CAPS  48
+
+/* A register with an effect: @fn runs after a write touched [@off, @off + @len), dev->lock held. */
+struct pci_cfg_hook {
+	uint16_t off, len;
+	void (*fn)(struct pci_dev *dev);
+};
+
+struct pci_cap_extent {
+	uint16_t off, size;
+};
+
+struct pci_internal {
+	struct pci_cfg_hook hooks[PCI_MAX_HOOKS];
+	unsigned int n_hooks;
+	struct pci_cap_extent caps[PCI_MAX_CAPS];
+	unsigned int n_caps;
+	uint8_t reset_config[PCI_CFG_EXT_SIZE]; /* config space after a reset */
+	bool snapshot; /* reset_config is filled */
+	bool created;  /* model->destroy() is due */
+
+	unsigned int power_state; /* PMCSR's, as far as it took effect */
+	bool flr;		  /* DEVCTL.FLR was written: reset at the end of the write */
+
+	pthread_mutex_t power_lock; /* outermost: guards power_count */
+	unsigned int power_count;
+
+	unsigned int msix_bar; /* PCI_NUM_BARS: none */
+	uint32_t msix_table_off, msix_pba_off;
+
+	/* thread.c */
+	bool has_thread;
+	pthread_t thread;
+	sem_t wake;
+	_Atomic bool kicked, stop;
+};
+
+/* dev.c */
+uint64_t pci_mem_load(const volatile void *p, unsigned int width);
+void pci_mem_store(volatile void *p, unsigned int width, uint64_t value);
+void pci_config_changed(struct pci_dev *dev, unsigned int off, unsigned int len);
+int pci_add_hook(struct pci_dev *dev, unsigned int off, unsigned int len,
+		 void (*fn)(struct pci_dev *dev));
+
+/* config.c */
+void pci_command_written(struct pci_dev *dev);
+/* Applies the current config bytes to everything that depends on them. dev->lock held. */
+void pci_apply_config(struct pci_dev *dev);
+
+/* reset.c; dev->lock held. */
+void pci_reset_locked(struct pci_dev *dev);
+
+/* thread.c */
+int pci_thread_start(struct pci_dev *dev);
+void pci_thread_stop(struct pci_dev *dev);
+
+/* deferred.c: forgets what was queued for @dev. */
+void pci_forget_deferred(struct pci_dev *dev);
+
+/*
+ * Interrupt state. irqs->lock is a leaf; it also guards COMMAND.INTX_DISABLE and STATUS.INTERRUPT, the
+ * two config bits that change without dev->lock, and the MSI-X table and PBA in BAR memory.
+ */
+struct pci_irqs {
+	pthread_mutex_t lock;
+	enum pci_irq_type mode;
+	bool master;	     /* messages are memory writes: COMMAND.BUS_MASTER and D0 */
+	unsigned int msi_count; /* messages enabled */
+	bool msix_masked;    /* function mask */
+	unsigned int msi_vectors, msix_vectors;
+	struct irq_trigger **msi, **msix;
+	volatile uint32_t *msix_table; /* in BAR memory; NULL: powered off */
+	volatile uint64_t *msix_pba;
+	bool intx_level;	/* what the model asks for */
+	bool intx_asserted;	/* what leaves the function */
+	void (*intx_fn)(void *arg);
+	void *intx_arg;
+};
+
+#define MSIX_ENTRY_WORDS (PCI_MSIX_ENTRY_SIZE / 4)
+
+/* intx.c, irqs->lock held: recomputes STATUS.INTERRUPT and the pin. */
+void pci_intx_update(struct pci_dev *dev);
+/* msi.c */
+int pci_irqs_create(struct pci_dev *dev);
+void pci_irqs_destroy(struct pci_dev *dev);
+int pci_irqs_set_msix(struct pci_dev *dev, unsigned int vectors);
+void pci_irqs_power_on(struct pci_dev *dev);
+void pci_irqs_power_off(struct pci_dev *dev);
+void pci_irqs_reset(struct pci_dev *dev);
+/* After a restore: the host's messages are written and unmasked again. */
+void pci_irqs_restore(struct pci_dev *dev);
+void pci_irq_signal(struct pci_dev *dev, struct irq_trigger *trigger, unsigned int vector);
+/* msi.c, irqs->lock held. */
+void pci_msi_raise(struct pci_dev *dev, unsigned int vector);
+void pci_msi_flush(struct pci_dev *dev);
+void pci_msi_program(struct pci_dev *dev, unsigned int vectors);
+/* msix.c, irqs->lock held. */
+void pci_msix_raise(struct pci_dev *dev, unsigned int vector);
+void pci_msix_flush(struct pci_dev *dev);
+void pci_msix_program(struct pci_dev *dev, unsigned int vector, bool unmask);
+void pci_msix_table_reset(struct pci_dev *dev);
+/* True when [@off, @off + @width) lies in the table's or the PBA's pages. */
+bool pci_msix_covers(const struct pci_dev *dev, unsigned int bar, uint64_t off);
+uint64_t pci_msix_read(struct pci_dev *dev, uint64_t off, unsigned int width);
+void pci_msix_write(struct pci_dev *dev, uint64_t off, unsigned int width, uint64_t value);
+
+#endif

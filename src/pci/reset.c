@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Function-level reset and saved state (PCI Express Base 3.0, 6.6.2; the kernel's pci_save_state() and
+ * pci_restore_state()).
+ *
+ * A reset ends DMA and interrupts first, then lets the model forget, then brings config space to what
+ * it was when the function was made. Whoever resets on behalf of the host restores the registers that
+ * the host set: the header, and what capabilities let one write. Bytes that no capability claims are
+ * not part of it.
+ */
+#include "pci/pci.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "pci/doorbell.h"
+#include "pci/pci_priv.h"
+
+void pci_reset_locked(struct pci_dev *dev)
+{
+	struct pci_internal *in = dev->internal;
+
+	if (dev->iommu)
+		dma_set_master(dev->iommu, false);
+	pci_doorbell_close(dev);
+	if (in->power_count && dev->model && dev->model->reset)
+		dev->model->reset(dev);
+	pthread_mutex_lock(&dev->irqs->lock);
+	if (in->snapshot)
+		memcpy(dev->config, in->reset_config, sizeof(dev->config));
+	pthread_mutex_unlock(&dev->irqs->lock);
+	in->power_state = 0;
+	pci_irqs_reset(dev);
+	pci_apply_config(dev);
+	atomic_fetch_add_explicit(&dev->stats->resets, 1, memory_order_relaxed);
+	event_emit(EVENT_RESET, dev->rid, 0, 0, 0);
+}
+
+void pci_dev_reset(struct pci_dev *dev)
+{
+	pci_dev_lock(dev);
+	pci_reset_locked(dev);
+	pci_dev_unlock(dev);
+}
+
+void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE])
+{
+	pci_dev_lock(dev);
+	memcpy(saved, dev->config, PCI_CFG_EXT_SIZE);
+	pci_dev_unlock(dev);
+}
+
+static void restore_bytes(struct pci_dev *dev, const uint8_t *saved, unsigned int off,
+			  unsigned int len)
+{
+	for (unsigned int i = off; i < off + len; i++) {
+		uint8_t mask = dev->wmask[i];
+
+		dev->config[i] = (uint8_t)((dev->config[i] & ~mask) | (saved[i] & mask));
+	}
+}
+
+void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE])
+{
+	struct pci_internal *in = dev->internal;
+	unsigned int pm = dev->pm_cap + PCI_PM_CTRL;
+
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&dev->irqs->lock);
+	restore_bytes(dev, saved, 0, PCI_STD_HEADER_SIZEOF);
+	for (unsigned int i = 0; i < in->n_caps; i++)
+		restore_bytes(dev, saved, in->caps[i].off, in->caps[i].size);
+	/* A restored function is awake. */
+	if (dev->pm_cap)
+		dev->config[pm] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
+	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_apply_config(dev);
+	pci_irqs_restore(dev);
+	pci_dev_unlock(dev);
+}
+
+int pci_reset_function(struct pci_dev *dev)
+{
+	uint8_t saved[PCI_CFG_EXT_SIZE];
+
+	if (!pci_has_flr(dev) && !dev->dev.parent)
+		return -ENOTTY;
+	pci_set_power_state(dev, 0);
+	pci_save_state(dev, saved);
+	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+	pci_dev_reset(dev);
+	pci_restore_state(dev, saved);
+	return 0;
+}
