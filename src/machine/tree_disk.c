@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The tree's image in the session directory (machine/tree.h).
+ *
+ * Files that others may be reading are replaced by rename, so that nobody sees half a text.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/tree_priv.h"
+
+static int disk_path(const struct tree *tree, const char *path, char out[TREE_PATH_MAX])
+{
+	return snprintf(out, TREE_PATH_MAX, "%s%s", tree->root, path) < TREE_PATH_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+/* Makes @real's directory and those above it, as far as they are missing. */
+static int make_parents(char *real)
+{
+	char *slash = strrchr(real, '/');
+	int ret = 0;
+
+	if (!slash || slash == real)
+		return 0;
+	*slash = '\0';
+	if (mkdir(real, 0755) < 0 && errno != EEXIST) {
+		ret = -errno;
+		if (ret == -ENOENT) {
+			ret = make_parents(real);
+			if (!ret && mkdir(real, 0755) < 0 && errno != EEXIST)
+				ret = -errno;
+		}
+	}
+	*slash = '/';
+	return ret;
+}
+
+int tree_disk_mkdir(const struct tree *tree, const char *path)
+{
+	char real[TREE_PATH_MAX];
+	int ret = disk_path(tree, path, real);
+
+	if (ret)
+		return ret;
+	if (mkdir(real, 0755) == 0 || errno == EEXIST)
+		return 0;
+	ret = make_parents(real);
+	if (!ret && mkdir(real, 0755) < 0 && errno != EEXIST)
+		ret = -errno;
+	return ret;
+}
+
+/* A new file of @mode with @text, or of @length bytes without content. */
+static int write_file(char *real, mode_t mode, const char *text, size_t len, uint64_t length)
+{
+	int fd = open(real, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), ret = 0;
+
+	if (fd < 0 && errno == ENOENT) {
+		ret = make_parents(real);
+		if (ret)
+			return ret;
+		fd = open(real, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	if (fd < 0)
+		return -errno;
+	if (len && write(fd, text, len) != (ssize_t)len)
+		ret = errno ? -errno : -EIO;
+	if (!ret && length && ftruncate(fd, (off_t)length) < 0)
+		ret = -errno;
+	if (!ret && fchmod(fd, mode) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* The same in the place of what may be there. */
+static int replace_file(char *real, mode_t mode, const char *text, size_t len, uint64_t length)
+{
+	char temp[TREE_PATH_MAX + 8];
+	int ret = write_file(real, mode, text, len, length);
+
+	if (ret != -EEXIST)
+		return ret;
+	snprintf(temp, sizeof(temp), "%s.new", real);
+	unlink(temp);
+	ret = write_file(temp, mode, text, len, length);
+	if (!ret && rename(temp, real) < 0)
+		ret = -errno;
+	return ret;
+}
+
+int tree_disk_attr(const struct tree *tree, const char *dir, void *obj, const struct attribute *attr)
+{
+	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
+	bool binary = attr->bin_read || attr->bin_write, served;
+	ssize_t len = 0;
+	int ret;
+
+	if (snprintf(real, sizeof(real), "%s%s/%s", tree->root, dir, attr->name) >=
+	    (int)sizeof(real))
+		return -ENAMETOOLONG;
+	served = binary || attr->store || attr->volatile_value || !attr->show;
+	if (!served) {
+		len = attribute_show(tree->core, obj, attr, text);
+		/* What cannot be read now is asked when it is read. */
+		if (len < 0) {
+			served = true;
+			len = 0;
+		}
+	}
+	ret = replace_file(real,
+			   attr->mode | (served ? TREE_SERVED : 0) | (binary ? TREE_BINARY : 0),
+			   text, (size_t)len, binary ? attr->size : 0);
+	return ret;
+}
+
+int tree_disk_text(const struct tree *tree, const char *dir, void *obj, const struct attribute *attr)
+{
+	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
+	mode_t mode = attr->mode;
+	struct stat st;
+	ssize_t len = attribute_show(tree->core, obj, attr, text);
+
+	if (len < 0)
+		return (int)len;
+	if (snprintf(real, sizeof(real), "%s%s/%s", tree->root, dir, attr->name) >=
+	    (int)sizeof(real))
+		return -ENAMETOOLONG;
+	/* A mode that somebody changed is kept. */
+	if (stat(real, &st) == 0)
+		mode = st.st_mode & 0777;
+	if (attr->store || attr->volatile_value)
+		mode |= TREE_SERVED;
+	return replace_file(real, mode, text, (size_t)len, 0);
+}
+
+int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *format, ...)
+{
+	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
+	va_list ap;
+	int len, ret;
+
+	if (!tree->writing)
+		return 0;
+	va_start(ap, format);
+	len = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (len < 0 || len >= (int)sizeof(text))
+		return -E2BIG;
+	ret = disk_path(tree, path, real);
+	return ret ? ret : replace_file(real, mode, text, (size_t)len, 0);
+}
+
+int tree_add_node(struct tree *tree, const char *path, mode_t mode, unsigned int minor)
+{
+	char real[TREE_PATH_MAX];
+	int ret;
+
+	if (!tree->writing)
+		return 0;
+	ret = disk_path(tree, path, real);
+	return ret ? ret : replace_file(real, mode | TREE_SERVED, NULL, 0, minor);
+}
+
+/* From the directory of @path to @target: as many ".." as there are components to leave. */
+static int relative_target(const char *path, const char *target, char *out, size_t size)
+{
+	size_t common = 0, len = 0;
+
+	for (size_t i = 0; path[i] && path[i] == target[i]; i++)
+		if (path[i] == '/')
+			common = i + 1;
+	for (const char *p = path + common; (p = strchr(p, '/')); p++) {
+		if (len + 3 >= size)
+			return -ENAMETOOLONG;
+		memcpy(out + len, "../", 3);
+		len += 3;
+	}
+	if (len + strlen(target + common) >= size)
+		return -ENAMETOOLONG;
+	strcpy(out + len, target + common);
+	return 0;
+}
+
+int tree_add_link(struct tree *tree, const char *path, const char *target)
+{
+	char real[TREE_PATH_MAX], text[TREE_PATH_MAX];
+	int ret;
+
+	if (!tree->writing)
+		return 0;
+	ret = disk_path(tree, path, real);
+	if (!ret)
+		ret = relative_target(path, target, text, sizeof(text));
+	if (ret)
+		return ret;
+	if (symlink(text, real) == 0)
+		return 0;
+	if (errno == ENOENT) {
+		ret = make_parents(real);
+		if (ret)
+			return ret;
+	} else if (errno == EEXIST) {
+		unlink(real);
+	}
+	return symlink(text, real) < 0 ? -errno : 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	remove(path);
+	return 0;
+}
+
+void tree_disk_remove(const struct tree *tree, const char *path)
+{
+	char real[TREE_PATH_MAX];
+
+	if (disk_path(tree, path, real))
+		return;
+	if (unlink(real) < 0 && errno == EISDIR)
+		nftw(real, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+bool tree_exists(const struct tree *tree, const char *path)
+{
+	char real[TREE_PATH_MAX];
+	struct stat st;
+
+	return !disk_path(tree, path, real) && lstat(real, &st) == 0;
+}
+
+void tree_for_each_name(const struct tree *tree, const char *path,
+			void (*fn)(void *arg, const char *name), void *arg)
+{
+	char real[TREE_PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	if (disk_path(tree, path, real))
+		return;
+	dir = opendir(real);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			fn(arg, entry->d_name);
+	closedir(dir);
+}
+
+void tree_read_link_name(const struct tree *tree, const char *path, char *out, size_t size)
+{
+	char real[TREE_PATH_MAX], target[TREE_PATH_MAX];
+	const char *name;
+	ssize_t len;
+
+	out[0] = '\0';
+	if (disk_path(tree, path, real))
+		return;
+	len = readlink(real, target, sizeof(target) - 1);
+	if (len <= 0)
+		return;
+	target[len] = '\0';
+	name = strrchr(target, '/');
+	snprintf(out, size, "%s", name ? name + 1 : target);
+}
+
+size_t tree_read_text(const struct tree *tree, const char *path, char *out, size_t size)
+{
+	char real[TREE_PATH_MAX];
+	ssize_t len = 0;
+	int fd;
+
+	out[0] = '\0';
+	if (disk_path(tree, path, real))
+		return 0;
+	fd = open(real, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, out, size - 1);
+	close(fd);
+	if (len < 0)
+		len = 0;
+	out[len] = '\0';
+	return (size_t)len;
+}

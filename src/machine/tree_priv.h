@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The two halves of the tree: tree.c keeps the registry, tree_disk.c the image. */
+#ifndef MACHINE_TREE_PRIV_H
+#define MACHINE_TREE_PRIV_H
+
+#include "machine/tree.h"
+
+#define TREE_PATH_MAX 1024
+
+struct tree_dir {
+	struct list_head node;
+	char *path;
+	size_t path_len;
+	enum tree_kind kind;
+	void *obj;
+	const struct attribute *attrs;
+};
+
+struct tree {
+	char *root; /* the session's directory */
+	struct device_core *core;
+	struct list_head dirs; /* struct tree_dir */
+	bool writing;
+};
+
+int tree_disk_mkdir(const struct tree *tree, const char *path);
+int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
+		   const struct attribute *attr);
+/* Replaces the content of the attribute's file by what show says. */
+int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
+		   const struct attribute *attr);
+void tree_disk_remove(const struct tree *tree, const char *path);
+
+#endif
