@@ -6,9 +6,10 @@
 # through an apt with lists, sources and state of its own, so apt checks signatures and hashes as
 # always and the system's apt is left alone. Messages never name the mirror.
 #
-# Uses $work, $cache, $refresh; sets the array qemu and $busybox. Callers have `unavailable`.
+# Uses $work, $cache, $refresh, $suite if set; sets the array qemu and $busybox. Callers have
+# `unavailable`.
 
-suite=${ORACLE_SUITE:-trixie-backports}
+suite=${suite:-${ORACLE_SUITE:-trixie-backports}}
 qemu_wanted=9 # older ones have no igb and lose MSI-X interrupts of nvme under recent kernels
 
 private_apt()
@@ -33,9 +34,8 @@ private_apt_init()
 		grep -v security | head -n 1 || true)
 	[ -n "$mirror" ] || unavailable "apt has no mirror configured (or no lists: apt-get update)"
 	mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
-	for s in "$suite" "${suite%-backports}"; do
-		echo "deb [signed-by=$key] $mirror $s main"
-	done > "$work/apt/sources.list"
+	printf "deb [signed-by=$key] $mirror %s main\n" "$suite" "${suite%-backports}" | sort -u \
+		> "$work/apt/sources.list"
 	private_apt apt-get update >&2 || unavailable "cannot update the package lists of $suite"
 }
 
