@@ -48,6 +48,14 @@ struct pci_bar_listener {
 			   int access);
 };
 
+/* What sysfs keeps of a function; core->lock. */
+struct pci_sysfs_state {
+	bool no_msi_bus, no_d3cold, broken_parity, rom_enabled;
+	int numa_node; /* plus 1: 0 is none */
+	unsigned int enable_count;
+	uint8_t reset_order[2]; /* 1: flr, 2: bus; 0: the default order */
+};
+
 /* Told when bytes of the hardware's config space changed. Called with dev->lock or the interrupt lock
  * held: it may read dev->config and take a leaf lock of its own, nothing else. */
 struct pci_config_listener {
@@ -86,6 +94,7 @@ struct pci_dev {
 	void *shared; /* the model's shared state: the session; see pci_shared_lock() */
 	struct pci_doorbell *doorbell; /* doorbell.h; NULL: none */
 	struct pci_stats *stats;
+	struct pci_sysfs_state sysfs;
 	struct pci_internal *internal; /* this folder's own */
 };
 
