@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/overflow.h"
-#include "pgtable_priv.h"
+#include "pgtable/pgtable_priv.h"
 
 int pgtable_create(enum pgtable_format format, unsigned int bits, struct pgtable **out)
 {

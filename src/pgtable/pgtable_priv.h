@@ -11,7 +11,7 @@
 #define PGTABLE_PGTABLE_PRIV_H
 
 #include "pgtable/pgtable.h"
-#include "table_priv.h"
+#include "pgtable/table_priv.h"
 
 #define PGTABLE_MAX_EMPTY   64
 #define PGTABLE_MAX_PENDING 64

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The pool of table pages. No locks: it belongs to one page table with one writer. */
-#include "table_priv.h"
+#include "pgtable/table_priv.h"
 
 #include <sys/mman.h>
 

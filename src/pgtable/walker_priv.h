@@ -10,7 +10,7 @@
  */
 #include <errno.h>
 
-#include "pgtable_priv.h"
+#include "pgtable/pgtable_priv.h"
 
 static inline unsigned int level_index(iova_t iova, unsigned int level)
 {

@@ -2,7 +2,8 @@
 #
 # What the client tests share: where uvfio is, a folder to work in, checks with names, and how a
 # test ends. A test is a bash script that sources this file, calls `check NAME COMMAND...` and ends
-# with `finish`. Exit status: 0, 1 when a check failed, 77 when something that is needed is not there.
+# with `finish`. Exit status: 0, 1 when a check failed, 77 when something that is needed is not
+# there.
 set -uo pipefail
 
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
