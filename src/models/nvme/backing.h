@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The medium: one file or one piece of memory, mapped shared and sparse, divided between the
+ * namespaces by ctrl.c. Blocks that were never written or were discarded read as zeroes.
+ */
+#ifndef MODELS_NVME_BACKING_H
+#define MODELS_NVME_BACKING_H
+
+#include "base/types.h"
+
+struct nvme_backing {
+	char *path;    /* NULL: a memfd of this process */
+	uint64_t size; /* bytes */
+	uint8_t *mem;  /* NULL: not mapped yet */
+	int fd;
+	bool session; /* @path is a sparse file that belongs to the session */
+	/* Stable storage stands behind the file: what was written survives the host only after a
+	 * sync. False for memory and for files in memory. */
+	bool durable;
+};
+
+/* Takes the file at @path, which must hold @size bytes, or with @size 0 sets the size from it. 0 or
+ * -errno with a sentence in @err. Keeps no fd. */
+int nvme_backing_file(struct nvme_backing *b, const char *path, uint64_t size, char *err,
+		      size_t err_size);
+/* Memory of @size bytes: a sparse file at @path, or with NULL a memfd. 0 or -ENOMEM. */
+int nvme_backing_memory(struct nvme_backing *b, const char *path, uint64_t size);
+/* Maps it, once. 0 or -errno. */
+int nvme_backing_map(struct nvme_backing *b);
+void nvme_backing_free(struct nvme_backing *b);
+
+/* Makes the pages present: false when the host cannot give one (a truncated file, no space). */
+bool nvme_backing_touch(const struct nvme_backing *b, uint64_t off, uint64_t len, bool write);
+/* Copies out of the medium without faulting. False as above. */
+bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, size_t len);
+bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len);
+/* Zeroes the range and gives the host's memory or disk space back. Makes system calls. */
+bool nvme_backing_discard(const struct nvme_backing *b, uint64_t off, uint64_t len);
+/* Returns when the range is on stable storage. May wait for a disk. */
+bool nvme_backing_sync(const struct nvme_backing *b, uint64_t off, uint64_t len);
+
+#endif
