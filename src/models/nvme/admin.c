@@ -5,8 +5,9 @@
  */
 #include "models/nvme/nvme_priv.h"
 
-/* 5.1. Only event requests wait in the controller; everything else is over before an Abort is read, or
- * is with the device's thread and cannot be called back. Both are "not aborted" (bit 0). */
+/* 5.1. Only event requests wait in the controller; everything else is over before an Abort is
+ * read, or is with the device's thread and cannot be called back. Both are
+ * "not aborted" (bit 0). */
 static uint16_t nvme_abort(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	uint16_t sqid = (uint16_t)req->cmd->cdw10, cid = (uint16_t)(req->cmd->cdw10 >> 16);

@@ -53,12 +53,10 @@ int nvme_backing_file(struct nvme_backing *b, const char *path, uint64_t size, c
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		rc = -errno;
-		snprintf(
-			err, err_size, "file=%s cannot be opened for reading and writing: %s; %s",
-			path, strerror(-rc),
-			rc == -ENOENT
-				? "create it with truncate(1), or leave file= out for a disk in memory"
-				: "name a file that you may write");
+		snprintf(err, err_size, "file=%s cannot be opened for reading and writing: %s; %s",
+			 path, strerror(-rc),
+			 rc == -ENOENT ? "create it with truncate(1), or leave file= out for memory"
+				       : "name a file that you may write");
 		return rc;
 	}
 	rc = file_size(fd, &have);

@@ -35,8 +35,8 @@ static uint16_t add_segment(struct nvme_ctrl *c, iova_t iova, uint32_t len, bool
 	return NVME_SC_SUCCESS;
 }
 
-/* The list at @list describes @left bytes in whole pages. Its last slot before a page's end leads to
- * the next list when more entries are needed than fit. */
+/* The list at @list describes @left bytes in whole pages. Its last slot before a page's end
+ * leads to the next list when more entries are needed than fit. */
 static uint16_t map_prp_list(struct nvme_ctrl *c, iova_t list, uint32_t left)
 {
 	uint64_t *entries = (uint64_t *)(void *)c->list;

@@ -2,10 +2,10 @@
 /*
  * Doorbells (3.1.24, 3.1.25): where the program says how far it has come.
  *
- * A value gets into BAR memory by a trapped write, which is looked at at once, or natively while the
- * page is open; then nvme_doorbell_poll() compares it with what it saw last. Both end in the same two
- * functions. A bad value or a doorbell without queue is an asynchronous event (5.2, Figure 146) and
- * changes nothing.
+ * A value gets into BAR memory by a trapped write, which is looked at at once, or natively while
+ * the page is open; then nvme_doorbell_poll() compares it with what it saw last. Both end in the
+ * same two functions. A bad value or a doorbell without queue is an asynchronous event (5.2,
+ * Figure 146) and changes nothing.
  */
 #include "file/file.h"
 #include "models/nvme/nvme_priv.h"
@@ -119,7 +119,7 @@ bool nvme_doorbell_poll(struct nvme_ctrl *c)
 	nvme_run_begin(&run, false);
 	more = nvme_run_all(c, &run);
 	did |= run.cmds != NVME_INLINE_CMDS;
-	/* While the page is open the next look goes on; the last one, behind its closing, cannot. */
+	/* While the page is open the next look goes on; the last one, after closing, cannot. */
 	if (more && c->dev->bar[0].page_access[NVME_REG_DBS / HOST_PAGE_SIZE] != PAGE_DIRECT)
 		c->kick = true;
 	if (did || c->kick)

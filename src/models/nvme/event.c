@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Asynchronous events (5.2). A request waits until something happens; once a type was reported, that
- * type stays quiet until its log page has been read without RAE.
+ * Asynchronous events (5.2). A request waits until something happens; once a type was reported,
+ * that type stays quiet until its log page has been read without RAE.
  */
 #include <string.h>
 

@@ -51,7 +51,7 @@ void nvme_features_reset(struct nvme_ctrl *c)
 	set_defaults(c, &c->feat);
 }
 
-/* ---- plain values ---------------------------------------------------------------------------------- */
+/* ---- plain values --------------------------------------------------------------------------- */
 
 static uint16_t get_arbitration(struct nvme_ctrl *c, struct nvme_req *req, struct nvme_features *f)
 {
@@ -129,7 +129,7 @@ static uint16_t set_async(struct nvme_ctrl *c, struct nvme_req *req, struct nvme
 	return NVME_SC_SUCCESS;
 }
 
-/* ---- values with a selector -------------------------------------------------------------------------- */
+/* ---- values with a selector ----------------------------------------------------------------- */
 
 static uint16_t get_temperature(struct nvme_ctrl *c, struct nvme_req *req, struct nvme_features *f)
 {
@@ -200,7 +200,7 @@ static uint16_t set_vector(struct nvme_ctrl *c, struct nvme_req *req, struct nvm
 	return NVME_SC_SUCCESS;
 }
 
-/* ---- number of queues (5.21.1.7) ---------------------------------------------------------------------- */
+/* ---- number of queues (5.21.1.7) ------------------------------------------------------------ */
 
 static uint16_t get_queues(struct nvme_ctrl *c, struct nvme_req *req, struct nvme_features *f)
 {
@@ -221,7 +221,7 @@ static uint16_t set_queues(struct nvme_ctrl *c, struct nvme_req *req, struct nvm
 	return get_queues(c, req, f);
 }
 
-/* ---- timestamp (5.21.1.14) ---------------------------------------------------------------------------- */
+/* ---- timestamp (5.21.1.14) ------------------------------------------------------------------ */
 
 static uint16_t get_timestamp(struct nvme_ctrl *c, struct nvme_req *req, struct nvme_features *f)
 {
@@ -245,7 +245,7 @@ static uint16_t set_timestamp(struct nvme_ctrl *c, struct nvme_req *req, struct 
 	return NVME_SC_SUCCESS;
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------------------ */
+/* ---- dispatch ------------------------------------------------------------------------------- */
 
 typedef uint16_t (*feature_fn)(struct nvme_ctrl *c, struct nvme_req *req, struct nvme_features *f);
 

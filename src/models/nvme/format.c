@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Format NVM (5.23): another LBA format, or a secure erase, of one namespace or of all. Either way the
- * contents are gone: blocks read as zeroes. Runs on the device's thread.
+ * Format NVM (5.23): another LBA format, or a secure erase, of one namespace or of all. Either way
+ * the contents are gone: blocks read as zeroes. Runs on the device's thread.
  */
 #include "models/nvme/nvme_priv.h"
 

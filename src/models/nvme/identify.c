@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Identify (5.15): what the controller and its namespaces are. Everything is built in c->page when
- * it is asked for. All namespaces are allocated, active and attached to this one controller; there is
- * no namespace management, no ANA, no NVM sets.
+ * it is asked for. All namespaces are allocated, active and attached to this one controller; there
+ * is no namespace management, no ANA, no NVM sets.
  */
 #include <stdio.h>
 #include <string.h>

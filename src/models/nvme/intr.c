@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interrupts (7.5): one message for each completion queue that got entries in a run, or the level of
- * the INTx pin while a queue holds entries that were not consumed.
+ * Interrupts (7.5): one message for each completion queue that got entries in a run, or the level
+ * of the INTx pin while a queue holds entries that were not consumed.
  *
  * INTMS and INTMC mask vectors 0 to 31 of INTx and MSI (3.1.3); MSI-X has masks of its own.
  */
@@ -20,7 +20,7 @@ static void set_pin(struct nvme_ctrl *c)
 
 	if (level == c->intx)
 		return;
-	/* Under MSI and MSI-X nobody sees the pin: it is let down, but not raised at each command. */
+	/* Under MSI and MSI-X nobody sees the pin: it is let down, but never raised. */
 	mode = pci_irq_mode(c->dev);
 	if (level && (mode == PCI_IRQ_MSI || mode == PCI_IRQ_MSIX))
 		return;

@@ -155,7 +155,7 @@ static uint16_t io_write_zeroes(struct nvme_ctrl *c, struct nvme_req *req)
 	if (status)
 		return status;
 	req->run->bytes -= MIN(req->run->bytes, len);
-	/* Discarded blocks read as zeroes, so both ways are right (6.17); DEAC asks for the second. */
+	/* Discarded blocks read as zeroes, so both ways are right (6.17). */
 	if ((req->cmd->cdw12 & NVME_RW_DEAC) || len >= LONG_RANGE)
 		ok = nvme_backing_discard(&c->backing, off, len);
 	else

@@ -62,7 +62,7 @@ static uint32_t fill_effects(struct nvme_ctrl *c)
 }
 
 static const struct log_page {
-	uint32_t (*fill)(struct nvme_ctrl *c); /* into the zeroed c->page; returns the page's size */
+	uint32_t (*fill)(struct nvme_ctrl *c); /* c->page is zeroed; returns the size */
 	int event;			       /* the type that it unmasks; -1: none */
 } pages[] = {
 	[NVME_LOG_ERROR] = { fill_error, NVME_EVENT_ERROR },

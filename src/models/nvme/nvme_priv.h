@@ -2,12 +2,12 @@
 /*
  * The controller's state, and what the files of this folder offer each other.
  *
- * State is split (design D2a): struct nvme_shared belongs to the session and holds no pointer; struct
- * nvme_ctrl belongs to this process, which runs only the queues that it made.
+ * State is split (design D2a): struct nvme_shared belongs to the session and holds no pointer;
+ * struct nvme_ctrl belongs to this process, which runs only the queues that it made.
  *
- * Locks: dev->lock guards struct nvme_ctrl. In struct nvme_shared, atomics stand alone and the error
- * log is under pci_shared_lock(). No function here allocates once power_on has returned, since all of
- * them may run in a trap.
+ * Locks: dev->lock guards struct nvme_ctrl. In struct nvme_shared, atomics stand alone and the
+ * error log is under pci_shared_lock(). No function here allocates once power_on has returned,
+ * since all of them may run in a trap.
  */
 #ifndef MODELS_NVME_NVME_PRIV_H
 #define MODELS_NVME_NVME_PRIV_H
@@ -192,7 +192,7 @@ static inline bool nvme_nsid_valid(const struct nvme_ctrl *c, uint32_t nsid)
 	return nsid >= 1 && nsid <= c->namespaces;
 }
 
-/* ---- ctrl.c: the register file --------------------------------------------------------------------- */
+/* ---- ctrl.c: the register file -------------------------------------------------------------- */
 void nvme_reg_write(struct nvme_ctrl *c, uint32_t off, uint32_t value);
 void nvme_regs_init(struct nvme_ctrl *c);
 /* Controller level reset (7.3.2) as far as it is not the register file's. */
@@ -202,12 +202,12 @@ void nvme_fatal(struct nvme_ctrl *c);
 /* The rest of a shutdown, on the device's thread. */
 void nvme_shutdown_finish(struct nvme_ctrl *c);
 
-/* ---- options.c --------------------------------------------------------------------------------------- */
+/* ---- options.c ------------------------------------------------------------------------------ */
 extern const struct model_option nvme_options[];
 int nvme_parse(struct nvme_ctrl *c, const struct model_config *config, unsigned int *msi, char *err,
 	       size_t err_size);
 
-/* ---- queue.c -------------------------------------------------------------------------------------- */
+/* ---- queue.c -------------------------------------------------------------------------------- */
 void nvme_cq_init(struct nvme_ctrl *c, unsigned int id, iova_t base, uint32_t size, bool ien,
 		  uint16_t vector);
 void nvme_sq_init(struct nvme_ctrl *c, unsigned int id, iova_t base, uint32_t size, uint16_t cqid);
@@ -230,20 +230,20 @@ void nvme_run_end(struct nvme_ctrl *c, struct nvme_run *run);
 bool nvme_sync_dropped(struct nvme_ctrl *c, struct nvme_req *req, uint64_t off, uint64_t len,
 		       bool *ok);
 
-/* ---- doorbell.c ------------------------------------------------------------------------------------ */
+/* ---- doorbell.c ----------------------------------------------------------------------------- */
 /* A trapped write to the doorbell page; the value is in BAR memory already. */
 void nvme_doorbell_write(struct nvme_ctrl *c, uint32_t off);
 bool nvme_doorbell_poll(struct nvme_ctrl *c);
 /* Clears a queue's registers. */
 void nvme_doorbell_clear(struct nvme_ctrl *c, unsigned int id, bool cq);
 
-/* ---- intr.c ---------------------------------------------------------------------------------------- */
+/* ---- intr.c --------------------------------------------------------------------------------- */
 void nvme_intr_update(struct nvme_ctrl *c, struct nvme_cq *cq);
 /* Signals the completion queues in c->notify. */
 void nvme_intr_notify(struct nvme_ctrl *c);
 void nvme_intr_mask(struct nvme_ctrl *c, uint32_t mask);
 
-/* ---- data.c ---------------------------------------------------------------------------------------- */
+/* ---- data.c --------------------------------------------------------------------------------- */
 /* Resolves PRPs or SGLs of @len bytes into c->segments; @to_host: a bit bucket takes data. */
 uint16_t nvme_data_map(struct nvme_ctrl *c, const struct nvme_sqe *cmd, uint32_t len, bool to_host);
 /* Move the whole buffer that was mapped. */
@@ -254,7 +254,7 @@ uint16_t nvme_data_put(struct nvme_ctrl *c, const struct nvme_sqe *cmd, const vo
 		       uint32_t len);
 uint16_t nvme_data_get(struct nvme_ctrl *c, const struct nvme_sqe *cmd, void *buf, uint32_t len);
 
-/* ---- commands ---------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 uint16_t nvme_admin(struct nvme_ctrl *c, struct nvme_req *req); /* admin.c */
 bool nvme_admin_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd);
 bool nvme_admin_supported(uint8_t opcode);
@@ -272,7 +272,7 @@ uint16_t nvme_create_sq(struct nvme_ctrl *c, struct nvme_req *req);
 uint16_t nvme_delete_cq(struct nvme_ctrl *c, struct nvme_req *req);
 uint16_t nvme_delete_sq(struct nvme_ctrl *c, struct nvme_req *req);
 
-/* ---- smart.c: the log pages with a memory ------------------------------------------------------------- */
+/* ---- smart.c: the log pages with a memory --------------------------------------------------- */
 /* Adds an entry to the error log. @sqid and @cid 0xffff: not of a command. */
 void nvme_error_add(struct nvme_ctrl *c, uint16_t sqid, uint16_t cid, uint16_t status,
 		    uint32_t nsid, uint64_t lba);
@@ -282,7 +282,7 @@ unsigned int nvme_error_read(struct nvme_ctrl *c, struct nvme_error_entry *entri
 void nvme_smart_fill(struct nvme_ctrl *c, struct nvme_smart_log *log);
 uint8_t nvme_critical_warning(const struct nvme_ctrl *c);
 
-/* ---- event.c: asynchronous events ---------------------------------------------------------------------- */
+/* ---- event.c: asynchronous events ----------------------------------------------------------- */
 uint16_t nvme_async_event(struct nvme_ctrl *c, struct nvme_req *req);
 /* True when the event request @cid was held and has been completed as aborted. */
 bool nvme_event_abort(struct nvme_ctrl *c, uint16_t cid);

@@ -136,21 +136,18 @@ static int divide(struct nvme_ctrl *c, char *err, size_t err_size)
 	if (!IS_ALIGNED(total, 1ULL << shift)) {
 		snprintf(
 			err, err_size,
-			"%s%s: %llu bytes are not a multiple of block=%u; choose a size that is, for "
-			"example %llu",
-			c->backing.session ? "size" : "file=",
-			c->backing.session ? "" : c->backing.path, (unsigned long long)total,
-			1u << shift, (unsigned long long)ALIGN_UP(total, 1ULL << shift));
+			"block=%u: the disk's %llu bytes are not a multiple of it; make it %llu bytes",
+			1u << shift, (unsigned long long)total,
+			(unsigned long long)ALIGN_UP(total, 1ULL << shift));
 		return -EINVAL;
 	}
 	if (c->namespaces > 1)
 		each = ALIGN_DOWN(total / c->namespaces, HOST_PAGE_SIZE);
 	if (!each) {
-		snprintf(
-			err, err_size,
-			"ns=%u: %llu bytes are too few for so many namespaces of at least 4096 bytes; "
-			"choose a larger size= or fewer",
-			c->namespaces, (unsigned long long)total);
+		snprintf(err, err_size,
+			 "ns=%u: %llu bytes are too few for namespaces of at least 4096 bytes; "
+			 "choose a larger size= or fewer",
+			 c->namespaces, (unsigned long long)total);
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < c->namespaces; i++)
@@ -168,9 +165,8 @@ static int parse_medium(struct nvme_ctrl *c, const struct model_config *config, 
 	int rc;
 
 	if (!parse_size(text, &size))
-		return bad(
-			err, err_size, "size", text,
-			"give a number of bytes above 0, with K, M, G or T behind it if you like");
+		return bad(err, err_size, "size", text,
+			   "give a number of bytes above 0, or one with K, M, G or T behind it");
 	if (*file) {
 		rc = nvme_backing_file(&c->backing, file, config->is_set(config, "size") ? size : 0,
 				       err, err_size);

@@ -2,9 +2,10 @@
 /*
  * Submission and completion queues (4.1): rings in the program's memory, reached by DMA.
  *
- * Entries are fetched several at a time; each is copied before it is looked at, since the program may
- * change its memory. A completion's last two dwords go out in one store of their own behind the
- * first two: the phase tag is in there, and whoever sees it flipped must find the rest in place (4.6).
+ * Entries are fetched several at a time; each is copied before it is looked at, since the program
+ * may change its memory. A completion's last two dwords go out in one store of their own behind
+ * the first two: the phase tag is in there, and whoever sees it flipped must find the rest in
+ * place (4.6).
  *
  * A queue that cannot be fetched or posted to leaves nothing to report with: CSTS.CFS (9.5).
  */
@@ -162,8 +163,8 @@ static uint32_t fetch(struct nvme_ctrl *c, const struct nvme_sq *sq, uint32_t ma
 	return n;
 }
 
-/* Runs @n fetched entries; stops early when one has to wait or when the state they were fetched under
- * changed. What was not run is fetched again. */
+/* Runs @n fetched entries; stops early when one has to wait or when the state they were fetched
+ * under changed. What was not run is fetched again. */
 static void run_batch(struct nvme_ctrl *c, struct nvme_sq *sq, struct nvme_run *run, uint32_t n)
 {
 	uint32_t gen = sq->gen;

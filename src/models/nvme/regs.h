@@ -14,7 +14,7 @@
 #define NVME_WIRE_FIELD(type, field, off) \
 	_Static_assert(offsetof(struct type, field) == (off), #type "." #field " is misplaced")
 
-/* ---- registers (3.1) ---------------------------------------------------------------------------- */
+/* ---- registers (3.1) ------------------------------------------------------------------------ */
 
 enum nvme_reg {
 	NVME_REG_CAP = 0x00,
@@ -61,7 +61,7 @@ enum nvme_reg {
 #define NVME_AQA_ACQS(v) (((v) >> 16) & 0xfff)
 #define NVME_AQA_MASK	 0x0fff0fffu
 
-/* ---- queue entries (4.2, 4.6) --------------------------------------------------------------------- */
+/* ---- queue entries (4.2, 4.6) --------------------------------------------------------------- */
 
 /* A scatter gather list descriptor (4.4). */
 struct nvme_sgl {
@@ -111,7 +111,7 @@ struct nvme_cqe {
 };
 NVME_WIRE_SIZE(nvme_cqe, 16);
 
-/* ---- status (4.6.1): type << 8 | code, as it stands in bits 14:1 of the entry's status word ------- */
+/* ---- status (4.6.1): type << 8 | code, as it stands in bits 14:1 of the entry's status word - */
 
 #define NVME_SC_MORE 0x2000u
 #define NVME_SC_DNR  0x4000u
@@ -153,7 +153,7 @@ enum nvme_status {
 	NVME_SC_COMPARE_FAILED = 0x285,
 };
 
-/* ---- commands (5, 6) ------------------------------------------------------------------------------ */
+/* ---- commands (5, 6) ------------------------------------------------------------------------ */
 
 enum nvme_admin_opcode {
 	NVME_ADM_DELETE_SQ = 0x00,
@@ -216,7 +216,8 @@ enum nvme_log_id {
 	NVME_LOG_EFFECTS = 0x05,
 };
 
-/* Asynchronous events (5.2): type in bits 2:0, information in 15:8, log page in 23:16 of dword 0. */
+/* Asynchronous events (5.2): type in bits 2:0, information in 15:8, log page in 23:16 of dword
+ * 0. */
 enum nvme_event_type {
 	NVME_EVENT_ERROR = 0,
 	NVME_EVENT_SMART = 1,
@@ -228,7 +229,7 @@ enum nvme_event_type {
 #define NVME_EVENT_INFO_TEMPERATURE 0x01 /* SMART: temperature threshold */
 #define NVME_EVENT_INFO_NS_CHANGED  0x00 /* notice: namespace attribute changed */
 
-/* ---- log pages (5.14.1) --------------------------------------------------------------------------- */
+/* ---- log pages (5.14.1) --------------------------------------------------------------------- */
 
 struct nvme_error_entry {
 	uint64_t error_count;
@@ -282,7 +283,7 @@ NVME_WIRE_SIZE(nvme_effects_log, 4096);
 #define NVME_EFFECT_LBCC  BIT(1)
 #define NVME_EFFECT_NCC	  BIT(2)
 
-/* ---- Identify (5.15) ------------------------------------------------------------------------------- */
+/* ---- Identify (5.15) ------------------------------------------------------------------------ */
 
 enum nvme_cns {
 	NVME_CNS_NS = 0x00,
