@@ -30,6 +30,11 @@ struct vfio_info_cap {
 int vfio_info_add_capability(struct vfio_info_cap *caps, const struct vfio_info_cap_header *cap,
 			     size_t size);
 
+/* SET_IRQS' header: that its counts fit @num_irqs interrupts of its index and @max_irq_type indexes, and
+ * that argsz covers the data, of which *@data_size are the bytes. 0 or -EINVAL. */
+int vfio_set_irqs_validate_and_prepare(const struct vfio_irq_set *hdr, unsigned int num_irqs,
+				       unsigned int max_irq_type, size_t *data_size);
+
 struct vfio_device_ops {
 	const char *name; /* "vfio-pci" */
 	/* First open; the file is vdev->file. 0 or -errno. */
@@ -61,7 +66,7 @@ struct vfio_device_ops {
 			      unsigned int width);
 	void (*mmio_write)(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			   unsigned int width, uint64_t value, bool nested);
-	/* Someone wants the device back; @count is how often it was asked. */
+	/* Someone wants the device back; @count is how often it was asked before. No lock is held. */
 	void (*request)(struct vfio_device *vdev, unsigned int count);
 	/* Whether @name ("0000:01:00.0 vf_token=…") means this device: 1, 0 or -errno. NULL: name
 	 * equals the device's. */
@@ -88,13 +93,17 @@ struct vfio_device {
 	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
 	int memfd;		 /* the file's backing, given by open_device; -1: a plain one is made */
 	struct list_head group_node;
+	/* Guarded by the core's lock: who keeps vfio_unregister_group_dev() waiting. */
+	unsigned int users;
+	bool unregistering;
 };
 
 /* The registry (the kernel's vfio_main.c). Register makes or finds the group of vdev->dev. */
 int vfio_init_device(struct vfio_device *vdev, struct device *dev,
 		     const struct vfio_device_ops *ops, void *priv);
 int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type);
-/* Asks the user to let go (ops->request, at growing intervals) and waits until the device is closed. */
+/* Asks the user to let go (ops->request, now and every ten seconds) and waits until the device is
+ * closed. No lock may be held: for a driver's remove(). */
 void vfio_unregister_group_dev(struct vfio_device *vdev);
 
 #endif

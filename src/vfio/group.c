@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Groups: /dev/vfio/<group> (the kernel's drivers/vfio/group.c).
+ *
+ * A group is open at most once. Device files keep its file open, so it stays busy until the last of
+ * them is closed as well; "busy" reaches over process borders through env->group_claim().
+ *
+ * A group lives as long as it has devices or an open file; group->refs counts both.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/copy.h"
+#include "base/failpoint.h"
+#include "base/sysraw.h"
+#include "vfio/vfio_priv.h"
+
+#define NAME_MAX_BYTES 4096 /* GET_DEVICE_FD's string with its NUL */
+
+int vfio_group_find_or_create(struct vfio_core *core, struct iommu_group *iommu_group,
+			      enum vfio_group_type type, struct vfio_group **out)
+{
+	struct vfio_group *group, *fresh;
+
+	fresh = FAIL_POINT() ? NULL : calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	pthread_mutex_lock(&core->lock);
+	list_for_each_entry(group, &core->groups, node) {
+		if (group->iommu_group != iommu_group)
+			continue;
+		group->refs++;
+		pthread_mutex_unlock(&core->lock);
+		free(fresh);
+		*out = group;
+		return 0;
+	}
+	fresh->core = core;
+	fresh->id = iommu_group_id(iommu_group);
+	fresh->type = type;
+	fresh->refs = 1;
+	fresh->iommu_group = iommu_group;
+	list_init(&fresh->devices);
+	list_init(&fresh->container_node);
+	pthread_mutex_init(&fresh->lock, NULL);
+	list_add_tail(&fresh->node, &core->groups);
+	pthread_mutex_unlock(&core->lock);
+	*out = fresh;
+	return 0;
+}
+
+void vfio_group_put(struct vfio_group *group)
+{
+	struct vfio_core *core = group->core;
+	bool last;
+
+	pthread_mutex_lock(&core->lock);
+	last = --group->refs == 0;
+	if (last)
+		list_del(&group->node);
+	pthread_mutex_unlock(&core->lock);
+	if (!last)
+		return;
+	pthread_mutex_destroy(&group->lock);
+	free(group);
+}
+
+void vfio_group_remove_device(struct vfio_device *vdev)
+{
+	struct vfio_group *group = vdev->group;
+	struct vfio_core *core = group->core;
+	bool last;
+
+	pthread_mutex_lock(&core->lock);
+	list_del(&vdev->group_node);
+	last = list_empty(&group->devices);
+	/* A device that comes now gets a new group of the same number. */
+	if (last)
+		list_del(&group->node);
+	pthread_mutex_unlock(&core->lock);
+	if (last) {
+		pthread_mutex_lock(&group->lock);
+		if (group->container)
+			vfio_group_detach_container(group);
+		group->iommu_group = NULL;
+		pthread_mutex_unlock(&group->lock);
+	}
+	vfio_group_put(group);
+}
+
+static long get_status(struct vfio_group *group, unsigned long arg)
+{
+	struct vfio_core *core = group->core;
+	struct vfio_group_status status;
+	long ret = 0;
+
+	if (copy_from_user(&status, arg, sizeof(status)))
+		return -EFAULT;
+	if (status.argsz < sizeof(status))
+		return -EINVAL;
+	status.flags = 0;
+	pthread_mutex_lock(&group->lock);
+	if (!group->iommu_group)
+		ret = -ENODEV;
+	else if (group->container)
+		status.flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (core->env.group_viable(core->env.arg, group->iommu_group))
+		status.flags = VFIO_GROUP_FLAGS_VIABLE;
+	pthread_mutex_unlock(&group->lock);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &status, sizeof(status));
+}
+
+static long set_container(struct vfio_group *group, unsigned long arg)
+{
+	struct file *file;
+	int32_t fd;
+	long ret;
+
+	if (copy_from_user(&fd, arg, sizeof(fd)))
+		return -EFAULT;
+	file = file_from_fd(fd);
+	if (!file && raw_fcntl(fd, F_GETFD, 0) < 0)
+		return -EBADF;
+	pthread_mutex_lock(&group->lock);
+	if (group->container)
+		ret = -EINVAL;
+	else if (!group->iommu_group)
+		ret = -ENODEV;
+	else if (!file || file->ops != &vfio_container_fops)
+		ret = -EBADFD;
+	else
+		ret = vfio_container_attach_group(file->priv, group);
+	pthread_mutex_unlock(&group->lock);
+	if (file)
+		file_put(file);
+	return ret;
+}
+
+static long unset_container(struct vfio_group *group, unsigned long arg)
+{
+	long ret = 0;
+
+	pthread_mutex_lock(&group->lock);
+	if (!group->container)
+		ret = -EINVAL;
+	else if (group->container_users != 1)
+		ret = -EBUSY;
+	else
+		vfio_group_detach_container(group);
+	pthread_mutex_unlock(&group->lock);
+	return ret;
+}
+
+/* The user's string of at most NAME_MAX_BYTES with its NUL: -EFAULT, -EINVAL too long. */
+static int copy_name(uintptr_t uaddr, char *name)
+{
+	size_t done = 0, piece, missing;
+
+	while (done < NAME_MAX_BYTES) {
+		/* Never beyond the page of the last byte needed: what follows may not be there. */
+		piece = HOST_PAGE_SIZE - ((uaddr + done) & (HOST_PAGE_SIZE - 1));
+		piece = MIN(piece, NAME_MAX_BYTES - done);
+		missing = copy_nofault(name + done, (const void *)(uaddr + done), piece);
+		if (memchr(name + done, '\0', piece - missing))
+			return 0;
+		if (missing)
+			return -EFAULT;
+		done += piece;
+	}
+	return -EINVAL;
+}
+
+static long get_device_fd(struct vfio_group *group, unsigned long arg)
+{
+	struct vfio_device *vdev;
+	struct file *file;
+	char *name;
+	int ret;
+
+	name = FAIL_POINT() ? NULL : malloc(NAME_MAX_BYTES);
+	if (!name)
+		return -ENOMEM;
+	ret = copy_name(arg, name);
+	if (ret)
+		goto out_free;
+	vdev = vfio_device_get_from_name(group, name, &ret);
+	if (!vdev)
+		goto out_free;
+	ret = vfio_device_open_file(vdev, &file);
+	if (ret) {
+		vfio_device_put_registration(vdev);
+		goto out_free;
+	}
+	ret = file_install(file, O_RDWR | O_CLOEXEC);
+	if (ret < 0)
+		file_put(file);
+out_free:
+	free(name);
+	return ret;
+}
+
+static const struct group_ioctl_op {
+	unsigned int cmd;
+	const char *name;
+	long (*fn)(struct vfio_group *group, unsigned long arg);
+} group_ioctls[] = {
+	{VFIO_GROUP_GET_STATUS, "GET_STATUS", get_status},
+	{VFIO_GROUP_SET_CONTAINER, "SET_CONTAINER", set_container},
+	{VFIO_GROUP_UNSET_CONTAINER, "UNSET_CONTAINER", unset_container},
+	{VFIO_GROUP_GET_DEVICE_FD, "GET_DEVICE_FD", get_device_fd},
+};
+
+static long group_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(group_ioctls); i++)
+		if (group_ioctls[i].cmd == cmd)
+			return group_ioctls[i].fn(file->priv, arg);
+	return -ENOTTY;
+}
+
+static void group_release(struct file *file)
+{
+	struct vfio_group *group = file->priv;
+	struct vfio_core *core = group->core;
+
+	/* Open device files hold references to this file: there are none. */
+	pthread_mutex_lock(&group->lock);
+	if (group->container)
+		vfio_group_detach_container(group);
+	group->opened_file = NULL;
+	core->env.group_release(core->env.arg, group->id);
+	pthread_mutex_unlock(&group->lock);
+	vfio_group_put(group);
+}
+
+const struct file_operations vfio_group_fops = {
+	.name = "vfio-group",
+	.release = group_release,
+	.ioctl = group_ioctl,
+};
+
+static struct vfio_group *group_get(struct vfio_core *core, unsigned int id)
+{
+	struct vfio_group *group;
+
+	pthread_mutex_lock(&core->lock);
+	list_for_each_entry(group, &core->groups, node) {
+		if (group->id != id)
+			continue;
+		group->refs++;
+		pthread_mutex_unlock(&core->lock);
+		return group;
+	}
+	pthread_mutex_unlock(&core->lock);
+	return NULL;
+}
+
+int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct file **out)
+{
+	struct vfio_group *group = group_get(core, id);
+	int ret;
+
+	if (!group)
+		return -ENODEV;
+	pthread_mutex_lock(&group->lock);
+	if (group->opened_file) {
+		ret = -EBUSY;
+		goto out_unlock;
+	}
+	ret = core->env.group_claim(core->env.arg, id);
+	if (ret)
+		goto out_unlock;
+	ret = file_alloc(&vfio_group_fops, group, oflags, 0, out);
+	if (ret) {
+		core->env.group_release(core->env.arg, id);
+		goto out_unlock;
+	}
+	group->opened_file = *out;
+out_unlock:
+	pthread_mutex_unlock(&group->lock);
+	if (ret)
+		vfio_group_put(group);
+	return ret;
+}
