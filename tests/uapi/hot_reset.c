@@ -67,6 +67,12 @@ static void hot_reset_request(long arg)
 	result("twice the group", hot_reset(ctx.device, 20, 0, 2, ctx.group));
 	result("count 1000", hot_reset(ctx.device, 12 + 4 * ROOM, 0, 1000, ctx.group));
 	result("bad pointer", ioctl(ctx.device, VFIO_DEVICE_PCI_HOT_RESET, BAD_PTR));
+}
+
+static void hot_reset_group(long arg)
+{
+	struct ctx ctx = setup_device(VFIO_TYPE1_IOMMU);
+
 	result("group", hot_reset(ctx.device, 16, 0, 1, ctx.group));
 	result("argsz 12 for one", hot_reset(ctx.device, 12, 0, 1, ctx.group));
 }
@@ -86,6 +92,7 @@ static const struct probe table[] = {
 	{ "hot-reset-info", hot_reset_info, 0, ARRAY_SIZE(sizes) },
 	{ "hot-reset-info-pointer", hot_reset_info_pointer, 0, 0 },
 	{ "hot-reset", hot_reset_request, 0, 0 },
+	{ "hot-reset-group", hot_reset_group, 0, 0 },
 	{ "hot-reset-config", hot_reset_config, 0, 0 },
 };
 
