@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "preload/door.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "file/file.h"
+#include "machine/machine.h"
+#include "machine/session.h"
+#include "preload/path.h"
+#include "preload/process.h"
+
+atomic_int door_session_state;
+_Atomic(struct uvfio_machine *) door_machine_ptr;
+
+static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct session *the_session;
+
+static void log_to_stderr(void *arg, enum log_level level, const char *message)
+{
+	char line[560];
+	int len = snprintf(line, sizeof(line), "uvfio: %s\n", message);
+
+	if (level > LOG_ERR || len < 0)
+		return;
+	if (write(STDERR_FILENO, line, MIN((size_t)len, sizeof(line) - 1)) < 0)
+		return;
+}
+
+static void open_session(void)
+{
+	int state = SESSION_NONE;
+	const char *dir;
+
+	environment_remember();
+	dir = environment_session();
+	if (dir && dir[0] == '/' && !session_open(dir, &the_session)) {
+		log_set_sink(log_to_stderr, NULL);
+		process_watch_forks();
+		state = SESSION_HERE;
+	}
+	atomic_store_explicit(&door_session_state, state, memory_order_release);
+}
+
+/*
+ * No state is made here (design D3): the environment is remembered before the program changes it, and
+ * `uvfio run` is told that the library came up.
+ */
+static __attribute__((constructor)) void come_up(void)
+{
+	const char *dir;
+
+	depth_enter();
+	environment_remember();
+	dir = environment_session();
+	if (dir && dir[0] == '/')
+		session_note_loaded(dir);
+	depth_leave();
+}
+
+struct session *door_session(void)
+{
+	struct door door;
+
+	if (atomic_load_explicit(&door_session_state, memory_order_acquire) == SESSION_UNKNOWN) {
+		/* libc has not come up yet: ask again later. */
+		if (!environ)
+			return NULL;
+		door_enter(&door);
+		pthread_mutex_lock(&door_lock);
+		if (atomic_load(&door_session_state) == SESSION_UNKNOWN)
+			open_session();
+		pthread_mutex_unlock(&door_lock);
+		door_leave(&door);
+	}
+	return the_session;
+}
+
+int door_machine(struct uvfio_machine **out)
+{
+	struct uvfio_machine *machine = atomic_load(&door_machine_ptr);
+	struct session *session = door_session();
+	int ret = 0;
+
+	if (machine) {
+		*out = machine;
+		return 0;
+	}
+	if (!session)
+		return -ENODEV;
+	pthread_mutex_lock(&door_lock);
+	machine = atomic_load(&door_machine_ptr);
+	if (!machine) {
+		ret = machine_attach(session, &machine);
+		if (!ret)
+			atomic_store_explicit(&door_machine_ptr, machine, memory_order_release);
+	}
+	pthread_mutex_unlock(&door_lock);
+	*out = machine;
+	return ret;
+}
+
+void door_leave(struct door *door)
+{
+	if (lib_depth == 1 && atomic_load_explicit(&door_machine_ptr, memory_order_acquire))
+		machine_run_deferred();
+	depth_leave();
+	pthread_setcancelstate(door->cancel_state, &door->cancel_state);
+	errno = door->saved_errno;
+}
+
+void door_after_fork(void)
+{
+	struct uvfio_machine *machine = atomic_load(&door_machine_ptr);
+
+	depth_enter();
+	pthread_mutex_init(&door_lock, NULL);
+	file_after_fork();
+	if (machine)
+		machine_after_fork(machine);
+	/* A child that opens files of its own gets a machine of its own. */
+	atomic_store(&door_machine_ptr, NULL);
+	depth_leave();
+}

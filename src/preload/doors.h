@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the wrappers call (the actions of wrappers.tbl). Each returns true when it has done the call,
+ * with the result in *@ret and errno set as libc would; false: libc is to do it with the program's own
+ * arguments.
+ */
+#ifndef PRELOAD_DOORS_H
+#define PRELOAD_DOORS_H
+
+#include "preload/real.h"
+
+/* open.c */
+bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode);
+bool door_fopen(FILE **ret, const char *path, const char *how);
+bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream);
+bool door_fdopen(FILE **ret, int fd, const char *how);
+
+/* stat.c */
+bool door_stat(int *ret, int dirfd, const char *path, struct stat *st, int flags);
+bool door_fstat(int *ret, int fd, struct stat *st);
+bool door_statx(int *ret, int dirfd, const char *path, int flags, unsigned int mask,
+		struct statx *stx);
+bool door_statfs(int *ret, const char *path, struct statfs *fs);
+bool door_fstatfs(int *ret, int fd, struct statfs *fs);
+bool door_statvfs(int *ret, const char *path, struct statvfs *fs);
+
+/* names.c */
+bool door_readlink(ssize_t *ret, int dirfd, const char *path, char *buf, size_t size);
+bool door_realpath(char **ret, const char *path, char *out);
+bool door_make(int *ret, int dirfd, const char *path);
+bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to);
+bool door_truncate(int *ret, const char *path, off_t len);
+bool door_chdir(int *ret, const char *path);
+bool door_fchdir(int *ret, int fd);
+bool door_getcwd(char **ret, char *buf, size_t size);
+
+/* dir.c, walk.c */
+bool door_opendir(DIR **ret, const char *path);
+bool door_fdopendir(DIR **ret, int fd);
+bool door_closedir(int *ret, DIR *dir);
+bool door_readdir(struct dirent **ret, DIR *dir);
+bool door_readdir_r(int *ret, DIR *dir, struct dirent *entry, struct dirent **result);
+bool door_rewinddir(DIR *dir);
+bool door_telldir(long *ret, DIR *dir);
+bool door_seekdir(DIR *dir, long pos);
+bool door_scandir(int *ret, int dirfd, const char *path, struct dirent ***names,
+		  dirent_filter_fn filter, dirent_compare_fn compare);
+bool door_glob(int *ret, const char *pattern, int flags, glob_error_fn error, glob_t *result);
+bool door_ftw(int *ret, const char *path, ftw_fn fn, int fds);
+bool door_nftw(int *ret, const char *path, nftw_fn fn, int fds, int flags);
+
+/* io.c */
+bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg);
+bool door_read(ssize_t *ret, int fd, void *buf, size_t count);
+bool door_write(ssize_t *ret, int fd, const void *buf, size_t count);
+bool door_pread(ssize_t *ret, int fd, void *buf, size_t count, off_t pos);
+bool door_pwrite(ssize_t *ret, int fd, const void *buf, size_t count, off_t pos);
+/* @pos -1: at the file's position. */
+bool door_readv(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
+bool door_writev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
+bool door_preadv(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
+bool door_pwritev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
+bool door_lseek(off_t *ret, int fd, off_t off, int whence);
+bool door_ftruncate(int *ret, int fd, off_t len);
+bool door_vdprintf(int *ret, int fd, const char *format, va_list ap);
+
+/* stdio_door.c */
+bool door_fflush(int *ret, FILE *stream);
+bool door_fclose(int *ret, FILE *stream);
+
+/* fds.c */
+bool door_close(int *ret, int fd);
+bool door_close_range(int *ret, unsigned int first, unsigned int last, int flags);
+bool door_closefrom(int first);
+bool door_dup(int *ret, int fd);
+/* @flags -1: dup2 */
+bool door_dup3(int *ret, int from, int to, int flags);
+bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg);
+bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
+
+/* memory.c */
+bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off);
+bool door_munmap(int *ret, void *addr, size_t len);
+bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags,
+		 void *new_addr);
+bool door_mprotect(int *ret, void *addr, size_t len, int prot);
+bool door_madvise(int *ret, void *addr, size_t len, int advice);
+
+/* process.c, exec.c */
+bool door_Fork(pid_t *ret);
+bool door_clone(int *ret, int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b,
+		void *c);
+bool door_execve(int *ret, const char *path, char *const argv[], char *const envp[]);
+bool door_execvpe(int *ret, const char *file, char *const argv[], char *const envp[]);
+bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], char *const envp[],
+		   int flags);
+bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search);
+
+/* signals.c */
+bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigaction *old);
+bool door_signal(sighandler_t *ret, int sig, sighandler_t handler, int flags);
+/* @set_errno: sigprocmask() returns -1 and errno, pthread_sigmask() the number. */
+bool door_sigmask(int *ret, int how, const sigset_t *set, sigset_t *old, bool set_errno);
+bool door_sigsuspend(int *ret, const sigset_t *set);
+bool door_ppoll(int *ret, struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		const sigset_t *set);
+bool door_pselect(int *ret, int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
+		  const sigset_t *set);
+bool door_epoll_pwait(int *ret, int fd, struct epoll_event *events, int n, int timeout,
+		      const sigset_t *set);
+
+/* rawcall.c */
+bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * File descriptors that come and go. A number is forgotten before the system call that frees it, as
+ * another thread may get it at once. The library's own fds are not the program's to close.
+ */
+#include <linux/close_range.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "base/fd.h"
+#include "base/sysraw.h"
+#include "file/file.h"
+#include "preload/door.h"
+#include "preload/doors.h"
+#include "preload/fdset.h"
+#include "preload/stdio_door.h"
+#include "wrappers.h"
+
+/* What libc wrote into @fd by itself is stored before its number means something else. */
+static void settle(int fd)
+{
+	if (fdset_has(&fdset_attrs, fd))
+		stdio_store(fd);
+}
+
+/* @fd is about to be closed or replaced. Depth raised. */
+static void forget(int fd)
+{
+	settle(fd);
+	if (fdset_has(&fdset_attrs, fd))
+		fdset_remove(&fdset_attrs, fd);
+	if (fdset_has(&fdset_dirs, fd))
+		fdset_remove(&fdset_dirs, fd);
+	if (file_fd_maybe(fd))
+		file_fd_close(fd);
+}
+
+/* @to is now what @from is. */
+static void learn(int from, int to)
+{
+	if (file_fd_maybe(from))
+		file_fd_dup(from, to);
+	if (fdset_has(&fdset_attrs, from))
+		fdset_add(&fdset_attrs, to);
+	if (fdset_has(&fdset_dirs, from))
+		fdset_add(&fdset_dirs, to);
+	else if (fdset_has(&fdset_dirs, to))
+		fdset_remove(&fdset_dirs, to);
+}
+
+static bool known(int fd)
+{
+	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd);
+}
+
+bool door_close(int *ret, int fd)
+{
+	struct door door;
+
+	if (fd_is_own(fd)) {
+		errno = EBADF;
+		*ret = -1;
+		return true;
+	}
+	door_enter(&door);
+	forget(fd);
+	door_leave(&door);
+	/* libc's, a cancellation point. */
+	return false;
+}
+
+/* Closes what is in [first, last] and not the library's own. 0 or -errno. */
+static int close_others(unsigned int first, unsigned int last, unsigned int flags)
+{
+	long own, ret = 0;
+
+	while (first <= last && !ret) {
+		own = first <= INT32_MAX ? fd_next_own((int)first) : -1;
+		if (own < 0 || (unsigned int)own > last)
+			return (int)sysraw3(SYS_close_range, first, last, flags);
+		if ((unsigned int)own > first)
+			ret = sysraw3(SYS_close_range, first, own - 1, flags);
+		first = (unsigned int)own + 1;
+	}
+	return (int)ret;
+}
+
+static void forget_range(unsigned int first, unsigned int last)
+{
+	const struct fdset *const sets[] = { &fdset_attrs, &fdset_dirs };
+	size_t i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(sets); i++)
+		for (fd = fdset_next(sets[i], (int)first); fd >= 0 && (unsigned int)fd <= last;
+		     fd = fdset_next(sets[i], fd + 1))
+			forget(fd);
+	file_fd_close_range(first, last);
+}
+
+bool door_close_range(int *ret, unsigned int first, unsigned int last, int flags)
+{
+	struct door door;
+
+	if (first > last || (flags & CLOSE_RANGE_CLOEXEC))
+		return false;
+	door_enter(&door);
+	if (first <= INT32_MAX)
+		forget_range(first, last);
+	*ret = (int)door_return(&door, close_others(first, last, (unsigned int)flags));
+	return true;
+}
+
+bool door_closefrom(int first)
+{
+	struct rlimit limit = { 1024, 1024 };
+	unsigned int from = (unsigned int)MAX(first, 0), fd;
+	struct door door;
+
+	door_enter(&door);
+	forget_range(from, UINT32_MAX);
+	if (close_others(from, UINT32_MAX, 0)) {
+		getrlimit(RLIMIT_NOFILE, &limit);
+		for (fd = from; fd < limit.rlim_cur; fd++)
+			if (!fd_is_own((int)fd))
+				raw_close((int)fd);
+	}
+	door_leave(&door);
+	return true;
+}
+
+bool door_dup(int *ret, int fd)
+{
+	struct door door;
+	int to;
+
+	door_enter(&door);
+	settle(fd);
+	to = dup(fd);
+	if (to >= 0)
+		learn(fd, to);
+	*ret = (int)door_return(&door, to < 0 ? -errno : to);
+	return true;
+}
+
+bool door_dup3(int *ret, int from, int to, int flags)
+{
+	struct door door;
+	int fd;
+
+	if (from == to || (!known(from) && !known(to) && !fd_is_own(to)))
+		return false;
+	door_enter(&door);
+	if (fd_is_own(to)) {
+		*ret = (int)door_return(&door, -EBUSY);
+		return true;
+	}
+	settle(from);
+	/* A bad @from leaves @to as it is. */
+	if (known(to) && fcntl(from, F_GETFD) >= 0)
+		forget(to);
+	fd = flags < 0 ? dup2(from, to) : dup3(from, to, flags);
+	if (fd >= 0)
+		learn(from, to);
+	*ret = (int)door_return(&door, fd < 0 ? -errno : fd);
+	return true;
+}
+
+/* The status flags are the open file's, which a memfd does not know. */
+static long status_flags(int fd, int cmd, unsigned long arg)
+{
+	const int settable = O_APPEND | O_NONBLOCK;
+	struct file *file = file_from_fd(fd);
+	long ret = 0;
+
+	if (!file)
+		return -EBADF;
+	if (cmd == F_GETFL)
+		ret = (file->oflags & (O_ACCMODE | settable)) | 0x8000; /* the kernel's O_LARGEFILE */
+	else
+		file->oflags = (file->oflags & ~settable) | ((int)arg & settable);
+	file_put(file);
+	return ret;
+}
+
+bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg)
+{
+	struct door door;
+	long to;
+
+	switch (cmd) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		door_enter(&door);
+		settle(fd);
+		to = fcntl(fd, cmd, arg);
+		if (to >= 0)
+			learn(fd, (int)to);
+		*ret = (int)door_return(&door, to < 0 ? -errno : to);
+		return true;
+	case F_GETFL:
+	case F_SETFL:
+		door_enter(&door);
+		to = status_flags(fd, cmd, arg);
+		if (to == -EBADF) {
+			door_leave(&door);
+			return false;
+		}
+		*ret = (int)door_return(&door, to);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Fds that arrive over a socket, from this process or another. */
+static void learn_received(struct msghdr *msg)
+{
+	struct cmsghdr *cmsg;
+	struct file *file;
+	size_t i, n;
+	int *fds;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		fds = (int *)CMSG_DATA(cmsg);
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+		for (i = 0; i < n; i++) {
+			file = file_from_fd(fds[i]);
+			if (file)
+				file_put(file);
+		}
+	}
+}
+
+bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags)
+{
+	struct door door;
+
+	*ret = real_recvmsg(fd, msg, flags);
+	if (*ret >= 0 && msg->msg_controllen > 0) {
+		door_enter(&door);
+		learn_received(msg);
+		door_leave(&door);
+	}
+	return true;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sets of the program's fd numbers, one bit each, without locks. Numbers beyond the set's room are
+ * never members: a program with more than 65,536 open fds loses only what the sets are for.
+ */
+#ifndef PRELOAD_FDSET_H
+#define PRELOAD_FDSET_H
+
+#include <stdatomic.h>
+#include "base/types.h"
+
+#define FDSET_MAX 65536U
+
+struct fdset {
+	atomic_uint count;
+	_Atomic uint64_t words[FDSET_MAX / 64];
+};
+
+/* Directories that lead into the tree: openat() and its family look at paths below them. */
+extern struct fdset fdset_dirs;
+/* Attributes opened for writing: what libc writes there by itself must be stored (stdio_door.h). */
+extern struct fdset fdset_attrs;
+
+static inline bool fdset_has(const struct fdset *set, int fd)
+{
+	if (likely(!atomic_load_explicit(&set->count, memory_order_relaxed)))
+		return false;
+	if ((unsigned int)fd >= FDSET_MAX)
+		return false;
+	return atomic_load_explicit(&set->words[fd / 64], memory_order_relaxed) >> (fd % 64) & 1;
+}
+
+void fdset_add(struct fdset *set, int fd);
+void fdset_remove(struct fdset *set, int fd);
+/* The first member that is not below @fd; -1: none. */
+int fdset_next(const struct fdset *set, int fd);
+
+#endif

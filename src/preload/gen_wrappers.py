@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Makes the interposers from wrappers.tbl (which explains the columns).
+
+usage: gen_wrappers.py wrappers.tbl OUT.h OUT.c OUT.map OUT.exports
+"""
+import re
+import sys
+
+GUARDS = {
+    "path": lambda a: f"path_maybe({a[0]})",
+    "at": lambda a: f"path_maybe_at({a[0]}, {a[1]})",
+    "at_empty": lambda a: f"path_maybe_at_empty({a[0]}, {a[1]})",
+    "two": lambda a: f"(path_maybe({a[0]}) || path_maybe({a[1]}))",
+    "at2": lambda a: f"(path_maybe_at({a[0]}, {a[1]}) || path_maybe_at({a[2]}, {a[3]}))",
+    "fd": lambda a: f"door_fd({a[0]})",
+    "fds": lambda a: f"(door_fd({a[0]}) || door_fd({a[1]}))",
+    "close": lambda a: f"door_fd_close({a[0]})",
+    "dir": lambda a: f"door_fd_dir({a[0]})",
+    "fd_or_dir": lambda a: f"(door_fd({a[0]}) || door_fd_dir({a[0]}))",
+    "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
+    "sigset": lambda a: f"({a[0]} && door_on())",
+    "mem": lambda a: "door_machine_lives()",
+    "on": lambda a: "door_on()",
+    "list": lambda a: "door_lists()",
+    "attr": lambda a: "door_attrs()",
+}
+
+
+class Row:
+    def __init__(self, line, number):
+        columns = [c.strip() for c in re.split(r"(?<!\|)\|(?!\|)", self.hide_or(line))]
+        if len(columns) not in (3, 4):
+            sys.exit(f"wrappers.tbl:{number}: three or four columns expected")
+        self.number = number
+        self.prototype = columns[0]
+        match = re.match(r"^(.*?[\s*])(\w+)\((.*)\)$", self.prototype)
+        if not match:
+            sys.exit(f"wrappers.tbl:{number}: not a prototype: {self.prototype}")
+        self.ret, self.name, params = match.group(1).strip(), match.group(2), match.group(3)
+        self.params = [] if params == "void" else self.split(params)
+        self.args = [self.param_name(p) for p in self.params]
+        self.guard = self.parse_guard(columns[1])
+        self.action = columns[2].replace("\0", "|")
+        self.fresh = len(columns) == 4 and columns[3] == "fresh"
+        self.own = self.action == "own"
+
+    @staticmethod
+    def hide_or(line):
+        """A bitwise OR inside parentheses is no column border."""
+        out, depth = [], 0
+        for c in line:
+            depth += (c == "(") - (c == ")")
+            out.append("\0" if c == "|" and depth > 0 else c)
+        return "".join(out)
+
+    @staticmethod
+    def split(text):
+        parts, depth, start = [], 0, 0
+        for i, c in enumerate(text):
+            depth += (c == "(") - (c == ")")
+            if c == "," and depth == 0:
+                parts.append(text[start:i].strip())
+                start = i + 1
+        parts.append(text[start:].strip())
+        return parts
+
+    @staticmethod
+    def param_name(param):
+        match = re.search(r"\(\*(\w+)\)", param) or re.search(r"(\w+)(\[\])?$", param)
+        return match.group(1) if match else "..."
+
+    def parse_guard(self, text):
+        if text == "-":
+            return None
+        match = re.match(r"^(\w+)(?:\((.*)\))?$", text)
+        if not match or match.group(1) not in GUARDS:
+            sys.exit(f"wrappers.tbl:{self.number}: unknown guard {text}")
+        self.guard_args = [a.strip() for a in (match.group(2) or "").split(",")]
+        return GUARDS[match.group(1)](self.guard_args)
+
+    def declare(self, name):
+        gap = "" if self.ret.endswith("*") else " "
+        return f"{self.ret}{gap}{name}({', '.join(self.params) or 'void'})"
+
+    @property
+    def failure(self):
+        return "NULL" if self.ret.endswith("*") else "-1"
+
+    def real_call(self, args):
+        return f"real_{self.name}({', '.join(args)})"
+
+    def translated(self, param):
+        """The translated path is absolute: a directory fd before it no longer matters."""
+        args = ["tp.real" if a == param else a for a in self.args]
+        if "dirfd" in args:
+            args[args.index("dirfd")] = "AT_FDCWD"
+        return self.real_call(args)
+
+    def body(self):
+        dirfd = "dirfd" if "dirfd" in self.args else "AT_FDCWD"
+        match = re.match(r"^(tr|deny|no)(?:\((\w+)\))?$", self.action)
+        if not match:
+            call, rest = self.action.split("(", 1)
+            sep = "" if rest == ")" else ", "
+            if self.ret == "void":
+                return [f"if ({self.action})", "\treturn;"]
+            return [f"{self.ret}{'' if self.ret.endswith('*') else ' '}ret;", "",
+                    f"if ({call}(&ret{sep}{rest})", "\treturn ret;"]
+        kind, arg = match.groups()
+        if kind == "no":
+            return [f"errno = {arg};", f"return {self.failure};"]
+        param = arg if kind == "tr" and arg else "path"
+        lines = ["struct tree_path tp;", ""]
+        if kind == "tr":
+            return lines + [f"if (path_resolve({dirfd}, {param}, &tp))",
+                            f"\treturn {self.translated(param)};"]
+        return lines + [f"if (path_in_tree({dirfd}, {param}, &tp)) {{",
+                        f"\terrno = {arg};", f"\treturn {self.failure};", "}"]
+
+    def wrapper(self):
+        lines = [self.declare(f"wrap_{self.name}"), "{"]
+        lines += [f"\tif (unlikely({self.guard})) {{"]
+        lines += ["\t\t" + line if line else "" for line in self.body()]
+        lines += ["\t}"]
+        if self.action.startswith("no("):
+            pass
+        call = self.real_call(self.args)
+        if self.fresh:
+            call = f"door_fresh_fd({call})"
+        lines += [f"\t{'' if self.ret == 'void' else 'return '}{call};", "}"]
+        return "\n".join(lines)
+
+
+def read_table(path):
+    rows = []
+    with open(path, encoding="ascii") as table:
+        for number, line in enumerate(table, 1):
+            line = line.rstrip("\n")
+            if line and not line.startswith("#"):
+                rows.append(Row(line, number))
+    names = [r.name for r in rows]
+    for name in names:
+        if names.count(name) > 1:
+            sys.exit(f"wrappers.tbl: {name} stands there twice")
+    return rows
+
+
+def write_header(rows, path):
+    with open(path, "w", encoding="ascii") as out:
+        out.write("/* Made by gen_wrappers.py from wrappers.tbl. */\n"
+                  "#ifndef PRELOAD_WRAPPERS_H\n#define PRELOAD_WRAPPERS_H\n\n"
+                  '#include "preload/real.h"\n\n')
+        out.write("enum real_index {\n")
+        for row in rows:
+            out.write(f"\tREAL_{row.name},\n")
+        out.write("\tREAL_COUNT\n};\n\n")
+        for row in rows:
+            if "..." in row.args or row.name == "__asan_default_options":
+                continue
+            pointer = "1" if row.ret.endswith("*") else "0"
+            out.write(f"typedef {row.declare(f'(*real_{row.name}_fn)')};\n")
+            out.write(f"#define real_{row.name} "
+                      f"((real_{row.name}_fn)real_get(REAL_{row.name}, \"{row.name}\", {pointer}))\n")
+        out.write("\n")
+        for row in rows:
+            out.write(f'{row.declare(f"wrap_{row.name}")}\n'
+                      f'\t__asm__("{row.name}") __attribute__((visibility("default")));\n')
+        out.write("\n#endif\n")
+
+
+def write_source(rows, path):
+    with open(path, "w", encoding="ascii") as out:
+        out.write("/* Made by gen_wrappers.py from wrappers.tbl. */\n"
+                  '#include "wrappers.h"\n\n#include "preload/doors.h"\n#include "preload/guard.h"\n\n'
+                  "_Atomic(void *) real_functions[REAL_COUNT];\n\n")
+        out.write("\n\n".join(row.wrapper() for row in rows if not row.own))
+        out.write("\n")
+
+
+def main():
+    table, header, source, version_map, exports = sys.argv[1:]
+    rows = read_table(table)
+    write_header(rows, header)
+    write_source(rows, source)
+    names = sorted(row.name for row in rows)
+    with open(version_map, "w", encoding="ascii") as out:
+        out.write("{\nglobal:\n" + "".join(f"\t{n};\n" for n in names) + "local:\n\t*;\n};\n")
+    with open(exports, "w", encoding="ascii") as out:
+        out.write("".join(f"{n}\n" for n in names))
+
+
+main()

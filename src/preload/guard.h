@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The wrappers' guards (wrappers.tbl): each a few instructions when the call is not for us. */
+#ifndef PRELOAD_GUARD_H
+#define PRELOAD_GUARD_H
+
+#include <sys/mman.h>
+#include "base/fd.h"
+#include "file/file.h"
+#include "preload/dir.h"
+#include "preload/door.h"
+#include "preload/fdset.h"
+#include "preload/path.h"
+#include "preload/stdio_door.h"
+
+static inline bool door_fd(int fd)
+{
+	return lib_depth == 0 && file_fd_maybe(fd);
+}
+
+static inline bool door_fd_dir(int fd)
+{
+	return lib_depth == 0 && fdset_has(&fdset_dirs, fd);
+}
+
+static inline bool door_fd_close(int fd)
+{
+	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fd_is_own(fd));
+}
+
+/* A new number from libc: whatever was known of it is over. */
+static inline int door_fresh_fd(int fd)
+{
+	if (unlikely(fdset_has(&fdset_dirs, fd)) && lib_depth == 0)
+		fdset_remove(&fdset_dirs, fd);
+	return fd;
+}
+
+static inline bool door_wants_mmap(int flags, int fd)
+{
+	if (!door_machine_lives())
+		return false;
+	return (flags & MAP_FIXED) || (!(flags & MAP_ANONYMOUS) && file_fd_maybe(fd));
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The program's address space: mappings of our files, and memory that devices reach and the program
+ * takes away (design D5). Called only when a machine exists in this process.
+ */
+#include <sys/mman.h>
+
+#include "base/fault.h"
+#include "file/file.h"
+#include "hostmem/hostmem.h"
+#include "machine/machine.h"
+#include "preload/door.h"
+#include "preload/doors.h"
+
+static struct hostmem *hostmem(void)
+{
+	return machine_hostmem(atomic_load_explicit(&door_machine_ptr, memory_order_acquire));
+}
+
+/* The pages that a call on [addr, addr + len) takes; false: the call fails by itself. */
+static bool pages(const void *addr, size_t *len)
+{
+	if (!IS_ALIGNED((uintptr_t)addr, HOST_PAGE_SIZE) || !*len || *len > (1UL << 47))
+		return false;
+	*len = ALIGN_UP(*len, HOST_PAGE_SIZE);
+	return true;
+}
+
+/* What stands at [addr, addr + len) is about to go. */
+static void vacate(void *addr, size_t len)
+{
+	hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
+	file_munmap((uintptr_t)addr, len);
+}
+
+bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct file *file;
+	struct door door;
+	size_t whole = len;
+	int err;
+
+	door_enter(&door);
+	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
+	if ((flags & MAP_FIXED) && pages(addr, &whole))
+		vacate(addr, whole);
+	if (!file) {
+		door_leave(&door);
+		return false;
+	}
+	fault_unblock();
+	err = off < 0 ? -EINVAL : file_mmap(file, addr, len, prot, flags, (uint64_t)off, ret);
+	file_put(file);
+	if (door_return(&door, err) < 0)
+		*ret = MAP_FAILED;
+	return true;
+}
+
+bool door_munmap(int *ret, void *addr, size_t len)
+{
+	struct door door;
+
+	if (!pages(addr, &len))
+		return false;
+	door_enter(&door);
+	vacate(addr, len);
+	door_leave(&door);
+	return false;
+}
+
+bool door_mprotect(int *ret, void *addr, size_t len, int prot)
+{
+	struct door door;
+	int done;
+
+	if (!pages(addr, &len))
+		return false;
+	door_enter(&door);
+	done = file_mprotect((uintptr_t)addr, len, prot);
+	if (!done) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = (int)door_return(&door, MIN(done, 0));
+	return true;
+}
+
+static bool discards(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
+	       advice == MADV_DONTNEED_LOCKED;
+}
+
+bool door_madvise(int *ret, void *addr, size_t len, int advice)
+{
+	struct door door;
+
+	if (!discards(advice) || !pages(addr, &len))
+		return false;
+	door_enter(&door);
+	hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
+	door_leave(&door);
+	return false;
+}
+
+/* The pages, their pins and the program stay together at the new place. */
+static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+{
+	bool moves = !(flags & MREMAP_DONTUNMAP);
+	bool pinned = false, ours;
+	struct file *file;
+	uint64_t off;
+	void *to;
+
+	if (flags & MREMAP_FIXED)
+		vacate(new_addr, new_len);
+	ours = file_find_mapping((uintptr_t)addr, old_len, &file, &off);
+	if (!ours) {
+		if (moves)
+			pinned = hostmem_move_begin(hostmem(), (uintptr_t)addr, old_len, new_len);
+		else
+			hostmem_will_unmap(hostmem(), (uintptr_t)addr, old_len);
+	}
+	to = mremap(addr, old_len, new_len, flags, new_addr);
+	if (pinned)
+		hostmem_move_end(hostmem(), (uintptr_t)addr, old_len,
+				 to == MAP_FAILED ? 0 : (uintptr_t)to);
+	if (ours && to != MAP_FAILED)
+		file_mremap((uintptr_t)addr, old_len, (uintptr_t)to, new_len);
+	return to;
+}
+
+bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags,
+		 void *new_addr)
+{
+	size_t len = new_len;
+	struct door door;
+
+	/* An old length of 0 makes a second mapping and moves nothing. */
+	if (!pages(addr, &old_len) || !pages((flags & MREMAP_FIXED) ? new_addr : addr, &len))
+		return false;
+	door_enter(&door);
+	*ret = move(addr, old_len, len, flags, new_addr);
+	door_return(&door, *ret == MAP_FAILED ? -errno : 0);
+	return true;
+}

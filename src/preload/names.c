@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Names that come back from libc, mapped to the program's view; calls that would change names, which
+ * the kernel's file systems refuse; the current directory.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/sysraw.h"
+#include "file/file.h"
+#include "machine/session.h"
+#include "preload/door.h"
+#include "preload/doors.h"
+#include "preload/path.h"
+
+/* "/proc/self/fd/7", "/proc/123/fd/7" of this process, "/dev/fd/7": the fd; -1: none of these. */
+static int fd_of_name(const char *logical)
+{
+	char own[32];
+	int fd, end = 0;
+
+	snprintf(own, sizeof(own), "/proc/%d/fd/", raw_getpid());
+	if (!strncmp(logical, own, strlen(own)))
+		logical += strlen(own);
+	else if (!strncmp(logical, "/proc/self/fd/", 14))
+		logical += 14;
+	else if (!strncmp(logical, "/dev/fd/", 8))
+		logical += 8;
+	else
+		return -1;
+	return sscanf(logical, "%d%n", &fd, &end) == 1 && !logical[end] && fd >= 0 ? fd : -1;
+}
+
+/* What a symlink of the host's says, in the program's words, NUL-terminated. Length or -errno. */
+static ssize_t read_host_link(const char *logical, char *out, size_t size)
+{
+	struct session *session = door_session();
+	char target[TREE_PATH_MAX];
+	int fd = fd_of_name(logical);
+	struct file *file = fd >= 0 ? file_from_fd(fd) : NULL;
+	ssize_t len;
+
+	if (file) {
+		len = snprintf(out, size, "%s", file->path);
+		file_put(file);
+		return len;
+	}
+	len = sysraw4(SYS_readlinkat, AT_FDCWD, (long)logical, (long)target, sizeof(target) - 1);
+	if (len < 0)
+		return len;
+	target[len] = '\0';
+	if (!session_untranslate(session, target, out, size))
+		memcpy(out, target, (size_t)len + 1);
+	return (ssize_t)strlen(out);
+}
+
+bool door_readlink(ssize_t *ret, int dirfd, const char *path, char *buf, size_t size)
+{
+	char target[TREE_PATH_MAX];
+	struct tree_path tp;
+	struct door door;
+	ssize_t len;
+
+	if (path_resolve(dirfd, path, &tp)) {
+		door_enter(&door);
+		len = readlinkat(AT_FDCWD, tp.real, buf, size);
+		*ret = door_return(&door, len < 0 ? -errno : len);
+		return true;
+	}
+	/* The host's own, which may point into the session's directory: /proc/self/fd/N, cwd. */
+	if (path_logical(dirfd, path, &tp) ||
+	    (strncmp(tp.logical, "/proc/", 6) && strncmp(tp.logical, "/dev/fd/", 8)))
+		return false;
+	door_enter(&door);
+	len = read_host_link(tp.logical, target, sizeof(target));
+	door_leave(&door);
+	/* Errors, and targets longer than ours can be, are libc's. */
+	if (len < 0 || len >= TREE_PATH_MAX - 1)
+		return false;
+	*ret = (ssize_t)MIN((size_t)len, size);
+	memcpy(buf, target, (size_t)*ret);
+	return true;
+}
+
+static char *give(const char *path, char *out)
+{
+	return out ? strcpy(out, path) : strdup(path);
+}
+
+bool door_realpath(char **ret, const char *path, char *out)
+{
+	char resolved[PATH_MAX], seen[TREE_PATH_MAX];
+	struct tree_path tp;
+	struct door door;
+	int err = 0;
+
+	if (!path_resolve(AT_FDCWD, path, &tp)) {
+		if (path_logical(AT_FDCWD, path, &tp) || strncmp(tp.logical, "/proc/", 6))
+			return false;
+		strcpy(tp.real, tp.logical);
+	}
+	door_enter(&door);
+	*ret = NULL;
+	if (!realpath(tp.real, resolved)) {
+		err = -errno;
+	} else {
+		if (session_untranslate(door_session(), resolved, seen, sizeof(seen)))
+			*ret = give(seen, out);
+		else
+			*ret = give(resolved, out);
+		if (!*ret)
+			err = -ENOMEM;
+	}
+	door_return(&door, err);
+	return true;
+}
+
+/* ---- changes ----------------------------------------------------------------------------------- */
+
+static int denied(struct tree_path *tp)
+{
+	struct stat st;
+
+	return lstat(tp->real, &st) ? EPERM : EEXIST;
+}
+
+bool door_make(int *ret, int dirfd, const char *path)
+{
+	struct tree_path tp;
+	struct door door;
+
+	if (!path_in_tree(dirfd, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, -denied(&tp));
+	return true;
+}
+
+bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to)
+{
+	struct tree_path tp;
+	bool from_tree, to_tree;
+
+	from_tree = path_maybe_at(fromfd, from) && path_in_tree(fromfd, from, &tp);
+	to_tree = path_maybe_at(tofd, to) && path_in_tree(tofd, to, &tp);
+	if (!from_tree && !to_tree)
+		return false;
+	errno = from_tree && to_tree ? EPERM : EXDEV;
+	*ret = -1;
+	return true;
+}
+
+bool door_truncate(int *ret, const char *path, off_t len)
+{
+	struct tree_path tp;
+	struct stat st;
+	struct door door;
+	int err = 0;
+
+	if (!path_in_tree(AT_FDCWD, path, &tp))
+		return false;
+	door_enter(&door);
+	if (stat(tp.real, &st))
+		err = -errno;
+	else if (S_ISDIR(st.st_mode))
+		err = -EISDIR;
+	else if (!(st.st_mode & 0222))
+		err = -EACCES;
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+/* ---- where the program stands ------------------------------------------------------------------ */
+
+bool door_chdir(int *ret, const char *path)
+{
+	struct tree_path tp;
+	struct door door;
+
+	atomic_store(&path_cwd_near, -1);
+	if (!path_maybe(path) || !path_resolve(AT_FDCWD, path, &tp)) {
+		/* libc's, but the cached answer is only known to be old after it. */
+		door_enter(&door);
+		*ret = (int)door_return(&door, chdir(path) ? -errno : 0);
+	} else {
+		door_enter(&door);
+		*ret = (int)door_return(&door, chdir(tp.real) ? -errno : 0);
+	}
+	atomic_store(&path_cwd_near, -1);
+	return true;
+}
+
+bool door_fchdir(int *ret, int fd)
+{
+	struct door door;
+
+	door_enter(&door);
+	*ret = (int)door_return(&door, fchdir(fd) ? -errno : 0);
+	atomic_store(&path_cwd_near, -1);
+	return true;
+}
+
+bool door_getcwd(char **ret, char *buf, size_t size)
+{
+	struct session *session = door_session();
+	char real[PATH_MAX], cwd[TREE_PATH_MAX];
+	size_t need;
+
+	if (sysraw3(SYS_getcwd, (long)real, sizeof(real), 0) < 0 ||
+	    !session_untranslate(session, real, cwd, sizeof(cwd)))
+		return false;
+	need = strlen(cwd) + 1;
+	*ret = NULL;
+	if (buf && !size) {
+		errno = EINVAL;
+	} else if (size && size < need) {
+		errno = ERANGE;
+	} else if (buf) {
+		*ret = strcpy(buf, cwd);
+	} else {
+		*ret = malloc(MAX(size, need));
+		if (*ret)
+			strcpy(*ret, cwd);
+	}
+	return true;
+}

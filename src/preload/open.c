@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening names of the tree.
+ *
+ * Directories, and attributes whose file in the tree holds their value (machine/tree.h), are opened
+ * where they are: reading them builds no machine. All else is a file of the machine's. stdio over
+ * such a file is a stream of its own kind, because libc writes inside itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "file/file.h"
+#include "machine/machine.h"
+#include "machine/tree.h"
+#include "preload/door.h"
+#include "preload/doors.h"
+#include "preload/fdset.h"
+#include "preload/path.h"
+#include "preload/stdio_door.h"
+
+/* A name that is not there: the kernel's file systems create nothing. */
+static int missing(int error, int flags)
+{
+	return error == -ENOENT && (flags & O_CREAT) ? -EACCES : error;
+}
+
+static int open_real(const char *path, int flags, mode_t mode)
+{
+	int fd = open(path, flags, mode);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_machine(const char *path, int flags)
+{
+	struct uvfio_machine *machine;
+	struct file *file;
+	bool attribute;
+	int ret;
+
+	ret = door_machine(&machine);
+	if (ret)
+		return ret;
+	ret = machine_open(machine, path, flags, &file);
+	if (ret)
+		return ret;
+	attribute = S_ISREG(file->mode) && (flags & O_ACCMODE) != O_RDONLY;
+	if (attribute)
+		stdio_prepare(file);
+	ret = file_install(file, flags);
+	if (ret < 0)
+		file_put(file);
+	else if (attribute)
+		fdset_add(&fdset_attrs, ret);
+	return ret;
+}
+
+/* @tp is in the tree. The fd or -errno. */
+static int open_tree(struct tree_path *tp, int flags)
+{
+	struct stat st;
+	int ret;
+
+	ret = path_canonical(tp, !(flags & O_NOFOLLOW));
+	if (ret)
+		return missing(ret, flags);
+	if (!tp->tree)
+		return open_real(tp->real, flags, 0);
+	if (lstat(tp->real, &st))
+		return -errno;
+	if ((flags & O_CREAT) && (flags & O_EXCL))
+		return -EEXIST;
+	flags &= ~(O_CREAT | O_EXCL | O_TRUNC);
+	if (!(flags & O_PATH) && S_ISREG(st.st_mode)) {
+		if (flags & O_DIRECTORY)
+			return -ENOTDIR;
+		if ((flags & O_ACCMODE) != O_RDONLY || (st.st_mode & TREE_SERVED)) {
+			ret = open_machine(tp->logical, flags);
+			if (ret != 1)
+				return ret;
+		}
+	}
+	ret = open_real(tp->real, flags, 0);
+	if (ret >= 0 && S_ISDIR(st.st_mode))
+		fdset_add(&fdset_dirs, ret);
+	return ret;
+}
+
+/* Whether the host directory @path has directories of the tree in it or below it. */
+static bool leads_to_tree(const char *path)
+{
+	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/proc") ||
+	       !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
+}
+
+static int open_host(const struct tree_path *tp, const char *path, int flags, mode_t mode)
+{
+	struct stat st;
+	int fd = open_real(path, flags, mode);
+
+	if (fd >= 0 && leads_to_tree(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
+		fdset_add(&fdset_dirs, fd);
+	return fd;
+}
+
+bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct tree_path tp;
+	struct door door;
+	int fd;
+
+	if (!path_resolve(dirfd, path, &tp)) {
+		if (path[0] != '/' || path_logical(dirfd, path, &tp) || !leads_to_tree(tp.logical))
+			return false;
+		tp.tree = false;
+	}
+	/* The kernel's open() of such files does not wait: no cancellation point is lost. */
+	door_enter(&door);
+	if (tp.tree)
+		fd = open_tree(&tp, flags);
+	else
+		fd = open_host(&tp, tp.real[0] == '/' ? tp.real : path, flags, mode);
+	*ret = (int)door_return(&door, fd);
+	return true;
+}
+
+/* ---- stdio ------------------------------------------------------------------------------------- */
+
+/* fopen()'s second argument as open()'s; -1: not a valid one. */
+static int mode_flags(const char *how)
+{
+	int flags;
+
+	switch (*how++) {
+	case 'r':
+		flags = O_RDONLY;
+		break;
+	case 'w':
+		flags = O_WRONLY | O_CREAT | O_TRUNC;
+		break;
+	case 'a':
+		flags = O_WRONLY | O_CREAT | O_APPEND;
+		break;
+	default:
+		return -1;
+	}
+	for (; *how && *how != ','; how++) {
+		if (*how == '+')
+			flags = (flags & ~O_ACCMODE) | O_RDWR;
+		else if (*how == 'e')
+			flags |= O_CLOEXEC;
+		else if (*how == 'x')
+			flags |= O_EXCL;
+	}
+	return flags;
+}
+
+/* A stream on the open @fd; libc's own unless the fd is a file of ours. */
+static FILE *stream_on(int fd, const char *how)
+{
+	struct file *file = file_from_fd(fd);
+	FILE *stream;
+
+	if (!file)
+		return fdopen(fd, how);
+	file_put(file);
+	stream = stdio_stream(fd, how);
+	return stream;
+}
+
+bool door_fopen(FILE **ret, const char *path, const char *how)
+{
+	int fd, flags = mode_flags(how), error;
+	struct tree_path tp;
+	struct door door;
+
+	if (flags < 0 || !path_in_tree(AT_FDCWD, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = NULL;
+	fd = open_tree(&tp, flags);
+	if (fd >= 0) {
+		*ret = stream_on(fd, how);
+		error = errno;
+		if (!*ret) {
+			if (file_fd_maybe(fd))
+				file_fd_close(fd);
+			close(fd);
+			fd = -error;
+		}
+	}
+	door_return(&door, MIN(fd, 0));
+	return true;
+}
+
+bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
+{
+	int fd, to = fileno(stream), flags = mode_flags(how);
+	struct tree_path tp;
+	struct door door;
+
+	if (flags < 0 || to < 0 || !path_in_tree(AT_FDCWD, path, &tp))
+		return false;
+	/* The stream stays libc's; what stands behind its fd becomes the tree's file. */
+	door_enter(&door);
+	fflush(stream);
+	fd = open_tree(&tp, flags);
+	door_leave(&door);
+	if (fd < 0) {
+		fclose(stream);
+		errno = -fd;
+		*ret = NULL;
+		return true;
+	}
+	/* As a program would: through the doors, so that the new number is known. */
+	*ret = freopen("/dev/null", how, stream);
+	if (*ret && fileno(*ret) >= 0 && dup2(fd, fileno(*ret)) < 0)
+		*ret = NULL;
+	close(fd);
+	return true;
+}
+
+bool door_fdopen(FILE **ret, int fd, const char *how)
+{
+	struct file *file;
+	struct door door;
+
+	door_enter(&door);
+	file = file_from_fd(fd);
+	*ret = file ? stdio_stream(fd, how) : NULL;
+	if (file)
+		file_put(file);
+	door_return(&door, file && !*ret ? -errno : 0);
+	return file != NULL;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From the program's names to the session's files (design D3).
+ *
+ * A path is first tested cheaply (could it begin with /sys, /dev or /proc, or lead there from the
+ * current directory?), then made absolute and normalised, then given to session_translate(). `..`
+ * is textual as long as no symlink of the tree stands before it; there the prefix is resolved first.
+ * A symlink outside of /sys, /dev and /proc that leads into the tree is not seen.
+ */
+#ifndef PRELOAD_PATH_H
+#define PRELOAD_PATH_H
+
+#include <fcntl.h>
+#include <string.h>
+#include "base/types.h"
+#include "preload/door.h"
+#include "preload/fdset.h"
+
+#define TREE_PATH_MAX 1024
+
+struct tree_path {
+	bool tree;		     /* in the session's tree */
+	char logical[TREE_PATH_MAX]; /* absolute, normalised: the program's view */
+	char real[TREE_PATH_MAX];    /* what libc is to be given instead */
+};
+
+/*
+ * True: call libc with @tp->real, which is absolute. It is the file in the session's tree
+ * (@tp->tree) or a host file that the program names relative to a directory of the tree.
+ * False: libc gets what the program gave.
+ */
+bool path_resolve(int dirfd, const char *path, struct tree_path *tp);
+/* The same, true only for names in the tree. */
+bool path_in_tree(int dirfd, const char *path, struct tree_path *tp);
+/* Fills @tp->logical for any path; 0 or -errno (the path is too long for us, or has no place). */
+int path_logical(int dirfd, const char *path, struct tree_path *tp);
+/*
+ * Resolves symlinks of @tp, which is in the tree: the last component only with @follow. Both names
+ * are changed. 0 or -errno.
+ */
+int path_canonical(struct tree_path *tp, bool follow);
+/* The program's name of an open fd. 0 or -errno. */
+int path_of_fd(int fd, char *out, size_t size);
+/* The program's current directory. 0 or -errno. */
+int path_cwd(char *out, size_t size);
+
+/* 1 when names relative to the current directory may be ours, 0 when not, -1 not known. */
+extern atomic_int path_cwd_near;
+bool path_cwd_is_near(void);
+/* An absolute or relative path with a `..` in it: the slow test. */
+bool path_maybe_dotdot(const char *path);
+
+static inline bool path_maybe(const char *path)
+{
+	/* A bad pointer is the kernel's business: EFAULT. */
+	if (!door_maybe_on() || (uintptr_t)path - HOST_PAGE_SIZE >= (1UL << 47) - HOST_PAGE_SIZE)
+		return false;
+	if (path[0] == '/') {
+		switch (path[1]) {
+		case 's':
+		case 'd':
+		case 'p':
+		case '/':
+		case '.':
+			return true;
+		}
+		return strstr(path, "/..") && path_maybe_dotdot(path);
+	}
+	if (path[0] == '\0')
+		return false;
+	return path_cwd_is_near() || (strstr(path, "..") && path_maybe_dotdot(path));
+}
+
+static inline bool path_maybe_at(int dirfd, const char *path)
+{
+	if (!door_maybe_on() || (uintptr_t)path - HOST_PAGE_SIZE >= (1UL << 47) - HOST_PAGE_SIZE)
+		return false;
+	if (dirfd == AT_FDCWD || path[0] == '/')
+		return path_maybe(path);
+	return path[0] && (fdset_has(&fdset_dirs, dirfd) || strstr(path, ".."));
+}
+
+/* For calls that take AT_EMPTY_PATH: an fd of ours, too. */
+bool path_maybe_at_empty(int dirfd, const char *path);
+
+#endif

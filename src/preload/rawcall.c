@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libc's syscall(): numbers that concern us go to the wrapper of the same call, which decides
+ * whether the arguments do.
+ */
+#include <linux/openat2.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "preload/door.h"
+#include "preload/doors.h"
+#include "preload/guard.h"
+#include "wrappers.h"
+
+#define PATH(x)	  ((const char *)(x))
+#define PTR(x)	  ((void *)(x))
+#define MODE(x)	  ((mode_t)(x))
+#define INT(x)	  ((int)(x))
+#define SIZE(x)	  ((size_t)(x))
+
+static bool names(long *ret, long number, long a, long b, long c, long d, long e)
+{
+	switch (number) {
+	case SYS_open:
+		*ret = wrap_open(PATH(a), INT(b), MODE(c));
+		return true;
+	case SYS_openat:
+		*ret = wrap_openat(INT(a), PATH(b), INT(c), MODE(d));
+		return true;
+	case SYS_creat:
+		*ret = wrap_creat(PATH(a), MODE(b));
+		return true;
+	case SYS_stat:
+		*ret = wrap_stat(PATH(a), PTR(b));
+		return true;
+	case SYS_lstat:
+		*ret = wrap_lstat(PATH(a), PTR(b));
+		return true;
+	case SYS_newfstatat:
+		*ret = wrap_fstatat(INT(a), PATH(b), PTR(c), INT(d));
+		return true;
+	case SYS_statx:
+		*ret = wrap_statx(INT(a), PATH(b), INT(c), (unsigned int)d, PTR(e));
+		return true;
+	case SYS_access:
+		*ret = wrap_access(PATH(a), INT(b));
+		return true;
+	case SYS_faccessat:
+		*ret = wrap_faccessat(INT(a), PATH(b), INT(c), 0);
+		return true;
+	case SYS_readlink:
+		*ret = wrap_readlink(PATH(a), PTR(b), SIZE(c));
+		return true;
+	case SYS_readlinkat:
+		*ret = wrap_readlinkat(INT(a), PATH(b), PTR(c), SIZE(d));
+		return true;
+	case SYS_chdir:
+		*ret = wrap_chdir(PATH(a));
+		return true;
+	case SYS_fchdir:
+		*ret = wrap_fchdir(INT(a));
+		return true;
+	}
+	return false;
+}
+
+static bool memory(long *ret, long number, long a, long b, long c, long d, long e, long f)
+{
+	switch (number) {
+	case SYS_mmap:
+		*ret = (long)wrap_mmap(PTR(a), SIZE(b), INT(c), INT(d), INT(e), f);
+		return true;
+	case SYS_munmap:
+		*ret = wrap_munmap(PTR(a), SIZE(b));
+		return true;
+	case SYS_mremap:
+		*ret = (long)wrap_mremap(PTR(a), SIZE(b), SIZE(c), INT(d), PTR(e));
+		return true;
+	case SYS_mprotect:
+		*ret = wrap_mprotect(PTR(a), SIZE(b), INT(c));
+		return true;
+	case SYS_madvise:
+		*ret = wrap_madvise(PTR(a), SIZE(b), INT(c));
+		return true;
+	}
+	return false;
+}
+
+static bool fds(long *ret, long number, long a, long b, long c, long d)
+{
+	switch (number) {
+	case SYS_ioctl:
+		*ret = wrap_ioctl(INT(a), (unsigned long)b, (unsigned long)c);
+		return true;
+	case SYS_read:
+		*ret = wrap_read(INT(a), PTR(b), SIZE(c));
+		return true;
+	case SYS_write:
+		*ret = wrap_write(INT(a), PTR(b), SIZE(c));
+		return true;
+	case SYS_pread64:
+		*ret = wrap_pread64(INT(a), PTR(b), SIZE(c), d);
+		return true;
+	case SYS_pwrite64:
+		*ret = wrap_pwrite64(INT(a), PTR(b), SIZE(c), d);
+		return true;
+	case SYS_lseek:
+		*ret = wrap_lseek(INT(a), b, INT(c));
+		return true;
+	case SYS_fstat:
+		*ret = wrap_fstat(INT(a), PTR(b));
+		return true;
+	case SYS_close:
+		*ret = wrap_close(INT(a));
+		return true;
+	case SYS_close_range:
+		*ret = wrap_close_range((unsigned int)a, (unsigned int)b, INT(c));
+		return true;
+	case SYS_dup:
+		*ret = wrap_dup(INT(a));
+		return true;
+	case SYS_dup2:
+		*ret = wrap_dup2(INT(a), INT(b));
+		return true;
+	case SYS_dup3:
+		*ret = wrap_dup3(INT(a), INT(b), INT(c));
+		return true;
+	case SYS_fcntl:
+		*ret = wrap_fcntl(INT(a), INT(b), (unsigned long)c);
+		return true;
+	}
+	return false;
+}
+
+static bool open_how(long *ret, int dirfd, const char *path, const struct open_how *how,
+		     size_t size)
+{
+	if (size < sizeof(*how) || !path_maybe_at(dirfd, path))
+		return false;
+	*ret = wrap_openat(dirfd, path, INT(how->flags), MODE(how->mode));
+	return true;
+}
+
+bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f)
+{
+	switch (number) {
+	case SYS_openat2:
+		return open_how(ret, INT(a), PATH(b), PTR(c), SIZE(d));
+	case SYS_fork:
+		*ret = fork();
+		return true;
+	case SYS_execve:
+		*ret = wrap_execve(PATH(a), PTR(b), PTR(c));
+		return true;
+	case SYS_execveat:
+		*ret = wrap_execveat(INT(a), PATH(b), PTR(c), PTR(d), INT(e));
+		return true;
+	}
+	return names(ret, number, a, b, c, d, e) || memory(ret, number, a, b, c, d, e, f) ||
+	       fds(ret, number, a, b, c, d);
+}

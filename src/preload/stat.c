@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What stat says: the file in the tree, corrected by the machine's knowledge (a device node is a
+ * regular file in the session's directory).
+ */
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "file/file.h"
+#include "machine/machine.h"
+#include "preload/door.h"
+#include "preload/doors.h"
+#include "preload/path.h"
+
+/* @tp is in the tree. 0 or -errno. */
+static int stat_tree(struct tree_path *tp, struct stat *st, int flags)
+{
+	int ret = path_canonical(tp, !(flags & AT_SYMLINK_NOFOLLOW));
+
+	if (ret)
+		return ret;
+	if (lstat(tp->real, st))
+		return -errno;
+	if (tp->tree)
+		machine_fix_stat(door_session(), tp->logical, st);
+	return 0;
+}
+
+static int stat_fd(int fd, struct stat *st)
+{
+	struct file *file = file_from_fd(fd);
+	int ret;
+
+	if (!file)
+		return 1;
+	ret = file_stat(file, st);
+	if (!ret && S_ISREG(st->st_mode))
+		machine_fix_stat(door_session(), file->path, st);
+	file_put(file);
+	return ret;
+}
+
+bool door_fstat(int *ret, int fd, struct stat *st)
+{
+	struct stat copy;
+	struct door door;
+	int err;
+
+	door_enter(&door);
+	err = stat_fd(fd, &copy);
+	if (err > 0) {
+		door_leave(&door);
+		return false;
+	}
+	if (!err)
+		*st = copy;
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+bool door_stat(int *ret, int dirfd, const char *path, struct stat *st, int flags)
+{
+	struct tree_path tp;
+	struct stat copy;
+	struct door door;
+	int err;
+
+	if (path[0] == '\0')
+		return (flags & AT_EMPTY_PATH) && door_fstat(ret, dirfd, st);
+	if (!path_resolve(dirfd, path, &tp))
+		return false;
+	door_enter(&door);
+	if (tp.tree)
+		err = stat_tree(&tp, &copy, flags);
+	else
+		err = fstatat(AT_FDCWD, tp.real, &copy, flags) ? -errno : 0;
+	if (!err)
+		*st = copy;
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+static void fix_statx(struct statx *stx, const struct stat *st)
+{
+	stx->stx_mode = (uint16_t)st->st_mode;
+	stx->stx_uid = st->st_uid;
+	stx->stx_gid = st->st_gid;
+	stx->stx_size = (uint64_t)st->st_size;
+	stx->stx_blocks = (uint64_t)st->st_blocks;
+	stx->stx_rdev_major = major(st->st_rdev);
+	stx->stx_rdev_minor = minor(st->st_rdev);
+}
+
+bool door_statx(int *ret, int dirfd, const char *path, int flags, unsigned int mask,
+		struct statx *stx)
+{
+	bool empty = !path || path[0] == '\0';
+	struct tree_path tp;
+	struct stat st;
+	struct door door;
+	int err;
+
+	if (!empty && !path_resolve(dirfd, path, &tp))
+		return false;
+	door_enter(&door);
+	if (empty) {
+		err = stat_fd(dirfd, &st);
+		if (err > 0) {
+			door_leave(&door);
+			return false;
+		}
+		if (!err && statx(dirfd, "", AT_EMPTY_PATH, mask, stx))
+			err = -errno;
+	} else {
+		err = tp.tree ? stat_tree(&tp, &st, flags) : 1;
+		if (err >= 0 && statx(AT_FDCWD, tp.real, flags, mask, stx))
+			err = -errno;
+	}
+	if (!err)
+		fix_statx(stx, &st);
+	*ret = (int)door_return(&door, MIN(err, 0));
+	return true;
+}
+
+/* The root of the file system that a name of the tree pretends to be on. */
+static const char *mount_of(const char *logical)
+{
+	if (!strncmp(logical, "/sys", 4))
+		return "/sys";
+	return !strncmp(logical, "/dev", 4) ? "/dev" : "/proc";
+}
+
+/* Where statfs is to look instead of the path; NULL: at the path. */
+static const char *statfs_path(struct tree_path *tp)
+{
+	struct stat st;
+
+	if (!tp->tree)
+		return tp->real;
+	return lstat(tp->real, &st) ? tp->real : mount_of(tp->logical);
+}
+
+bool door_statfs(int *ret, const char *path, struct statfs *fs)
+{
+	struct tree_path tp;
+	struct door door;
+
+	if (!path_resolve(AT_FDCWD, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, statfs(statfs_path(&tp), fs) ? -errno : 0);
+	return true;
+}
+
+bool door_statvfs(int *ret, const char *path, struct statvfs *fs)
+{
+	struct tree_path tp;
+	struct door door;
+
+	if (!path_resolve(AT_FDCWD, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, statvfs(statfs_path(&tp), fs) ? -errno : 0);
+	return true;
+}
+
+bool door_fstatfs(int *ret, int fd, struct statfs *fs)
+{
+	char path[TREE_PATH_MAX];
+	struct door door;
+	bool ours;
+
+	door_enter(&door);
+	ours = !path_of_fd(fd, path, sizeof(path)) && path[0] == '/' &&
+	       (!strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) ||
+		!strncmp(path, "/proc/", 6));
+	if (!ours) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = (int)door_return(&door, statfs(mount_of(path), fs) ? -errno : 0);
+	return true;
+}
