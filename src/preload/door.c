@@ -10,6 +10,7 @@
 #include "file/file.h"
 #include "machine/machine.h"
 #include "machine/session.h"
+#include "pci/pci.h"
 #include "preload/path.h"
 #include "preload/process.h"
 
@@ -46,8 +47,8 @@ static void open_session(void)
 }
 
 /*
- * No state is made here (design D3): the environment is remembered before the program changes it, and
- * `uvfio run` is told that the library came up.
+ * No state is made here (design D3): the environment is remembered before the program changes it,
+ * and `uvfio run` is told that the library came up.
  */
 static __attribute__((constructor)) void come_up(void)
 {
@@ -106,7 +107,7 @@ int door_machine(struct uvfio_machine **out)
 void door_leave(struct door *door)
 {
 	if (lib_depth == 1 && atomic_load_explicit(&door_machine_ptr, memory_order_acquire))
-		machine_run_deferred();
+		pci_run_deferred();
 	depth_leave();
 	pthread_setcancelstate(door->cancel_state, &door->cancel_state);
 	errno = door->saved_errno;

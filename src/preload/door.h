@@ -56,7 +56,7 @@ static inline long door_return(struct door *door, long ret)
 	return -1;
 }
 
-/* ---- the guards' questions --------------------------------------------------------------------- */
+/* ---- the guards' questions --------------------------------------------------------------- */
 
 static inline bool door_on(void)
 {
@@ -75,8 +75,8 @@ static inline bool door_on(void)
 /* True also as long as nobody has asked for the session. */
 static inline bool door_maybe_on(void)
 {
-	return lib_depth == 0 && atomic_load_explicit(&door_session_state,
-						      memory_order_relaxed) != SESSION_NONE;
+	return lib_depth == 0 &&
+	       atomic_load_explicit(&door_session_state, memory_order_relaxed) != SESSION_NONE;
 }
 
 static inline bool door_machine_lives(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the wrappers call (the actions of wrappers.tbl). Each returns true when it has done the call,
- * with the result in *@ret and errno set as libc would; false: libc is to do it with the program's own
- * arguments.
+ * What the wrappers call (the actions of wrappers.tbl). Each returns true when it has done the
+ * call, with the result in *@ret and errno set as libc would; false: libc is to do it with the
+ * program's own arguments.
  */
 #ifndef PRELOAD_DOORS_H
 #define PRELOAD_DOORS_H
@@ -81,8 +81,7 @@ bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
 /* memory.c */
 bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 bool door_munmap(int *ret, void *addr, size_t len);
-bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags,
-		 void *new_addr);
+bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags, void *new_addr);
 bool door_mprotect(int *ret, void *addr, size_t len, int prot);
 bool door_madvise(int *ret, void *addr, size_t len, int advice);
 

@@ -7,7 +7,7 @@
 #include "preload/doors.h"
 #include "preload/path.h"
 #include "preload/process.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 static bool fail(int *ret, int error)
 {

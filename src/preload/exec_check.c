@@ -19,10 +19,10 @@
 #include "preload/door.h"
 #include "preload/process.h"
 
-#define ESCAPE_ENV   "UVFIO_ESCAPE"
-#define HEAD_SIZE    256 /* what the kernel reads of a script's first line */
+#define ESCAPE_ENV    "UVFIO_ESCAPE"
+#define HEAD_SIZE     256 /* what the kernel reads of a script's first line */
 #define SCRIPT_LEVELS 4
-#define MAX_PHDRS    64
+#define MAX_PHDRS     64
 
 static const char *check_elf(int fd, const char *path, const Elf64_Ehdr *head)
 {
@@ -124,7 +124,8 @@ static int judge(const char *path)
 		return 0;
 	len = snprintf(line, sizeof(line),
 		       "uvfio: %s %s: it cannot run inside the session (" ESCAPE_ENV
-		       "=1 lets it run outside)\n", name, why);
+		       "=1 lets it run outside)\n",
+		       name, why);
 	sysraw3(SYS_write, STDERR_FILENO, (long)line, MIN(len, (int)sizeof(line) - 1));
 	return -EACCES;
 }

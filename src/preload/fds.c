@@ -14,7 +14,7 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/stdio_door.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 /* What libc wrote into @fd by itself is stored before its number means something else. */
 static void settle(int fd)
@@ -176,7 +176,8 @@ static long status_flags(int fd, int cmd, unsigned long arg)
 	if (!file)
 		return -EBADF;
 	if (cmd == F_GETFL)
-		ret = (file->oflags & (O_ACCMODE | settable)) | 0x8000; /* the kernel's O_LARGEFILE */
+		ret = (file->oflags & (O_ACCMODE | settable)) |
+		      0x8000; /* the kernel's O_LARGEFILE */
 	else
 		file->oflags = (file->oflags & ~settable) | ((int)arg & settable);
 	file_put(file);

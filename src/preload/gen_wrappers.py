@@ -123,8 +123,6 @@ class Row:
         lines += [f"\tif (unlikely({self.guard})) {{"]
         lines += ["\t\t" + line if line else "" for line in self.body()]
         lines += ["\t}"]
-        if self.action.startswith("no("):
-            pass
         call = self.real_call(self.args)
         if self.fresh:
             call = f"door_fresh_fd({call})"
@@ -160,8 +158,8 @@ def write_header(rows, path):
                 continue
             pointer = "1" if row.ret.endswith("*") else "0"
             out.write(f"typedef {row.declare(f'(*real_{row.name}_fn)')};\n")
-            out.write(f"#define real_{row.name} "
-                      f"((real_{row.name}_fn)real_get(REAL_{row.name}, \"{row.name}\", {pointer}))\n")
+            get = f'real_get(REAL_{row.name}, "{row.name}", {pointer})'
+            out.write(f"#define real_{row.name} ((real_{row.name}_fn){get})\n")
         out.write("\n")
         for row in rows:
             out.write(f'{row.declare(f"wrap_{row.name}")}\n'
@@ -172,7 +170,8 @@ def write_header(rows, path):
 def write_source(rows, path):
     with open(path, "w", encoding="ascii") as out:
         out.write("/* Made by gen_wrappers.py from wrappers.tbl. */\n"
-                  '#include "wrappers.h"\n\n#include "preload/doors.h"\n#include "preload/guard.h"\n\n'
+                  '#include "preload/wrappers.h"\n\n'
+                  '#include "preload/doors.h"\n#include "preload/guard.h"\n\n'
                   "_Atomic(void *) real_functions[REAL_COUNT];\n\n")
         out.write("\n\n".join(row.wrapper() for row in rows if not row.own))
         out.write("\n")

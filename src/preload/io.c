@@ -17,7 +17,7 @@
 
 #define IOV_ON_STACK 8
 /* No attribute takes more in one write. */
-#define GATHER_MAX   65536U
+#define GATHER_MAX 65536U
 
 /* Enters the door for @fd; NULL: not a file of ours, the door is left again. */
 static struct file *enter(struct door *door, int fd, bool cancellable)
@@ -99,7 +99,7 @@ bool door_pwrite(ssize_t *ret, int fd, const void *buf, size_t count, off_t pos)
 	return true;
 }
 
-/* ---- vectors ----------------------------------------------------------------------------------- */
+/* ---- vectors ----------------------------------------------------------------------------- */
 
 struct vector {
 	struct iovec stack[IOV_ON_STACK], *iov;
@@ -147,8 +147,8 @@ static ssize_t gather(struct file *file, const struct vector *v, off_t pos)
 		len += piece;
 	}
 	if (!ret)
-		ret = pos < 0 ? file_write(file, (uintptr_t)buf, len) :
-				file_pwrite(file, (uintptr_t)buf, len, (uint64_t)pos);
+		ret = pos < 0 ? file_write(file, (uintptr_t)buf, len)
+			      : file_pwrite(file, (uintptr_t)buf, len, (uint64_t)pos);
 	free(buf);
 	return ret;
 }
@@ -158,10 +158,10 @@ static ssize_t one_piece(struct file *file, const struct iovec *iov, bool write,
 	uintptr_t base = (uintptr_t)iov->iov_base;
 
 	if (pos < 0)
-		return write ? file_write(file, base, iov->iov_len) :
-			       file_read(file, base, iov->iov_len);
-	return write ? file_pwrite(file, base, iov->iov_len, (uint64_t)pos) :
-		       file_pread(file, base, iov->iov_len, (uint64_t)pos);
+		return write ? file_write(file, base, iov->iov_len)
+			     : file_read(file, base, iov->iov_len);
+	return write ? file_pwrite(file, base, iov->iov_len, (uint64_t)pos)
+		     : file_pread(file, base, iov->iov_len, (uint64_t)pos);
 }
 
 static ssize_t each_piece(struct file *file, const struct vector *v, bool write, off_t pos)
@@ -231,7 +231,7 @@ bool door_pwritev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t po
 	return bad_pos(ret, fd, pos) || vectored(ret, fd, iov, n, true, pos);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------- */
 
 bool door_lseek(off_t *ret, int fd, off_t off, int whence)
 {

@@ -130,8 +130,7 @@ static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *n
 	return to;
 }
 
-bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags,
-		 void *new_addr)
+bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
 	size_t len = new_len;
 	struct door door;

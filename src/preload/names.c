@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Names that come back from libc, mapped to the program's view; calls that would change names, which
- * the kernel's file systems refuse; the current directory.
+ * Names that come back from libc, mapped to the program's view; calls that would change names,
+ * which the kernel's file systems refuse; the current directory.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -118,7 +118,7 @@ bool door_realpath(char **ret, const char *path, char *out)
 	return true;
 }
 
-/* ---- changes ----------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------- */
 
 static int denied(struct tree_path *tp)
 {
@@ -173,7 +173,7 @@ bool door_truncate(int *ret, const char *path, off_t len)
 	return true;
 }
 
-/* ---- where the program stands ------------------------------------------------------------------ */
+/* ---- where the program stands ------------------------------------------------------------ */
 
 bool door_chdir(int *ret, const char *path)
 {

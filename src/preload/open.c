@@ -124,7 +124,7 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 	return true;
 }
 
-/* ---- stdio ------------------------------------------------------------------------------------- */
+/* ---- stdio ------------------------------------------------------------------------------- */
 
 /* fopen()'s second argument as open()'s; -1: not a valid one. */
 static int mode_flags(const char *how)

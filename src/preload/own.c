@@ -5,7 +5,7 @@
 #include "preload/doors.h"
 #include "preload/guard.h"
 #include "preload/process.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 int wrap_dprintf(int fd, const char *format, ...)
 {
@@ -48,17 +48,17 @@ static void fill_args(char **argv, const char *arg, size_t n, va_list ap)
 		argv[i] = va_arg(ap, char *);
 }
 
-#define GET_ARGV(argv, arg, ap)                                                                    \
-	do {                                                                                       \
-		size_t n_;                                                                         \
-		va_start(ap, arg);                                                                 \
-		n_ = arg ? count_args(ap) : 0;                                                     \
-		va_end(ap);                                                                        \
-		argv = alloca((n_ + 1) * sizeof(*argv));                                           \
-		argv[0] = NULL;                                                                    \
-		va_start(ap, arg);                                                                 \
-		if (arg)                                                                           \
-			fill_args(argv, arg, n_, ap);                                              \
+#define GET_ARGV(argv, arg, ap)                          \
+	do {                                             \
+		size_t n_;                               \
+		va_start(ap, arg);                       \
+		n_ = arg ? count_args(ap) : 0;           \
+		va_end(ap);                              \
+		argv = alloca((n_ + 1) * sizeof(*argv)); \
+		argv[0] = NULL;                          \
+		va_start(ap, arg);                       \
+		if (arg)                                 \
+			fill_args(argv, arg, n_, ap);    \
 	} while (0)
 
 int wrap_execl(const char *path, const char *arg, ...)

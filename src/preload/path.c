@@ -174,8 +174,8 @@ static int base_of(int dirfd, const char *path, char *out)
 		strcpy(out, "/");
 		return 0;
 	}
-	return dirfd == AT_FDCWD ? path_cwd(out, TREE_PATH_MAX) :
-				   path_of_fd(dirfd, out, TREE_PATH_MAX);
+	return dirfd == AT_FDCWD ? path_cwd(out, TREE_PATH_MAX)
+				 : path_of_fd(dirfd, out, TREE_PATH_MAX);
 }
 
 int path_logical(int dirfd, const char *path, struct tree_path *tp)
@@ -223,8 +223,8 @@ static bool resolve(struct session *session, int dirfd, const char *path, struct
 	/* A host file, but libc would look for it where the tree's directory really is. */
 	if (!relative)
 		return false;
-	if (dirfd == AT_FDCWD ? sysraw3(SYS_getcwd, (long)real_cwd, sizeof(real_cwd), 0) < 0 :
-				readlink_fd(dirfd, real_cwd, sizeof(real_cwd)) != 0)
+	if (dirfd == AT_FDCWD ? sysraw3(SYS_getcwd, (long)real_cwd, sizeof(real_cwd), 0) < 0
+			      : readlink_fd(dirfd, real_cwd, sizeof(real_cwd)) != 0)
 		return false;
 	if (!session_untranslate(session, real_cwd, tp->real, sizeof(tp->real)))
 		return false;

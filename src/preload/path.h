@@ -4,8 +4,8 @@
  *
  * A path is first tested cheaply (could it begin with /sys, /dev or /proc, or lead there from the
  * current directory?), then made absolute and normalised, then given to session_translate(). `..`
- * is textual as long as no symlink of the tree stands before it; there the prefix is resolved first.
- * A symlink outside of /sys, /dev and /proc that leads into the tree is not seen.
+ * is textual as long as no symlink of the tree stands before it; there the prefix is resolved
+ * first. A symlink outside of /sys, /dev and /proc that leads into the tree is not seen.
  */
 #ifndef PRELOAD_PATH_H
 #define PRELOAD_PATH_H

@@ -14,7 +14,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 static void in_child(void)
 {

@@ -10,13 +10,13 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/guard.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
-#define PATH(x)	  ((const char *)(x))
-#define PTR(x)	  ((void *)(x))
-#define MODE(x)	  ((mode_t)(x))
-#define INT(x)	  ((int)(x))
-#define SIZE(x)	  ((size_t)(x))
+#define PATH(x) ((const char *)(x))
+#define PTR(x)	((void *)(x))
+#define MODE(x) ((mode_t)(x))
+#define INT(x)	((int)(x))
+#define SIZE(x) ((size_t)(x))
 
 static bool names(long *ret, long number, long a, long b, long c, long d, long e)
 {

@@ -12,7 +12,7 @@
 #include "base/fault.h"
 #include "preload/door.h"
 #include "preload/doors.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 #define HIDES_SEGV 1
 #define HIDES_BUS  2
@@ -126,7 +126,7 @@ bool door_sigmask(int *ret, int how, const sigset_t *set, sigset_t *old, bool se
 	return true;
 }
 
-/* ---- masks for the time of a wait ------------------------------------------------------------- */
+/* ---- masks for the time of a wait -------------------------------------------------------- */
 
 bool door_sigsuspend(int *ret, const sigset_t *set)
 {

@@ -7,7 +7,7 @@
 #include "base/sysraw.h"
 #include "file/file.h"
 #include "preload/doors.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
 /* More than this the kernel does not take for an attribute in one write. */
 #define STORE_MAX 65536
@@ -44,7 +44,7 @@ int stdio_store(int fd)
 	return ret < 0 ? (int)ret : 0;
 }
 
-/* ---- streams of our own ------------------------------------------------------------------------ */
+/* ---- streams of our own ------------------------------------------------------------------ */
 
 static struct file *cookie_file(void *cookie)
 {
@@ -104,7 +104,7 @@ FILE *stdio_stream(int fd, const char *how)
 	return stream;
 }
 
-/* ---- streams that were there ------------------------------------------------------------------- */
+/* ---- streams that were there ------------------------------------------------------------- */
 
 static int store_all(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stdio on attributes (design D3): a store happens when the program writes, with the kernel's errno.
+ * stdio on attributes (design D3): a store happens when the program writes, with the kernel's
+ * errno.
  *
  * A stream that the program opens on an attribute is one of ours, whose write function is
  * file_write(). A stream that is there already (a shell's stdout, moved onto an attribute by dup2)

@@ -9,9 +9,9 @@
 
 #include "preload/doors.h"
 #include "preload/path.h"
-#include "wrappers.h"
+#include "preload/wrappers.h"
 
-/* ---- scandir ----------------------------------------------------------------------------------- */
+/* ---- scandir ----------------------------------------------------------------------------- */
 
 struct names {
 	struct dirent **list;
@@ -88,7 +88,7 @@ bool door_scandir(int *ret, int dirfd, const char *path, struct dirent ***names,
 	return true;
 }
 
-/* ---- glob -------------------------------------------------------------------------------------- */
+/* ---- glob -------------------------------------------------------------------------------- */
 
 static void *glob_opendir(const char *path)
 {
@@ -128,7 +128,7 @@ bool door_glob(int *ret, const char *pattern, int flags, glob_error_fn error, gl
 	return true;
 }
 
-/* ---- ftw, nftw --------------------------------------------------------------------------------- */
+/* ---- ftw, nftw --------------------------------------------------------------------------- */
 
 struct walk {
 	ftw_fn ftw;
