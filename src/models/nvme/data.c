@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/overflow.h"
-#include "iommu/dma.h"
 #include "models/nvme/nvme_priv.h"
 
 #define SGL_TYPE(id)	(((id) >> 4) & 15)
@@ -51,7 +50,7 @@ static uint16_t map_prp_list(struct nvme_ctrl *c, iova_t list, uint32_t left)
 		bool chained = need > slots;
 
 		/* MDTS keeps need, hence n, within one list of 4096 bytes. */
-		if (dma_read(c->dev->iommu, list, entries, n * sizeof(*entries)))
+		if (nvme_dma_read(c, list, entries, n * sizeof(*entries)))
 			return NVME_SC_DATA_XFER;
 		for (uint32_t i = 0; i < n - chained; i++) {
 			uint32_t len = MIN(left, page);
@@ -121,8 +120,8 @@ static uint16_t map_sgl_segment(struct nvme_ctrl *c, struct nvme_sgl *seg, uint3
 		const struct nvme_sgl *d = &chunk[i % max];
 		uint16_t status;
 
-		if (i % max == 0 && dma_read(c->dev->iommu, iova + i * sizeof(*d), c->list,
-					     MIN(n - i, max) * sizeof(*d)))
+		if (i % max == 0 &&
+		    nvme_dma_read(c, iova + i * sizeof(*d), c->list, MIN(n - i, max) * sizeof(*d)))
 			return NVME_SC_DATA_XFER;
 		switch (SGL_TYPE(d->id)) {
 		case NVME_SGL_DATA_BLOCK:
@@ -204,7 +203,7 @@ uint16_t nvme_data_to_host(struct nvme_ctrl *c, const void *buf)
 	for (unsigned int i = 0; i < c->n_segments; i++) {
 		const struct nvme_segment *s = &c->segments[i];
 
-		if (!s->discard && dma_write(c->dev->iommu, s->iova, p, s->len))
+		if (!s->discard && nvme_dma_write(c, s->iova, p, s->len))
 			return NVME_SC_DATA_XFER;
 		p += s->len;
 	}
@@ -218,7 +217,7 @@ uint16_t nvme_data_from_host(struct nvme_ctrl *c, void *buf)
 	for (unsigned int i = 0; i < c->n_segments; i++) {
 		const struct nvme_segment *s = &c->segments[i];
 
-		if (dma_read(c->dev->iommu, s->iova, p, s->len))
+		if (nvme_dma_read(c, s->iova, p, s->len))
 			return NVME_SC_DATA_XFER;
 		p += s->len;
 	}

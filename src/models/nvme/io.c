@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/overflow.h"
-#include "iommu/dma.h"
 #include "models/nvme/nvme_priv.h"
 
 /* Ranges from this size on are discarded, verified and so on by the thread. */
@@ -108,7 +107,7 @@ static uint16_t compare_piece(struct nvme_ctrl *c, const struct nvme_segment *s,
 {
 	for (uint32_t done = 0, n; done < s->len; done += n) {
 		n = MIN(s->len - done, (uint32_t)sizeof(c->page));
-		if (dma_read(c->dev->iommu, s->iova + done, c->page, n))
+		if (nvme_dma_read(c, s->iova + done, c->page, n))
 			return NVME_SC_DATA_XFER;
 		if (!nvme_backing_read(&c->backing, off + done, c->page2, n))
 			return NVME_SC_UNRECOVERED_READ;

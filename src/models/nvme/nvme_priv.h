@@ -12,8 +12,10 @@
 #ifndef MODELS_NVME_NVME_PRIV_H
 #define MODELS_NVME_NVME_PRIV_H
 
+#include <errno.h>
 #include <stdatomic.h>
 
+#include "iommu/dma.h"
 #include "models/nvme/backing.h"
 #include "models/nvme/regs.h"
 #include "pci/doorbell.h"
@@ -175,6 +177,18 @@ static inline struct nvme_ctrl *nvme_ctrl(struct pci_dev *dev)
 static inline struct nvme_shared *nvme_shared(struct nvme_ctrl *c)
 {
 	return c->dev->shared;
+}
+
+/* DMA of the function: 0 or -EIO. Without an IOMMU in front of it there is no way to memory. */
+static inline int nvme_dma_read(const struct nvme_ctrl *c, iova_t iova, void *buf, size_t len)
+{
+	return likely(c->dev->iommu) ? dma_read(c->dev->iommu, iova, buf, len) : -EIO;
+}
+
+static inline int nvme_dma_write(const struct nvme_ctrl *c, iova_t iova, const void *buf,
+				 size_t len)
+{
+	return likely(c->dev->iommu) ? dma_write(c->dev->iommu, iova, buf, len) : -EIO;
 }
 
 static inline uint8_t nvme_ns_format(struct nvme_ctrl *c, uint32_t nsid)

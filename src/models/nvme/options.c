@@ -136,7 +136,7 @@ static int divide(struct nvme_ctrl *c, char *err, size_t err_size)
 	if (!IS_ALIGNED(total, 1ULL << shift)) {
 		snprintf(
 			err, err_size,
-			"block=%u: the disk's %llu bytes are not a multiple of it; make it %llu bytes",
+			"block=%u: the disk's %llu bytes are no multiple of it; make it %llu bytes",
 			1u << shift, (unsigned long long)total,
 			(unsigned long long)ALIGN_UP(total, 1ULL << shift));
 		return -EINVAL;

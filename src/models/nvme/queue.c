@@ -11,7 +11,6 @@
  */
 #include <string.h>
 
-#include "iommu/dma.h"
 #include "models/nvme/nvme_priv.h"
 
 void nvme_cq_init(struct nvme_ctrl *c, unsigned int id, iova_t base, uint32_t size, bool ien,
@@ -96,8 +95,7 @@ void nvme_complete(struct nvme_ctrl *c, struct nvme_sq *sq, uint16_t cid, uint16
 				.status = (uint16_t)(status << 1 | cq->phase) };
 	iova_t iova = cq->base + ((uint64_t)cq->tail << NVME_CQE_SHIFT);
 
-	if (dma_write(c->dev->iommu, iova, &cqe, 8) ||
-	    dma_write(c->dev->iommu, iova + 8, &cqe.sqhd, 8)) {
+	if (nvme_dma_write(c, iova, &cqe, 8) || nvme_dma_write(c, iova + 8, &cqe.sqhd, 8)) {
 		nvme_fatal(c);
 		return;
 	}
@@ -157,8 +155,8 @@ static uint32_t fetch(struct nvme_ctrl *c, const struct nvme_sq *sq, uint32_t ma
 	uint32_t n = sq->tail > sq->head ? sq->tail - sq->head : sq->size - sq->head;
 
 	n = MIN(n, max);
-	if (dma_read(c->dev->iommu, sq->base + ((uint64_t)sq->head << NVME_SQE_SHIFT), c->fetched,
-		     (size_t)n << NVME_SQE_SHIFT))
+	if (nvme_dma_read(c, sq->base + ((uint64_t)sq->head << NVME_SQE_SHIFT), c->fetched,
+			  (size_t)n << NVME_SQE_SHIFT))
 		return 0;
 	return n;
 }
