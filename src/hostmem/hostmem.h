@@ -68,7 +68,8 @@ void hostmem_destroy(struct hostmem *hm);
 
 /*
  * Pins [@addr, @addr + @len), page aligned, for reading and, when @write, writing. @pin is the
- * caller's storage, filled here; it must not move until it is unpinned. Errors as VFIO reports them:
+ * caller's storage, filled here; it must not move until it is unpinned. @ops may be called from now on,
+ * before this returns, and until hostmem_unpin() or a failure has returned. Errors as VFIO reports them:
  * -EFAULT a page is not there or may not be written, -ENOMEM over the memlock limit, -EINVAL not
  * aligned, empty or wrapping. On failure nothing was changed.
  */
@@ -85,7 +86,8 @@ bool hostmem_pin_moved(struct hostmem_pin *pin);
 
 /* What doors call before a range of the program's goes away: munmap, mmap with MAP_FIXED over it,
  * MADV_DONTNEED and the like, mremap's new place when it is fixed. Cheap when nothing is pinned there.
- * After it, the range itself may be empty (reads zero) or gone: the system call goes on as usual. */
+ * After it, the range itself may be empty (reads zero) or gone: the system call goes on as usual. A door
+ * that knows that the call will fail must not come here: the memory would be empty. */
 void hostmem_will_unmap(struct hostmem *hm, uintptr_t addr, size_t len);
 /*
  * The two halves around an mremap() that takes [@addr, @addr + @len) elsewhere: the pages, their pins
