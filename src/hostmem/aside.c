@@ -8,7 +8,7 @@
  * - hugetlb: a plain move of whole huge pages, with plain memory left in their place;
  * - a single page that nothing moves: a copy.
  */
-#include "aside_priv.h"
+#include "hostmem/aside_priv.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

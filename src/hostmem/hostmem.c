@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "aside_priv.h"
+#include "hostmem/aside_priv.h"
 #include "base/copy.h"
 #include "base/failpoint.h"
 #include "base/fault.h"

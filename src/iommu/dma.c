@@ -15,7 +15,7 @@
 #include "base/copy.h"
 #include "base/overflow.h"
 #include "base/sysraw.h"
-#include "epoch_priv.h"
+#include "iommu/epoch_priv.h"
 
 #define SECTION_BYTES (128 * 1024U)
 /* A thaw wakes who waits; the timeout covers entries that were unmapped instead. */

@@ -13,7 +13,7 @@
 
 #include "base/event.h"
 #include "base/sysraw.h"
-#include "epoch_priv.h"
+#include "iommu/epoch_priv.h"
 
 /* 57-bit second-stage tables are optional hardware; 48 bits is what common units offer. */
 #define INTEL_BITS 48

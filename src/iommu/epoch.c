@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slow side of epoch_priv.h: waiting for a section to end, and what a fork leaves behind. */
-#include "epoch_priv.h"
+#include "iommu/epoch_priv.h"
 
 #include <pthread.h>
 #include <sched.h>

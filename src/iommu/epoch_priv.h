@@ -22,7 +22,7 @@
 #include <stdatomic.h>
 
 #include "base/depth.h"
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 /* Tells threads apart without a system call. */
 static inline uintptr_t epoch_self(void)

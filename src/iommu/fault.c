@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/event.h"
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 #define FAULT_SLOTS 256
 #define FAULT_WORDS (sizeof(struct dma_fault) / sizeof(uint64_t))

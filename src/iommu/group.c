@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 int iommu_group_create(unsigned int id, struct iommu_group **out)
 {

@@ -6,7 +6,7 @@
  * Address Range"; AMD 48882 2.1.4.2 "Interrupt Address Range"). AMD's HyperTransport heritage keeps
  * the addresses from 0xfd00000000 up to 2^40 for itself (48882, table 3 "Special Address Controls").
  */
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 static const struct iommu_resv_region intel_regions[] = {
 	{ .start = 0xfee00000, .last = 0xfeefffff, .type = IOMMU_RESV_MSI },

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 int iommu_create(enum iommu_model model, const char *name, struct iommu **out)
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/overflow.h"
-#include "iommu_priv.h"
+#include "iommu/iommu_priv.h"
 
 /* So that large leaves can be used. */
 #define WINDOW_ALIGN 0x200000ULL
