@@ -24,6 +24,7 @@
 #define SLOTS		16
 #define KSA_RESTORER	0x04000000UL
 #define MASK_MARKER	KSIG(64)
+#define SYNC_SIGNALS	(FAULT_SIGNALS | KSIG(SIGILL) | KSIG(SIGFPE) | KSIG(SIGTRAP))
 #define BUS_MCEERR_AO_	5 /* asynchronous: says nothing about the instruction */
 #define RED_ZONE	128
 
@@ -236,6 +237,8 @@ static int install_ours(int sig, unsigned long program_flags, bool program_handl
 		.handler = fault_handler,
 		.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | KSA_RESTORER,
 		.restorer = fault_restorer,
+		/* No handler of the program's may run, or leave by longjmp, in the midst of ours. */
+		.mask = ~SYNC_SIGNALS,
 	};
 
 	if (!program_handles || (program_flags & SA_RESTART))

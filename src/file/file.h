@@ -62,7 +62,7 @@ struct file {
 	int oflags;	   /* O_ACCMODE | O_NONBLOCK | O_APPEND as opened */
 	mode_t mode;	   /* what fstat says: S_IFCHR | 0600 for device nodes, S_IFREG for attributes */
 	dev_t rdev;
-	uint64_t pos;	   /* guarded by the file table's lock */
+	uint64_t pos;	   /* guarded by a lock of the file's, held over read() and write() */
 	char path[256];	   /* the path inside the session by which it was opened ("/dev/vfio/7") */
 };
 
@@ -83,7 +83,8 @@ void file_put(struct file *file);
 int file_install(struct file *file, int oflags);
 /* The file behind a client's fd with a reference for the caller, or NULL: not ours (or stale). */
 struct file *file_from_fd(int fd);
-/* One test without lock or syscall: false means certainly not ours. */
+/* One test without lock or syscall: false means not ours, as far as the doors have seen. A number
+ * that came past them (a message, a raw dup) is recognised by file_from_fd(), which enters it. */
 bool file_fd_maybe(int fd);
 
 /* What doors report when they see fds come and go. Each is called after (dup) or before (close)
@@ -91,7 +92,11 @@ bool file_fd_maybe(int fd);
 void file_fd_dup(int oldfd, int newfd);
 void file_fd_close(int fd);
 void file_fd_close_range(unsigned int first, unsigned int last);
-/* In the child of a fork: every inherited file is dead, its fds answer EIO and release runs nothing. */
+/* Around fork(): nothing is half changed when the child gets its copy. */
+void file_fork_prepare(void);
+void file_fork_parent(void);
+/* In the child of a fork: every inherited file is dead, its fds answer EIO, its mappings
+ * raise SIGBUS and release runs nothing. */
 void file_after_fork(void);
 
 /* The operations as the doors call them: -errno or the result. */
@@ -113,16 +118,25 @@ int file_mmap(struct file *file, void *addr, size_t len, int prot, int flags, ui
 /* Doors report address ranges that are about to be replaced or removed, moved, or protected. */
 void file_munmap(uintptr_t addr, size_t len);
 void file_mremap(uintptr_t old_addr, size_t old_len, uintptr_t new_addr, size_t new_len);
+/* mremap() of tracked pages as a whole, with the kernel's rules for device mappings: they do not
+ * grow (-EFAULT) and cannot be left behind (-EINVAL). The new address, -errno, or 0: not tracked,
+ * libc should go on (and file_mremap() be called). */
+long file_do_mremap(uintptr_t old_addr, size_t old_len, size_t new_len, int flags,
+		    uintptr_t new_addr);
 /* mprotect on tracked pages: applies the client's @prot as far as the pages' access allows.
  * Returns 1 when [addr, addr+len) was wholly tracked and has been handled, 0 when libc should
  * go on, or -errno. */
 int file_mprotect(uintptr_t addr, size_t len, int prot);
 
 /* Sets how [@off, @off + @len) of the file behaves in existing and future mappings. Page aligned.
- * Not for signal context at depth above 0. Setting the same again is cheap. */
+ * Not for signal context at depth above 0. Setting the same again is cheap; so is changing a range
+ * that has been set as such before (opening and closing a doorbell page), only the first cut of a
+ * range allocates. -EINVAL, -ENOMEM. */
 int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_access access);
 
-/* Whether [@addr, @addr + @len) touches a tracked mapping; fills what is mapped at @addr. */
+/* Whether [@addr, @addr + @len) touches a tracked mapping. If so and @file is not NULL, it gets the
+ * file that is mapped at @addr itself with a reference for the caller and its offset there, or NULL.
+ */
 bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t *off);
 
 #endif
