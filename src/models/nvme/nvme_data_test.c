@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PRPs and SGLs: every shape that is right, every mistake with its status, faults on each pointer. */
+/* PRPs and SGLs: every shape that is right, every mistake with its status, faults on each
+ * pointer. */
 #include <string.h>
 
 #include "models/nvme/testdrv.h"

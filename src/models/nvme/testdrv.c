@@ -30,7 +30,7 @@ static char *mem, *shared;
 static size_t mem_used;
 static struct queue queues[QUEUES];
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static const char *find(const struct model_config *config, const char *key)
 {
@@ -81,7 +81,7 @@ const char *drv_refused(const char *const *options)
 	return rc ? err : NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 void drv_start(const char *const *options)
 {
@@ -145,7 +145,7 @@ iova_t drv_iova(const void *p)
 	return MEM_IOVA + (uint64_t)((const char *)p - mem);
 }
 
-/* ---- registers -------------------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------------ */
 
 uint32_t drv_read32(uint32_t off)
 {
@@ -207,7 +207,7 @@ void drv_create_pair(unsigned int id, bool ien)
 	ck_status(0, sq, NVME_SC_SUCCESS);
 }
 
-/* ---- queues ----------------------------------------------------------------------------------- */
+/* ---- queues --------------------------------------------------------------------------------- */
 
 struct nvme_sqe *drv_sq(unsigned int id)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A driver for the unit tests: one controller, a real IOMMU domain over one piece of memory, queues.
- * Everything fails the running check test when it does not work.
+ * A driver for the unit tests: one controller, a real IOMMU domain over one piece of memory,
+ * queues. Everything fails the running check test when it does not work.
  */
 #ifndef MODELS_NVME_TESTDRV_H
 #define MODELS_NVME_TESTDRV_H
@@ -46,7 +46,8 @@ struct nvme_cqe *drv_cq(unsigned int id);
 /* Puts a command into the queue; drv_ring() tells the device of all. */
 void drv_push(unsigned int id, struct nvme_sqe cmd);
 void drv_ring(unsigned int id);
-/* The next completion, waiting at most 5 seconds; false: none came. @ack: write the head doorbell. */
+/* The next completion, waiting at most 5 seconds; false: none came. @ack: write the head
+ * doorbell. */
 bool drv_reap(unsigned int id, struct nvme_cqe *cqe, bool ack);
 /* Whether a completion is there now. */
 bool drv_peek(unsigned int id);
