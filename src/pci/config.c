@@ -29,6 +29,25 @@ void pci_config_changed(struct pci_dev *dev, unsigned int off, unsigned int len)
 		l->changed(l, off, len);
 }
 
+/* The list is walked with either of the two locks held. */
+void pci_add_config_listener(struct pci_dev *dev, struct pci_config_listener *l)
+{
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&dev->irqs->lock);
+	list_add_tail(&l->node, &dev->config_listeners);
+	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_dev_unlock(dev);
+}
+
+void pci_remove_config_listener(struct pci_dev *dev, struct pci_config_listener *l)
+{
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&dev->irqs->lock);
+	list_del(&l->node);
+	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_dev_unlock(dev);
+}
+
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value)
 {
 	dev->config[off] = (uint8_t)value;

@@ -62,6 +62,10 @@ struct pci_config_listener {
 	struct list_head node;
 	void (*changed)(struct pci_config_listener *l, unsigned int off, unsigned int len);
 };
+struct pci_dev;
+/* Removed: it is not running any more and will not run again. */
+void pci_add_config_listener(struct pci_dev *dev, struct pci_config_listener *l);
+void pci_remove_config_listener(struct pci_dev *dev, struct pci_config_listener *l);
 
 struct pci_dev {
 	struct device dev;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver vfio-pci: it fits only functions whose driver_override names it or that new_id gave it.
+ * A bound function idles in D3hot.
+ */
+#include "vfio_pci/vfio_pci.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "vfio_pci/core.h"
+#include "vfio_pci/vfio_pci_priv.h"
+
+static int probe(struct device *dev)
+{
+	struct pci_dev *pdev = to_pci_dev(dev);
+	struct vfio_pci_device *vpd;
+	int ret;
+
+	if (pdev->is_bridge)
+		return -EINVAL;
+	ret = vfio_pci_device_create(pdev, &vpd);
+	if (ret)
+		return ret;
+	ret = vfio_register_group_dev(&vpd->vdev, VFIO_IOMMU);
+	if (ret) {
+		vfio_pci_device_destroy(vpd);
+		return ret;
+	}
+	dev->drvdata = vpd;
+	pci_set_power_state(pdev, 3);
+	return 0;
+}
+
+static void driver_remove(struct device *dev)
+{
+	struct vfio_pci_device *vpd = dev->drvdata;
+
+	/* Returns when the last user is gone. */
+	vfio_unregister_group_dev(&vpd->vdev);
+	pci_set_power_state(vpd->pdev, 0);
+	vfio_pci_device_destroy(vpd);
+}
+
+static const struct pci_device_id ids[] = {
+	{ .vendor = PCI_ANY_ID,
+	  .device = PCI_ANY_ID,
+	  .subvendor = PCI_ANY_ID,
+	  .subdevice = PCI_ANY_ID,
+	  .override_only = true },
+	{ .vendor = 0 },
+};
+
+int vfio_pci_register(struct pci_bus *bus, struct pci_driver **out)
+{
+	struct pci_driver *drv = calloc(1, sizeof(*drv));
+	int ret;
+
+	if (!drv)
+		return -ENOMEM;
+	drv->drv.name = "vfio-pci";
+	drv->drv.module = "vfio_pci";
+	drv->drv.probe = probe;
+	drv->drv.remove = driver_remove;
+	drv->id_table = ids;
+	ret = pci_driver_register(bus, drv);
+	if (ret) {
+		free(drv);
+		return ret;
+	}
+	*out = drv;
+	return 0;
+}
+
+void vfio_pci_unregister(struct pci_driver *drv)
+{
+	pci_driver_unregister(drv);
+	free(drv);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The driver "vfio-pci": gives PCI functions to users through VFIO. */
+#ifndef VFIO_PCI_VFIO_PCI_H
+#define VFIO_PCI_VFIO_PCI_H
+
+#include "pci/bus.h"
+
+/* Registers the driver with @bus; vfio_core_set() must have been called. 0 or -errno. */
+int vfio_pci_register(struct pci_bus *bus, struct pci_driver **out);
+/* Unbinds (waits for users) and frees. */
+void vfio_pci_unregister(struct pci_driver *drv);
+
+#endif
