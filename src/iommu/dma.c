@@ -89,32 +89,41 @@ static __attribute__((noinline)) enum walk_result walk(struct iommu_dev *dev, io
 	if (leaf.prot & PGTABLE_FROZEN)
 		return WALK_FROZEN;
 	entry->tag = iova >> WALK_CACHE_SHIFT;
-	entry->ref = ref;
+	entry->table = ref.table;
+	entry->page_mask = ref.page_mask;
+	entry->mask = (uint32_t)ref.mask;
+	entry->set = (uint32_t)ref.set;
 	*paddr = leaf.paddr;
 	*contig = leaf.contig;
 	return WALK_OK;
 }
 
-static inline enum walk_result translate_one(struct iommu_dev *dev, iova_t iova, bool write,
-					     paddr_t *paddr, uint64_t *contig)
+/* The walk cache alone. */
+static inline bool translate_cached(const struct iommu_dev *dev, iova_t iova, bool write,
+				    paddr_t *paddr, uint64_t *contig)
 {
 	const struct walk_entry *entry =
 		&dev->cache[(iova >> WALK_CACHE_SHIFT) & (WALK_CACHE_SIZE - 1)];
+	uint64_t leaf, need, off;
 
-	if (likely(entry->tag == iova >> WALK_CACHE_SHIFT)) {
-		uint64_t leaf = atomic_load_explicit(
-			&entry->ref.table[(iova >> HOST_PAGE_SHIFT) & entry->ref.mask],
-			memory_order_acquire);
-		uint64_t need = entry->ref.set | dev->bits.need[write];
+	if (unlikely(entry->tag != iova >> WALK_CACHE_SHIFT))
+		return false;
+	leaf = atomic_load_explicit(&entry->table[(iova >> HOST_PAGE_SHIFT) & entry->mask],
+				    memory_order_acquire);
+	need = entry->set | (write ? dev->bits.need[1] : dev->bits.need[0]);
+	if (unlikely((leaf & (need | dev->bits.clear)) != need))
+		return false;
+	off = iova & entry->page_mask;
+	*paddr = (leaf & dev->bits.addr) + off;
+	*contig = entry->page_mask + 1 - off;
+	return true;
+}
 
-		if (likely((leaf & (need | dev->bits.clear)) == need)) {
-			uint64_t off = iova & entry->ref.page_mask;
-
-			*paddr = (leaf & dev->bits.addr & ~entry->ref.page_mask) + off;
-			*contig = entry->ref.page_mask + 1 - off;
-			return WALK_OK;
-		}
-	}
+static inline enum walk_result translate_one(struct iommu_dev *dev, iova_t iova, bool write,
+					     paddr_t *paddr, uint64_t *contig)
+{
+	if (likely(translate_cached(dev, iova, write, paddr, contig)))
+		return WALK_OK;
 	return walk(dev, iova, write, paddr, contig);
 }
 
@@ -164,14 +173,31 @@ static inline bool translate(struct iommu_dev *dev, iova_t iova, uint64_t len, b
 	return true;
 }
 
+static __attribute__((noinline)) void *translate_pointer(struct iommu_dev *dev, iova_t iova,
+							 size_t len, bool write, size_t *contig,
+							 bool *again)
+{
+	paddr_t paddr;
+
+	if (!translate(dev, iova, len, write, &paddr, contig, again))
+		return NULL;
+	return paddr < DMA_ROUTED_BASE ? (void *)paddr : NULL;
+}
+
 void *dma_translate(struct iommu_dev *dev, iova_t iova, size_t len, bool write, size_t *contig,
 		    bool *again)
 {
 	paddr_t paddr;
+	uint64_t n;
 
-	if (unlikely(!translate(dev, iova, len, write, &paddr, contig, again)))
-		return NULL;
-	return likely(paddr < DMA_ROUTED_BASE) ? (void *)paddr : NULL;
+	/* What nearly every call finds; the rest is out of the way. */
+	if (likely(translate_cached(dev, iova, write, &paddr, &n) && n >= len &&
+		   paddr < DMA_ROUTED_BASE)) {
+		*contig = len;
+		*again = false;
+		return (void *)paddr;
+	}
+	return translate_pointer(dev, iova, len, write, contig, again);
 }
 
 void dma_wait_thaw(struct iommu_dev *dev, iova_t iova)

@@ -46,7 +46,10 @@ struct iommu_domain {
  * again (design D6). */
 struct walk_entry {
 	uint64_t tag; /* iova >> 21 */
-	struct pgtable_ref ref;
+	/* A struct pgtable_ref in half a cache line. */
+	const _Atomic uint64_t *table;
+	uint64_t page_mask;
+	uint32_t mask, set;
 };
 
 struct iommu_dev {
@@ -64,7 +67,7 @@ struct iommu_dev {
 	bool master_seen;
 	struct iommu_domain *cur;
 	struct pgtable_bits bits;
-	struct walk_entry cache[WALK_CACHE_SIZE];
+	_Alignas(64) struct walk_entry cache[WALK_CACHE_SIZE];
 
 	struct iommu_domain *_Atomic domain;
 	atomic_bool master;

@@ -32,7 +32,7 @@ struct pgtable_ref {
 	const _Atomic uint64_t *table; /* leaf table of 512 entries, or a pointer to a large entry */
 	uint64_t mask;		       /* 511, or 0 for a single large entry */
 	uint64_t page_mask;	       /* bytes a leaf covers - 1 */
-	uint64_t set;		       /* bits that mark such an entry as a leaf */
+	uint64_t set;		       /* bits that mark such an entry as a leaf; in 31:0 */
 };
 
 /* A format's entry bits as a walk cache tests them: a leaf may be used for an access when
