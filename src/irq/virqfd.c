@@ -41,7 +41,6 @@ static struct {
 	struct virqfd *running;
 	uint64_t runs; /* calls that have ended */
 	int epfd; /* -1: no thread */
-	int pid;  /* whose thread it is: a forked child starts its own */
 	pthread_t thread;
 } watch = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -109,7 +108,7 @@ static int start_locked(void)
 {
 	int epfd, ret;
 
-	if (watch.epfd >= 0 && watch.pid == raw_getpid())
+	if (watch.epfd >= 0)
 		return 0;
 	epfd = FAIL_POINT() ? -EMFILE : (int)sysraw3(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0);
 	if (epfd < 0)
@@ -122,11 +121,7 @@ static int start_locked(void)
 		fd_close(epfd);
 		return ret;
 	}
-	/* A forked child's copy of the parent's list means nothing here. */
-	list_init(&watch.list);
-	watch.running = NULL;
 	watch.epfd = epfd;
-	watch.pid = raw_getpid();
 	return 0;
 }
 
@@ -171,7 +166,7 @@ void virqfd_disable(struct virqfd *virqfd)
 	if (!virqfd)
 		return;
 	pthread_mutex_lock(&watch.lock);
-	if (watch.pid == raw_getpid())
+	if (watch.epfd >= 0)
 		sysraw4(SYS_epoll_ctl, watch.epfd, EPOLL_CTL_DEL, virqfd->fd, 0);
 	list_del(&virqfd->node);
 	fd_close(virqfd->fd);
@@ -188,4 +183,20 @@ void virqfd_disable(struct virqfd *virqfd)
 		free(virqfd);
 	}
 	pthread_mutex_unlock(&watch.lock);
+}
+
+void irq_after_fork(void)
+{
+	struct virqfd *virqfd;
+
+	pthread_mutex_init(&watch.lock, NULL);
+	pthread_cond_init(&watch.idle, NULL);
+	/* Whoever owns one still may disable it: each is a list of its own then. */
+	while (!list_empty(&watch.list)) {
+		virqfd = list_first_entry(&watch.list, struct virqfd, node);
+		list_del(&virqfd->node);
+	}
+	watch.running = NULL;
+	fd_close(watch.epfd);
+	watch.epfd = -1;
 }

@@ -8,6 +8,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,35 @@ START_TEST(disable_from_the_function)
 }
 END_TEST
 
+START_TEST(child_starts_its_own_thread)
+{
+	int fd = eventfd(0, 0), status = -1;
+	struct seen *seen = make();
+	struct virqfd *parents, *virqfd;
+	pid_t pid;
+
+	ck_assert_int_eq(virqfd_enable(fd, on_event, seen, &parents), 0);
+	pid = fork();
+	if (pid == 0) {
+		int own = eventfd(1, 0);
+
+		irq_after_fork();
+		virqfd_disable(parents);
+		if (virqfd_enable(own, on_event, seen, &virqfd))
+			_exit(1);
+		sem_wait(&seen->called);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ring(fd);
+	sem_wait(&seen->called);
+	virqfd_disable(parents);
+	close(fd);
+	free(seen);
+}
+END_TEST
+
 START_TEST(refuses_what_is_no_eventfd)
 {
 	struct virqfd *virqfd;
@@ -158,6 +188,7 @@ int main(void)
 	tcase_add_test(tc, fires_at_once_when_signalled_before);
 	tcase_add_test(tc, disable_waits);
 	tcase_add_test(tc, disable_from_the_function);
+	tcase_add_test(tc, child_starts_its_own_thread);
 	tcase_add_test(tc, refuses_what_is_no_eventfd);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
