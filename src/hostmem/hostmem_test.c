@@ -200,10 +200,9 @@ START_TEST(memlock)
 {
 	char *mem = new_mem(8 * K4, RW);
 	struct owner a, b;
-	struct hostmem *limited;
 
-	ck_assert_int_eq(hostmem_create(6 * K4, &limited), 0);
-	hm = limited;
+	hostmem_destroy(hm);
+	ck_assert_int_eq(hostmem_create(6 * K4, &hm), 0);
 	pin_ok(&a, mem, 4 * K4, true);
 	ck_assert_uint_eq(hostmem_locked(hm), 4 * K4);
 	ck_assert_int_eq(hostmem_pin(hm, (uintptr_t)mem, 3 * K4, true, &ops, &b, &b.pin), -ENOMEM);
@@ -216,8 +215,6 @@ START_TEST(memlock)
 	hostmem_unpin(&b.pin);
 	ck_assert_int_eq(try_pin(mem, 7 * K4, true), -ENOMEM);
 	ck_assert_int_eq(try_pin(NULL, 7 * K4, true), -EFAULT);
-	hostmem_destroy(limited);
-	setup();
 }
 END_TEST
 

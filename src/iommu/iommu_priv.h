@@ -53,6 +53,9 @@ struct walk_entry {
 };
 
 struct iommu_dev {
+	/* Of whoever is in the section. First, so that no entry lies across two cache lines. */
+	struct walk_entry cache[WALK_CACHE_SIZE];
+
 	/* The section word, odd inside; one writer. See epoch_priv.h. */
 	_Atomic uint32_t epoch;
 	_Atomic uint32_t want; /* unmappers asleep on epoch */
@@ -67,7 +70,6 @@ struct iommu_dev {
 	bool master_seen;
 	struct iommu_domain *cur;
 	struct pgtable_bits bits;
-	_Alignas(64) struct walk_entry cache[WALK_CACHE_SIZE];
 
 	struct iommu_domain *_Atomic domain;
 	atomic_bool master;
@@ -79,6 +81,8 @@ struct iommu_dev {
 	struct iommu_group *group;
 	struct list_head group_node, domain_node, all_node;
 };
+
+_Static_assert(offsetof(struct iommu_dev, epoch) % 64 == 0, "the words start a cache line");
 
 /* The blocking side of epochs, and the list behind iommu_after_fork(). */
 void epoch_wait_change(struct iommu_dev *dev, uint32_t epoch);
