@@ -138,12 +138,13 @@ static void init_type1_header(struct pci_dev *dev, uint8_t secondary)
 	dev->config[PCI_IO_BASE] = (uint8_t)(io_window(secondary) >> 8);
 	dev->config[PCI_IO_LIMIT] = dev->config[PCI_IO_BASE];
 	pci_set_word(dev, PCI_MEMORY_BASE, (uint16_t)(mem >> 16));
-	pci_set_word(dev, PCI_MEMORY_LIMIT, (uint16_t)((mem + WINDOW_SIZE - 1) >> 16));
+	pci_set_word(dev, PCI_MEMORY_LIMIT, (uint16_t)((mem + WINDOW_SIZE - 1) >> 16 & 0xfff0));
 	/* No prefetchable window: base above limit, 64-bit. */
 	pci_set_word(dev, PCI_PREF_MEMORY_BASE, 0xfff1);
 	pci_set_word(dev, PCI_PREF_MEMORY_LIMIT, 0x0001);
 	memset(dev->wmask + PCI_IO_BASE, 0xf0, 2);
-	memset(dev->wmask + PCI_MEMORY_BASE, 0xff, 4);
+	for (unsigned int i = 0; i < 4; i++)
+		dev->wmask[PCI_MEMORY_BASE + i] = i % 2 ? 0xff : 0xf0;
 	dev->wmask[PCI_BRIDGE_CONTROL] = PCI_BRIDGE_CTL_PARITY | PCI_BRIDGE_CTL_SERR |
 					 PCI_BRIDGE_CTL_BUS_RESET;
 }
