@@ -138,5 +138,7 @@ int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_acc
  * file that is mapped at @addr itself with a reference for the caller and its offset there, or NULL.
  */
 bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t *off);
+/* The protection that the client asked for at @addr (PROT_*), -1 when it is not tracked. */
+int file_mapping_prot(uintptr_t addr);
 
 #endif

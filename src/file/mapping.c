@@ -135,6 +135,25 @@ bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t 
 	return ret;
 }
 
+int file_mapping_prot(uintptr_t addr)
+{
+	const struct map_table *table;
+	const struct mapping *m;
+	int prot = -1;
+
+	if (!touches_bounds(addr, 1))
+		return -1;
+	access_read_begin();
+	table = atomic_load(&map_table);
+	if (touches_table(table, addr, 1)) {
+		m = &table->entries[first_above(table, addr)];
+		if (m->start <= addr)
+			prot = m->prot;
+	}
+	access_read_end();
+	return prot;
+}
+
 /* Appends the part of @m in [@start, @end), if any, with a reference of its own. */
 static void append_part(struct map_table *table, const struct mapping *m, uintptr_t start,
 			uintptr_t end, int prot)

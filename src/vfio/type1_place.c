@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/failpoint.h"
 
@@ -61,19 +62,21 @@ void vfio_iommu_lock_domains(struct vfio_iommu *iommu)
 /* ---- pieces ---------------------------------------------------------------------------------------- */
 
 /*
- * The run that starts at @addr, at most @len bytes: memory, or one mapping of a file. Returns its
- * length; *@file is NULL for memory.
+ * The run that starts at @addr, at most @len bytes: memory, or one mapping of a file with one
+ * protection. Returns its length; *@file is NULL for memory.
  */
 static uint64_t find_run(struct vfio_core *core, uintptr_t addr, uint64_t len, struct file **file,
 			 uint64_t *off)
 {
+	const int prot = file_mapping_prot(addr);
 	struct file *next;
 	uint64_t run, next_off;
 
 	*file = vfio_p2p_find(core, addr, off);
 	for (run = HOST_PAGE_SIZE; run < len; run += HOST_PAGE_SIZE) {
 		next = vfio_p2p_find(core, addr + run, &next_off);
-		if (next != *file || (next && next_off != *off + run))
+		if (next != *file || (next && next_off != *off + run) ||
+		    file_mapping_prot(addr + run) != prot)
 			break;
 	}
 	return run;
@@ -85,8 +88,13 @@ static int piece_pin(struct vfio_piece *piece, struct file *file, uint64_t off)
 	struct vfio_core *core = dma->iommu->core;
 
 	piece->p2p = NULL;
-	if (file)
+	if (file) {
+		/* As for memory, the program may let a device do what it may do itself. */
+		if (dma->prot & IOMMU_WRITE &&
+		    !(file_mapping_prot(dma->vaddr + piece->off) & PROT_WRITE))
+			return -EFAULT;
 		return vfio_p2p_create(core, file, off, piece->len, &piece->p2p);
+	}
 	return hostmem_pin(core->env.hm, dma->vaddr + piece->off, piece->len,
 			   dma->prot & IOMMU_WRITE, &pin_ops, piece, &piece->pin);
 }

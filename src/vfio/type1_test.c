@@ -585,17 +585,36 @@ END_TEST
 
 /* ---- memory that is another device's, or goes away ------------------------------------------------------------- */
 
-static void *map_region(int fd, void *at, size_t size, uint64_t off)
+static void *map_region_prot(int fd, void *at, size_t size, uint64_t off, int prot)
 {
 	struct file *file = file_from_fd(fd);
 	void *out;
 
-	ck_assert_int_eq(file_mmap(file, at, size, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | (at ? MAP_FIXED : 0), off, &out),
+	ck_assert_int_eq(file_mmap(file, at, size, prot, MAP_SHARED | (at ? MAP_FIXED : 0),
+				   off, &out),
 			 0);
 	file_put(file);
 	return out;
 }
+
+static void *map_region(int fd, void *at, size_t size, uint64_t off)
+{
+	return map_region_prot(fd, at, size, off, PROT_READ | PROT_WRITE);
+}
+
+START_TEST(read_only_region)
+{
+	void *bar = map_region_prot(o.device, NULL, PAGE, 0, PROT_READ);
+
+	ck_assert_int_eq(fx_map(o.container, FX_RW, bar, 0, PAGE), -EFAULT);
+	ck_assert_int_eq(fx_map(o.container, VFIO_DMA_MAP_FLAG_READ, bar, 0, PAGE), 0);
+	ck_assert(reaches(0, 0));
+	ck_assert_int_eq(dma_write(fx.devs[0].iommu, 0, "x", 1), -EIO);
+	ck_assert_int_eq(unmap(0, PAGE), PAGE);
+	file_munmap((uintptr_t)bar, PAGE);
+	munmap(bar, PAGE);
+}
+END_TEST
 
 START_TEST(peer_to_peer)
 {
@@ -693,6 +712,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, info_caps);
 	tcase_add_test(tc, entry_limit);
 	tcase_add_test(tc, second_group_shares);
+	tcase_add_test(tc, read_only_region);
 	tcase_add_test(tc, peer_to_peer);
 	tcase_add_test(tc, mixture_of_memory_and_region);
 	tcase_add_test(tc, memory_unmapped_while_mapped);
