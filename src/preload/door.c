@@ -11,6 +11,7 @@
 #include "machine/machine.h"
 #include "machine/session.h"
 #include "pci/pci.h"
+#include "preload/inherit.h"
 #include "preload/path.h"
 #include "preload/process.h"
 
@@ -47,8 +48,8 @@ static void open_session(void)
 }
 
 /*
- * No state is made here (design D3): the environment is remembered before the program changes it,
- * and `uvfio run` is told that the library came up.
+ * No machine is made here (design D3): the environment is remembered before the program changes it,
+ * `uvfio run` is told that the library came up, and attributes that came open over exec are known.
  */
 static __attribute__((constructor)) void come_up(void)
 {
@@ -60,6 +61,7 @@ static __attribute__((constructor)) void come_up(void)
 	if (dir && dir[0] == '/')
 		session_note_loaded(dir);
 	depth_leave();
+	inherit_adopt();
 }
 
 struct session *door_session(void)

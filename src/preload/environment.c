@@ -10,6 +10,7 @@
 
 #include "base/sysraw.h"
 #include "machine/session.h"
+#include "preload/inherit.h"
 #include "preload/process.h"
 
 #define PRELOAD_ENV  "LD_PRELOAD"
@@ -71,7 +72,7 @@ int environment_make(char *const envp[], struct environment *env)
 	static char *const none[] = { NULL };
 	long preload, session, tunables, n = 0, i;
 	const char *before;
-	size_t text_size;
+	size_t text_size, inherit_size = inherit_describe(NULL, 0) + 1;
 	char **out, *text;
 
 	if (!envp)
@@ -81,18 +82,19 @@ int environment_make(char *const envp[], struct environment *env)
 	tunables = find(envp, TUNABLES_ENV, sizeof(TUNABLES_ENV) - 1);
 	before = preload >= 0 ? envp[preload] + sizeof(PRELOAD_ENV) : "";
 	*env = (struct environment){ .envp = envp };
-	if (lists_us(before) && session >= 0 && (tunables >= 0 || !tunables_variable[0]))
+	if (lists_us(before) && session >= 0 && inherit_size == 1 &&
+	    (tunables >= 0 || !tunables_variable[0]))
 		return 0;
 	while (envp[n])
 		n++;
 	text_size = sizeof(PRELOAD_ENV) + strlen(before) + strlen(library) + 2;
-	env->size = (size_t)(n + 4) * sizeof(*out) + text_size;
+	env->size = (size_t)(n + 5) * sizeof(*out) + text_size + inherit_size;
 	i = raw_mmap(NULL, env->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (i < 0)
 		return (int)i;
 	env->memory = (void *)i;
 	out = env->memory;
-	text = (char *)(out + n + 4);
+	text = (char *)(out + n + 5);
 	memcpy(out, envp, (size_t)n * sizeof(*out));
 	/* Behind the target's own: libasan, for one, must come first. */
 	if (!lists_us(before)) {
@@ -106,6 +108,10 @@ int environment_make(char *const envp[], struct environment *env)
 		out[n++] = session_variable;
 	if (tunables < 0 && tunables_variable[0])
 		out[n++] = tunables_variable;
+	if (inherit_size > 1) {
+		inherit_describe(text + text_size, inherit_size);
+		out[n++] = text + text_size;
+	}
 	out[n] = NULL;
 	env->envp = out;
 	return 0;

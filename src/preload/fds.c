@@ -29,6 +29,8 @@ static void forget(int fd)
 	settle(fd);
 	if (fdset_has(&fdset_attrs, fd))
 		fdset_remove(&fdset_attrs, fd);
+	if (fdset_has(&fdset_served, fd))
+		fdset_remove(&fdset_served, fd);
 	if (fdset_has(&fdset_dirs, fd))
 		fdset_remove(&fdset_dirs, fd);
 	if (file_fd_maybe(fd))
@@ -42,6 +44,8 @@ static void learn(int from, int to)
 		file_fd_dup(from, to);
 	if (fdset_has(&fdset_attrs, from))
 		fdset_add(&fdset_attrs, to);
+	if (fdset_has(&fdset_served, from))
+		fdset_add(&fdset_served, to);
 	if (fdset_has(&fdset_dirs, from))
 		fdset_add(&fdset_dirs, to);
 	else if (fdset_has(&fdset_dirs, to))
@@ -87,7 +91,7 @@ static int close_others(unsigned int first, unsigned int last, unsigned int flag
 
 static void forget_range(unsigned int first, unsigned int last)
 {
-	const struct fdset *const sets[] = { &fdset_attrs, &fdset_dirs };
+	const struct fdset *const sets[] = { &fdset_attrs, &fdset_served, &fdset_dirs };
 	size_t i;
 	int fd;
 

@@ -18,7 +18,9 @@ struct fdset {
 
 /* Directories that lead into the tree: openat() and its family look at paths below them. */
 extern struct fdset fdset_dirs;
-/* Attributes opened for writing: what libc writes there by itself must be stored (stdio_door.h). */
+/* Attributes that the machine serves: they go along over exec (inherit.h). */
+extern struct fdset fdset_served;
+/* Those opened for writing: what libc writes there by itself must be stored (stdio_door.h). */
 extern struct fdset fdset_attrs;
 
 static inline bool fdset_has(const struct fdset *set, int fd)

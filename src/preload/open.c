@@ -35,7 +35,7 @@ static int open_machine(const char *path, int flags)
 {
 	struct uvfio_machine *machine;
 	struct file *file;
-	bool attribute;
+	bool attribute, writable;
 	int ret;
 
 	ret = door_machine(&machine);
@@ -44,13 +44,18 @@ static int open_machine(const char *path, int flags)
 	ret = machine_open(machine, path, flags, &file);
 	if (ret)
 		return ret;
-	attribute = S_ISREG(file->mode) && (flags & O_ACCMODE) != O_RDONLY;
-	if (attribute)
+	attribute = S_ISREG(file->mode);
+	writable = attribute && (flags & O_ACCMODE) != O_RDONLY;
+	if (writable)
 		stdio_prepare(file);
 	ret = file_install(file, flags);
-	if (ret < 0)
+	if (ret < 0) {
 		file_put(file);
-	else if (attribute)
+		return ret;
+	}
+	if (attribute)
+		fdset_add(&fdset_served, ret);
+	if (writable)
 		fdset_add(&fdset_attrs, ret);
 	return ret;
 }

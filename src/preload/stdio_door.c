@@ -165,6 +165,7 @@ bool door_fclose(int *ret, FILE *stream)
 		error = -store_flushed(stream);
 	/* Streams of our own close the fd through the door, libc's do it inside. */
 	fdset_remove(&fdset_attrs, fd);
+	fdset_remove(&fdset_served, fd);
 	if (file_fd_maybe(fd))
 		file_fd_close(fd);
 	*ret = real_fclose(stream);
