@@ -106,27 +106,19 @@ bool door_madvise(int *ret, void *addr, size_t len, int advice)
 /* The pages, their pins and the program stay together at the new place. */
 static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
-	bool moves = !(flags & MREMAP_DONTUNMAP);
-	bool pinned = false, ours;
-	struct file *file;
-	uint64_t off;
+	uintptr_t from = (uintptr_t)addr;
+	bool pinned = false;
 	void *to;
 
-	if (flags & MREMAP_FIXED)
-		vacate(new_addr, new_len);
-	ours = file_find_mapping((uintptr_t)addr, old_len, &file, &off);
-	if (!ours) {
-		if (moves)
-			pinned = hostmem_move_begin(hostmem(), (uintptr_t)addr, old_len, new_len);
-		else
-			hostmem_will_unmap(hostmem(), (uintptr_t)addr, old_len);
-	}
+	if (flags & MREMAP_DONTUNMAP)
+		hostmem_will_unmap(hostmem(), from, old_len);
+	else
+		pinned = hostmem_move_begin(hostmem(), from, old_len, new_len);
 	to = mremap(addr, old_len, new_len, flags, new_addr);
 	if (pinned)
-		hostmem_move_end(hostmem(), (uintptr_t)addr, old_len,
-				 to == MAP_FAILED ? 0 : (uintptr_t)to);
-	if (ours && to != MAP_FAILED)
-		file_mremap((uintptr_t)addr, old_len, (uintptr_t)to, new_len);
+		hostmem_move_end(hostmem(), from, old_len, to == MAP_FAILED ? 0 : (uintptr_t)to);
+	if (to != MAP_FAILED)
+		file_mremap(from, old_len, (uintptr_t)to, new_len);
 	return to;
 }
 
@@ -134,12 +126,23 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 {
 	size_t len = new_len;
 	struct door door;
+	long to;
 
 	/* An old length of 0 makes a second mapping and moves nothing. */
 	if (!pages(addr, &old_len) || !pages((flags & MREMAP_FIXED) ? new_addr : addr, &len))
 		return false;
 	door_enter(&door);
-	*ret = move(addr, old_len, len, flags, new_addr);
+	if (flags & MREMAP_FIXED)
+		vacate(new_addr, len);
+	to = file_do_mremap((uintptr_t)addr, old_len, len, flags, (uintptr_t)new_addr);
+	if (to > 0) {
+		*ret = (void *)to;
+	} else if (to < 0) {
+		errno = (int)-to;
+		*ret = MAP_FAILED;
+	} else {
+		*ret = move(addr, old_len, len, flags, new_addr);
+	}
 	door_return(&door, *ret == MAP_FAILED ? -errno : 0);
 	return true;
 }

@@ -24,14 +24,17 @@ static void in_child(void)
 
 int process_watch_forks(void)
 {
-	return pthread_atfork(NULL, NULL, in_child);
+	return pthread_atfork(file_fork_prepare, file_fork_parent, in_child);
 }
 
 bool door_Fork(pid_t *ret)
 {
+	file_fork_prepare();
 	*ret = real__Fork();
 	if (*ret == 0)
 		in_child();
+	else
+		file_fork_parent();
 	return true;
 }
 
@@ -69,7 +72,9 @@ bool door_clone(int *ret, int (*fn)(void *), void *stack, int flags, void *arg, 
 	}
 	call->fn = fn;
 	call->arg = arg;
+	file_fork_prepare();
 	*ret = real_clone(clone_child, stack, flags, call, a, b, c);
+	file_fork_parent();
 	free(call);
 	return true;
 }
