@@ -46,18 +46,23 @@ static inline void list_del(struct list_head *node)
 	list_init(node);
 }
 
-#define list_entry(ptr, type, member)	    container_of(ptr, type, member)
+#define list_entry(ptr, type, member)	     container_of(ptr, type, member)
 #define list_first_entry(head, type, member) list_entry((head)->next, type, member)
 
-#define list_for_each_entry(pos, head, member)                                                     \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);     \
-	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
+/* The node of @pos by address only: at a list's end @pos is no object, nor aligned like one. */
+#define list_node_of(pos, member) \
+	((struct list_head *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
+
+#define list_for_each_entry(pos, head, member)                         \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); \
+	     list_node_of(pos, member) != (head);                      \
+	     pos = list_entry(list_node_of(pos, member)->next, __typeof__(*pos), member))
 
 /* The loop's body may delete @pos. */
-#define list_for_each_entry_safe(pos, tmp, head, member)                                           \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member),                             \
-	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);                          \
-	     &pos->member != (head);                                                               \
-	     pos = tmp, tmp = list_entry(tmp->member.next, __typeof__(*tmp), member))
+#define list_for_each_entry_safe(pos, tmp, head, member)                                 \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member),                   \
+	    tmp = list_entry(list_node_of(pos, member)->next, __typeof__(*pos), member); \
+	     list_node_of(pos, member) != (head); pos = tmp,                             \
+	    tmp = list_entry(list_node_of(tmp, member)->next, __typeof__(*tmp), member))
 
 #endif
