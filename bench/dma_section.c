@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sections and mapping, below the C API: what a device pays to enter and leave, what a transfer costs
- * from end to end, and what MAP and UNMAP cost in the page table alone, in a domain, and with the
- * promise that no DMA runs any more ("sync"), the attached device being asleep.
+ * Sections and mapping, below the C API: what a device pays to enter and leave, what a transfer
+ * costs from end to end, and what MAP and UNMAP cost in the page table alone, in a domain, and
+ * with the promise that no DMA runs any more ("sync"), the attached device being asleep.
  */
 #include <stdint.h>
 #include <sys/mman.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a device pays for one IOVA to pointer translation, inside a section: the same page again and
- * again, and random pages of 1, 100, 10,000 and 60,000 mappings of 4 KiB, neighbours in IOVA space or
- * scattered; no two of them neighbours in memory. "chain": the next IOVA depends on the last pointer.
+ * What a device pays for one IOVA to pointer translation, inside a section: the same page again
+ * and again, and random pages of 1, 100, 10,000 and 60,000 mappings of 4 KiB, neighbours in IOVA
+ * space or scattered; no two of them neighbours in memory. "chain": the next IOVA depends on the
+ * last pointer.
  */
 #include <stdint.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Moving pages aside: mremap(MREMAP_DONTUNMAP) takes the pages of any mapping but hugetlb with their
- * data and leaves the mapping empty. What it refuses is tried in halves, because kernels before 6.17
- * move one mapping at a time, then by other means:
+ * Moving pages aside: mremap(MREMAP_DONTUNMAP) takes the pages of any mapping but hugetlb with
+ * their data and leaves the mapping empty. What it refuses is tried in halves, because kernels
+ * before 6.17 move one mapping at a time, then by other means:
  *
  * - shared mappings on kernels before 5.13: a second mapping of the same pages (old length 0);
  * - hugetlb: a plain move of whole huge pages, with plain memory left in their place;

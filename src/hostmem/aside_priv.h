@@ -15,9 +15,9 @@ struct hostmem_area {
 };
 
 /*
- * Moves [@addr, @addr + @len) aside with its data; the range itself stays mapped and empty, or at least
- * reserved. A page that cannot be moved is copied; one that cannot be copied (a hole) is inaccessible in
- * the area. NULL: no memory or address space for an area, nothing was moved.
+ * Moves [@addr, @addr + @len) aside with its data; the range itself stays mapped and empty, or at
+ * least reserved. A page that cannot be moved is copied; one that cannot be copied (a hole) is
+ * inaccessible in the area. NULL: no memory or address space for an area, nothing was moved.
  */
 struct hostmem_area *area_create(uintptr_t addr, size_t len);
 void area_get(struct hostmem_area *area);

@@ -2,14 +2,14 @@
 /*
  * Pins and their segments.
  *
- * A pin begins as one segment at the addresses that were pinned. What the program does cuts it into
- * several: each is in the program's memory (in hm->segs, by its present address), moved aside (in an
- * area, of which no door can tell us anything), or lost.
+ * A pin begins as one segment at the addresses that were pinned. What the program does cuts it
+ * into several: each is in the program's memory (in hm->segs, by its present address), moved aside
+ * (in an area, of which no door can tell us anything), or lost.
  *
- * Lock: hm->lock guards the tree, the accounts and every pin's segments. It is held while the owner's
- * operations run and while pages move, so that a program's threads cannot unmap one range twice at a
- * time, and unpin finds a pin at rest. It lies below the locks under which owners pin and above the
- * IOMMU domains'.
+ * Lock: hm->lock guards the tree, the accounts and every pin's segments. It is held while the
+ * owner's operations run and while pages move, so that a program's threads cannot unmap one range
+ * twice at a time, and unpin finds a pin at rest. It lies below the locks under which owners pin
+ * and above the IOMMU domains'.
  */
 #include "hostmem/hostmem.h"
 
@@ -60,7 +60,7 @@ void hostmem_destroy(struct hostmem *hm)
 	free(hm);
 }
 
-/* ---- segments --------------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static struct hostmem_seg *seg_of(struct itree_node *node)
 {
@@ -161,7 +161,7 @@ static void freeze_segs(struct hostmem *hm, uintptr_t addr, uint64_t last)
 	}
 }
 
-/* ---- pinning ----------------------------------------------------------------------------------------- */
+/* ---- pinning --------------------------------------------------------------------------------- */
 
 #define HUGE_SIZE 0x200000UL
 /* Populating a huge page that is there takes some 0.3 us, 512 small pages 80 us and more. */
@@ -186,8 +186,8 @@ static int touch_pages(uintptr_t addr, uintptr_t end, bool write)
 }
 
 /*
- * Makes every page present. One touch a page is the cheapest for small pages, madvise() by far for huge
- * ones: now and then a large range tries it on 2 MiB and goes on with what was fast.
+ * Makes every page present. One touch a page is the cheapest for small pages, madvise() by far for
+ * huge ones: now and then a large range tries it on 2 MiB and goes on with what was fast.
  */
 static int touch_range(uintptr_t addr, uintptr_t end, bool write)
 {
@@ -263,7 +263,8 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 	atomic_fetch_add_explicit(&hm->pins, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&hm->lock);
 
-	/* In the tree before the pages are looked at: one that is taken away behind us is noticed. */
+	/* In the tree before the pages are looked at: one that is taken away behind us is
+	 * noticed. */
 	ret = touch_range(addr + HOST_PAGE_SIZE, addr + len, write);
 	if (ret)
 		hostmem_unpin(pin);
@@ -298,7 +299,7 @@ bool hostmem_pin_moved(struct hostmem_pin *pin)
 	return moved;
 }
 
-/* ---- what doors see ----------------------------------------------------------------------------------- */
+/* ---- what doors see -------------------------------------------------------------------------- */
 
 static void seg_to_area(struct hostmem *hm, struct hostmem_seg *seg, struct hostmem_area *area,
 			uintptr_t run)
@@ -348,8 +349,8 @@ static void will_unmap_locked(struct hostmem *hm, uintptr_t addr, uint64_t last)
 	move_aside(hm, addr, last);
 }
 
-/* Completes the last page of a range. False: nothing is pinned at all, or the system call is going to
- * fail (not aligned, empty, wrapping). */
+/* Completes the last page of a range. False: nothing is pinned at all, or the system call is
+ * going to fail (not aligned, empty, wrapping). */
 static bool door_range(struct hostmem *hm, uintptr_t addr, size_t len, uint64_t *last)
 {
 	if (!atomic_load_explicit(&hm->pins, memory_order_relaxed))
@@ -447,7 +448,7 @@ uint64_t hostmem_locked(struct hostmem *hm)
 	return locked;
 }
 
-/* ---- memory that is no memory ------------------------------------------------------------------------- */
+/* ---- memory that is no memory ---------------------------------------------------------------- */
 
 void hostmem_set_mmio(struct hostmem *hm, hostmem_mmio_fn fn, void *arg)
 {

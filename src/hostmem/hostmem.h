@@ -21,17 +21,17 @@ struct hostmem_area;
 /*
  * Called with the hostmem's lock held: an operation must not pin or unpin, nor take a lock under
  * which someone else pins or unpins (the lock of a container's type1, say). iommu_freeze() and
- * iommu_thaw() are what is expected. @addr is in the pin's own addresses, as they were pinned, wherever
- * the bytes are by now; so (@addr - pin->addr) is the offset inside the pin.
+ * iommu_thaw() are what is expected. @addr is in the pin's own addresses, as they were pinned,
+ * wherever the bytes are by now; so (@addr - pin->addr) is the offset inside the pin.
  */
 struct hostmem_pin_ops {
 	/*
-	 * [@addr, @addr + @len), inside the pin, is about to be unmapped or replaced by the program.
-	 * Stop all device access to it and return when none is running. Cannot fail.
+	 * [@addr, @addr + @len), inside the pin, is about to be unmapped or replaced by the
+	 * program. Stop all device access to it and return when none is running. Cannot fail.
 	 */
 	void (*freeze)(struct hostmem_pin *pin, uintptr_t addr, size_t len);
-	/* The same bytes are now at @new_addr (0: they are lost); let devices go on there. Each part of
-	 * what was frozen comes once. */
+	/* The same bytes are now at @new_addr (0: they are lost); let devices go on there. Each
+	 * part of what was frozen comes once. */
 	void (*moved)(struct hostmem_pin *pin, uintptr_t addr, size_t len, uintptr_t new_addr);
 };
 
@@ -68,33 +68,34 @@ void hostmem_destroy(struct hostmem *hm);
 
 /*
  * Pins [@addr, @addr + @len), page aligned, for reading and, when @write, writing. @pin is the
- * caller's storage, filled here; it must not move until it is unpinned. @ops may be called from now on,
- * before this returns, and until hostmem_unpin() or a failure has returned. Errors as VFIO reports them:
- * -EFAULT a page is not there or may not be written, -ENOMEM over the memlock limit, -EINVAL not
- * aligned, empty or wrapping. On failure nothing was changed.
+ * caller's storage, filled here; it must not move until it is unpinned. @ops may be called from
+ * now on, before this returns, and until hostmem_unpin() or a failure has returned. Errors as VFIO
+ * reports them: -EFAULT a page is not there or may not be written, -ENOMEM over the memlock limit,
+ * -EINVAL not aligned, empty or wrapping. On failure nothing was changed.
  */
 int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin);
 /* No device can reach the memory any more. Cannot fail. */
 void hostmem_unpin(struct hostmem_pin *pin);
 /*
- * Whether the program took memory of the pin away since hostmem_pin(). Whoever pins and then enters
- * the address into an IOMMU domain asks once behind that: such a move may have come in between, when
- * freeze had nothing to freeze. True: take the mapping out again (-EFAULT).
+ * Whether the program took memory of the pin away since hostmem_pin(). Whoever pins and then
+ * enters the address into an IOMMU domain asks once behind that: such a move may have come in
+ * between, when freeze had nothing to freeze. True: take the mapping out again (-EFAULT).
  */
 bool hostmem_pin_moved(struct hostmem_pin *pin);
 
-/* What doors call before a range of the program's goes away: munmap, mmap with MAP_FIXED over it,
- * MADV_DONTNEED and the like, mremap's new place when it is fixed. Cheap when nothing is pinned there.
- * After it, the range itself may be empty (reads zero) or gone: the system call goes on as usual. A door
- * that knows that the call will fail must not come here: the memory would be empty. */
+/* What doors call before a range of the program's goes away: munmap, mmap with MAP_FIXED over
+ * it, MADV_DONTNEED and the like, mremap's new place when it is fixed. Cheap when nothing is
+ * pinned there. After it, the range itself may be empty (reads zero) or gone: the system call
+ * goes on as usual. A door that knows that the call will fail must not come here: the memory
+ * would be empty. */
 void hostmem_will_unmap(struct hostmem *hm, uintptr_t addr, size_t len);
 /*
- * The two halves around an mremap() that takes [@addr, @addr + @len) elsewhere: the pages, their pins
- * and the program stay together. begin: true when pins were frozen; then end must follow on the
- * same thread, with mremap's result or 0 when it failed (everything stays as it was). @new_len: bytes
- * that exist at the new place; pinned pages behind it are moved aside before (begin is told it).
- * DONTUNMAP is no move but a will_unmap.
+ * The two halves around an mremap() that takes [@addr, @addr + @len) elsewhere: the pages, their
+ * pins and the program stay together. begin: true when pins were frozen; then end must follow on
+ * the same thread, with mremap's result or 0 when it failed (everything stays as it was).
+ * @new_len: bytes that exist at the new place; pinned pages behind it are moved aside before
+ * (begin is told it). DONTUNMAP is no move but a will_unmap.
  */
 bool hostmem_move_begin(struct hostmem *hm, uintptr_t addr, size_t len, size_t new_len);
 void hostmem_move_end(struct hostmem *hm, uintptr_t addr, size_t len, uintptr_t new_addr);

@@ -412,7 +412,8 @@ START_TEST(mremap_takes_pins_along)
 }
 END_TEST
 
-/* Without memory for the bookkeeping, the pages are lost, and nothing is taken for something else. */
+/* Without memory for the bookkeeping, the pages are lost, and nothing is taken for something
+ * else. */
 START_TEST(no_memory)
 {
 	unsigned int nth;

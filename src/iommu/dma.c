@@ -3,9 +3,9 @@
  * DMA as a device does it: sections, translation with the page-walk cache, copying.
  *
  * Translation takes no lock. What a section caches stays valid for the section because whoever
- * takes a table away, or the domain, first makes the device forget (dev->gen) and then waits for the
- * section (epoch_priv.h). A cached entry whose leaf does not allow the access proves nothing, since
- * the leaf may have got a new table or size: the walk decides.
+ * takes a table away, or the domain, first makes the device forget (dev->gen) and then waits for
+ * the section (epoch_priv.h). A cached entry whose leaf does not allow the access proves nothing,
+ * since the leaf may have got a new table or size: the walk decides.
  */
 #include "iommu/dma.h"
 
@@ -23,7 +23,7 @@
 
 enum dma_op { DMA_OP_READ, DMA_OP_WRITE, DMA_OP_ZERO };
 
-/* ---- sections --------------------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void dev_refresh(struct iommu_dev *dev, uint32_t gen)
 {
@@ -67,7 +67,7 @@ void dma_set_master(struct iommu_dev *dev, bool on)
 	atomic_fetch_add_explicit(&dev->gen, 1, memory_order_release);
 }
 
-/* ---- translation ------------------------------------------------------------------------------------- */
+/* ---- translation ----------------------------------------------------------------------------- */
 
 enum walk_result { WALK_OK, WALK_FROZEN, WALK_NOT_PRESENT, WALK_PERMISSION };
 
@@ -212,7 +212,7 @@ void dma_fault_stale(struct iommu_dev *dev, iova_t iova, uint64_t len, bool writ
 	fault_record(dev, iova, len, write, DMA_FAULT_STALE);
 }
 
-/* ---- moving bytes ----------------------------------------------------------------------------------- */
+/* ---- moving bytes ---------------------------------------------------------------------------- */
 
 struct dma_move {
 	struct iommu_dev *dev;

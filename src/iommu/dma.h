@@ -39,8 +39,8 @@ struct dma_stats {
 struct dma_stats *dma_stats(struct iommu_dev *dev);
 
 /*
- * Move @len bytes between the device's @buf and memory at @iova. 0, or -EIO when a part could not be
- * moved: the fault is recorded and reported, what came before it has been moved. Splits into
+ * Move @len bytes between the device's @buf and memory at @iova. 0, or -EIO when a part could not
+ * be moved: the fault is recorded and reported, what came before it has been moved. Splits into
  * sections of at most 128 KiB. @buf is the library's memory.
  */
 int dma_read(struct iommu_dev *dev, iova_t iova, void *buf, size_t len);
@@ -54,8 +54,9 @@ int dma_zero(struct iommu_dev *dev, iova_t iova, size_t len);
  * contiguous there (at most @len). NULL:
  * - *@again true: a frozen entry. Leave the section, call dma_wait_thaw(), start over.
  * - *@again false and *@contig 0: a fault, which has been recorded.
- * - *@again false and *@contig > 0: so many bytes there are routed (below) and have no pointer: leave
- *   the section and move them with dma_read() or dma_write().
+ * - *@again false and *@contig > 0: so many bytes there are routed (below) and have no pointer:
+ *   leave the section and move them with dma_read() or dma_write().
+ *
  * Sections do not nest, and inside one the thread must not call anything that unmaps. A copy that
  * fails at a translated pointer is told to dma_fault_stale().
  */
@@ -87,8 +88,8 @@ void dma_window_destroy(paddr_t base);
 
 /*
  * Who wants to hear of faults (a report for status 99, the log, the model's AER); called without
- * locks of this folder on the thread of the DMA, which may be in signal context and inside a section:
- * no malloc, no lock, nothing that unmaps. At most one for the process.
+ * locks of this folder on the thread of the DMA, which may be in signal context and inside a
+ * section: no malloc, no lock, nothing that unmaps. At most one for the process.
  */
 void dma_set_fault_sink(void (*fn)(void *arg, const struct dma_fault *fault), void *arg);
 /* Faults since the start, and the last of them: up to @max with seq > *@seq in order, advancing

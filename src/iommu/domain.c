@@ -69,7 +69,7 @@ bool iommu_domain_compatible(const struct iommu_domain *domain, const struct iom
 	return domain->model == iommu->model;
 }
 
-/* ---- devices -------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 /* Makes the device forget what it cached and waits for the section that may still use it. */
 static void dev_forget(struct iommu_dev *dev)
@@ -108,7 +108,7 @@ void domain_detach_dev(struct iommu_domain *domain, struct iommu_dev *dev)
 	pthread_mutex_unlock(&domain->lock);
 }
 
-/* ---- mapping --------------------------------------------------------------------------------------- */
+/* ---- mapping --------------------------------------------------------------------------------- */
 
 static void sync_locked(struct iommu_domain *domain)
 {

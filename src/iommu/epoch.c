@@ -81,8 +81,8 @@ void epoch_remove_dev(struct iommu_dev *dev)
 }
 
 /*
- * The threads that were in sections or held locks are not here. Devices are attached to nothing in the
- * child; domains that the parent made are left as they are and must not be used.
+ * The threads that were in sections or held locks are not here. Devices are attached to nothing in
+ * the child; domains that the parent made are left as they are and must not be used.
  */
 void iommu_after_fork(void)
 {

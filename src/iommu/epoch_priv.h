@@ -4,9 +4,9 @@
  *
  * A device's epoch word is odd while it is in a section. Guarantees:
  *
- * 1. Enter is an exchange (a full barrier): entries and the generation are read after the word is odd
- *    for everybody. An unmapper clears entries, has a full barrier, then reads the word. So either
- *    the unmapper sees an odd word and waits, or the section sees the cleared entries.
+ * 1. Enter is an exchange (a full barrier): entries and the generation are read after the word is
+ *    odd for everybody. An unmapper clears entries, has a full barrier, then reads the word. So
+ *    either the unmapper sees an odd word and waits, or the section sees the cleared entries.
  * 2. Leave is a release store, the unmapper's load an acquire: what a section did to memory has
  *    happened before the unmapper returns.
  * 3. An odd word that has changed is enough: the next section began after the entries were cleared.

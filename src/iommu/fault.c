@@ -2,9 +2,9 @@
 /*
  * DMA faults: counted, kept in a ring, written as events and told to the sink.
  *
- * Recording may happen in signal context: no lock, no allocation. A slot's state is seq << 1 | busy;
- * who finds its slot busy has been overtaken by a whole ring and leaves it. Readers take a slot's
- * words between two equal looks at its state.
+ * Recording may happen in signal context: no lock, no allocation. A slot's state is seq << 1 |
+ * busy; who finds its slot busy has been overtaken by a whole ring and leaves it. Readers take a
+ * slot's words between two equal looks at its state.
  */
 #include <string.h>
 

@@ -27,7 +27,7 @@ struct iommu_resv_region {
 	enum iommu_resv_type type;
 };
 
-/* ---- units ------------------------------------------------------------------------------------ */
+/* ---- units ----------------------------------------------------------------------------------- */
 
 enum iommu_model { IOMMU_MODEL_AMD, IOMMU_MODEL_INTEL };
 /* @name: as in /sys/class/iommu ("ivhd0", "dmar0"). */
@@ -38,14 +38,14 @@ enum iommu_model iommu_model(const struct iommu *iommu);
 /* Interrupt remapping isolates MSIs (IOMMU_CAP_INTR_REMAP). */
 bool iommu_capable_intr_remap(const struct iommu *iommu);
 
-/* ---- devices (requesters) ---------------------------------------------------------------------- */
+/* ---- devices (requesters) -------------------------------------------------------------------- */
 
 /* @rid: domain << 16 | bus << 8 | devfn. @name: "0000:01:00.0". Has no domain at first: all DMA
  * faults. */
 int iommu_dev_create(struct iommu *iommu, uint32_t rid, const char *name, struct iommu_dev **out);
 void iommu_dev_destroy(struct iommu_dev *dev);
 
-/* ---- groups ------------------------------------------------------------------------------------ */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 int iommu_group_create(unsigned int id, struct iommu_group **out);
 void iommu_group_destroy(struct iommu_group *group);
@@ -63,7 +63,7 @@ const char *iommu_group_default_type(const struct iommu_group *group);
 size_t iommu_group_resv_regions(const struct iommu_group *group, struct iommu_resv_region *regions,
 				size_t max);
 
-/* ---- domains ----------------------------------------------------------------------------------- */
+/* ---- domains --------------------------------------------------------------------------------- */
 
 /* An unmanaged domain in @iommu's format. */
 int iommu_domain_create(struct iommu *iommu, struct iommu_domain **out);
@@ -76,21 +76,24 @@ bool iommu_domain_compatible(const struct iommu_domain *domain, const struct iom
 /* The first device's unit: which format a domain for this group must have. */
 struct iommu *iommu_group_unit(const struct iommu_group *group);
 
-/* -EBUSY when the group is attached to a domain already, -EINVAL when the domain's format is not that
- * of each device's unit. Waits (epochs) before it returns: no DMA runs through the previous domain any
- * more. */
+/* -EBUSY when the group is attached to a domain already, -EINVAL when the domain's format is
+ * not that of each device's unit. Waits (epochs) before it returns: no DMA runs through the
+ * previous domain any more. */
 int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group);
 void iommu_detach_group(struct iommu_domain *domain, struct iommu_group *group);
 
 /*
- * @prot: IOMMU_READ | IOMMU_WRITE. 0, -EEXIST, -ERANGE, -ENOMEM. Sizes and addresses are page aligned.
+ * @prot: IOMMU_READ | IOMMU_WRITE. 0, -EEXIST, -ERANGE, -ENOMEM. Sizes and addresses are page
+ * aligned.
  */
 int iommu_map(struct iommu_domain *domain, iova_t iova, paddr_t paddr, uint64_t size,
 	      unsigned int prot);
-/* Clears entries; devices may still be using them until iommu_sync(). Returns the bytes unmapped. */
+/* Clears entries; devices may still be using them until iommu_sync(). Returns the bytes
+ * unmapped. */
 uint64_t iommu_unmap_nosync(struct iommu_domain *domain, iova_t iova, uint64_t size);
-/* Waits until no DMA that could have seen a cleared, frozen or replaced entry is running (design
- * D6); frees empty tables. One call may serve many unmaps. Not inside a DMA section of the caller's. */
+/* Waits until no DMA that could have seen a cleared, frozen or replaced entry is running
+ * (design D6); frees empty tables. One call may serve many unmaps. Not inside a DMA section of
+ * the caller's. */
 void iommu_sync(struct iommu_domain *domain);
 /* Both. */
 uint64_t iommu_unmap(struct iommu_domain *domain, iova_t iova, uint64_t size);

@@ -2,8 +2,8 @@
 /*
  * The objects of this folder.
  *
- * Lock order: group->lock, then domain->lock, then the list of all devices (epoch.c). A device's DMA
- * takes none of them.
+ * Lock order: group->lock, then domain->lock, then the list of all devices (epoch.c). A device's
+ * DMA takes none of them.
  */
 #ifndef IOMMU_IOMMU_PRIV_H
 #define IOMMU_IOMMU_PRIV_H
@@ -97,8 +97,8 @@ void domain_detach_dev(struct iommu_domain *domain, struct iommu_dev *dev);
 void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 		  enum dma_fault_reason reason);
 
-/* Moves up to @len bytes at a routed address; @buf NULL with @write: zeroes. Returns how many, 0 when
- * there is no window or it refused. */
+/* Moves up to @len bytes at a routed address; @buf NULL with @write: zeroes. Returns how many,
+ * 0 when there is no window or it refused. */
 size_t window_move(paddr_t paddr, void *buf, size_t len, bool write);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that the program unmaps while a device works in it (design D5): a device counts up in random
- * pages while the program moves, empties and unmaps them. No count may get lost, no transfer may fail,
- * and nothing may reach the memory that the program has at the same place afterwards.
- * UVFIO_STRESS_SECONDS: how long to run (default 1).
+ * Memory that the program unmaps while a device works in it (design D5): a device counts up in
+ * random pages while the program moves, empties and unmaps them. No count may get lost, no
+ * transfer may fail, and nothing may reach the memory that the program has at the same place
+ * afterwards. UVFIO_STRESS_SECONDS: how long to run (default 1).
  */
 #include <check.h>
 #include <pthread.h>

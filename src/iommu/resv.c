@@ -3,8 +3,9 @@
  * Reserved regions: IOVAs that a unit does not translate like others.
  *
  * Both kinds take writes to 0xfeexxxxx as interrupts (VT-d 3.14 "Handling Requests to Interrupt
- * Address Range"; AMD 48882 2.1.4.2 "Interrupt Address Range"). AMD's HyperTransport heritage keeps
- * the addresses from 0xfd00000000 up to 2^40 for itself (48882, table 3 "Special Address Controls").
+ * Address Range"; AMD 48882 2.1.4.2 "Interrupt Address Range"). AMD's HyperTransport heritage
+ * keeps the addresses from 0xfd00000000 up to 2^40 for itself (48882, table 3 "Special Address
+ * Controls").
  */
 #include "iommu/iommu_priv.h"
 

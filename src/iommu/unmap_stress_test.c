@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The unmap promise (design D6) under load: threads map and unmap while two devices write and read
- * at random IOVAs. Who unmapped fills the memory with a mark and watches it for a while: a byte that
- * changes was written by a device after the unmap had returned; a device that reads the mark read
- * after it. The copy routine hides its accesses from sanitizers, so the test proves it by itself.
+ * at random IOVAs. Who unmapped fills the memory with a mark and watches it for a while: a byte
+ * that changes was written by a device after the unmap had returned; a device that reads the mark
+ * read after it. The copy routine hides its accesses from sanitizers, so the test proves it by
+ * itself.
  *
  * The control runs the same without iommu_sync() and must see the promise broken: a test that could
  * not fail would prove nothing. UVFIO_STRESS_SECONDS: how long to run (default 1).

@@ -26,7 +26,8 @@
 #define AMDV1_IW	 BIT_ULL(62)
 
 #define FMT_NAME amdv1
-/* The device table entry's Mode field (2.2.2.1) chooses 1 to 6 levels: the tree may grow upwards. */
+/* The device table entry's Mode field (2.2.2.1) chooses 1 to 6 levels: the tree may grow
+ * upwards. */
 #define FMT_DYNAMIC_TOP 1
 #define FMT_ADDR	AMDV1_ADDR
 #define FMT_FROZEN	AMDV1_FROZEN

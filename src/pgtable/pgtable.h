@@ -29,7 +29,7 @@ struct pgtable_leaf {
 
 /* A table of leaves that a per-device walk cache remembers (design D6). */
 struct pgtable_ref {
-	const _Atomic uint64_t *table; /* leaf table of 512 entries, or a pointer to a large entry */
+	const _Atomic uint64_t *table; /* leaf table of 512 entries, or the large entry */
 	uint64_t mask;		       /* 511, or 0 for a single large entry */
 	uint64_t page_mask;	       /* bytes a leaf covers - 1 */
 	uint64_t set;		       /* bits that mark such an entry as a leaf; in 31:0 */
@@ -52,35 +52,35 @@ void pgtable_destroy(struct pgtable *pt);
 struct pgtable_bits pgtable_bits(const struct pgtable *pt);
 
 /*
- * Maps [@iova, @iova + @size) to @paddr, all page aligned. The range must be unmapped: -EEXIST when
- * it is not, -ERANGE outside the IOVA space, -ENOMEM, -EINVAL not aligned, empty or no permission; on
- * failure nothing stays mapped, but a reader may have seen the part that fitted.
+ * Maps [@iova, @iova + @size) to @paddr, all page aligned. The range must be unmapped: -EEXIST
+ * when it is not, -ERANGE outside the IOVA space, -ENOMEM, -EINVAL not aligned, empty or no
+ * permission; on failure nothing stays mapped, but a reader may have seen the part that fitted.
  */
 int pgtable_map(struct pgtable *pt, iova_t iova, paddr_t paddr, uint64_t size, unsigned int prot);
 
 /*
- * Clears every leaf in [@iova, @iova + @size); holes are skipped, a @size beyond the end of the IOVA
- * space is cut. A large leaf that the range covers
- * only in part is split first (pgtable_split() beforehand makes this infallible). Returns the bytes
- * that were mapped. Some tables that became empty stay in place for the next map; the others are
- * unlinked and kept until pgtable_reclaim().
+ * Clears every leaf in [@iova, @iova + @size); holes are skipped, a @size beyond the end of the
+ * IOVA space is cut. A large leaf that the range covers only in part is split first
+ * (pgtable_split() beforehand makes this infallible). Returns the bytes that were mapped. Some
+ * tables that became empty stay in place for the next map; the others are unlinked and kept until
+ * pgtable_reclaim().
  */
 uint64_t pgtable_unmap(struct pgtable *pt, iova_t iova, uint64_t size);
 /* Makes @iova a boundary between leaves. 0 or -ENOMEM. */
 int pgtable_split(struct pgtable *pt, iova_t iova);
 /*
  * Unlinked tables wait to be freed. needs_reclaim: enough of them that it is worth making every
- * walk cache forget. reclaim frees them all: the caller changed the generation, and then waited until
- * no reader could see them.
+ * walk cache forget. reclaim frees them all: the caller changed the generation, and then waited
+ * until no reader could see them.
  */
 bool pgtable_needs_reclaim(const struct pgtable *pt);
 void pgtable_reclaim(struct pgtable *pt);
 
 /*
  * Rewrite the present leaves of the range: freeze marks them; replace points them at a new place
- * (@paddr is that of @iova itself, present or not) and removes the mark. Leaves that the range covers
- * only in part, or that the new place is not aligned for, are split; should no memory be left for
- * that, they are cleared: a device then faults, which is safe.
+ * (@paddr is that of @iova itself, present or not) and removes the mark. Leaves that the range
+ * covers only in part, or that the new place is not aligned for, are split; should no memory be
+ * left for that, they are cleared: a device then faults, which is safe.
  */
 void pgtable_freeze(struct pgtable *pt, iova_t iova, uint64_t size);
 void pgtable_replace(struct pgtable *pt, iova_t iova, uint64_t size, paddr_t paddr);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The walker: included once by each format's source file behind the format's header, which gives
- * fmt_*() and FMT_*. Levels count from 1, the table of 4 KiB leaves; a level's table has 512 entries
- * of 9 bits of the IOVA each.
+ * fmt_*() and FMT_*. Levels count from 1, the table of 4 KiB leaves; a level's table has 512
+ * entries of 9 bits of the IOVA each.
  *
  * Invariants: a table is filled before the entry that points to it is stored (release; readers load
  * with acquire). An entry changes by one store: absent, leaf, leaf with other attributes, or table.
@@ -32,7 +32,7 @@ static inline struct table_desc *child_of(uint64_t entry)
 	return table_desc((const void *)(entry & FMT_ADDR));
 }
 
-/* ---- mapping ------------------------------------------------------------------------------------ */
+/* ---- mapping --------------------------------------------------------------------------------- */
 
 struct map_args {
 	iova_t iova; /* what is left to do */
@@ -200,7 +200,7 @@ static int walk_map(struct pgtable *pt, iova_t iova, paddr_t paddr, uint64_t siz
 	return ret;
 }
 
-/* ---- changing what is mapped --------------------------------------------------------------------- */
+/* ---- changing what is mapped ----------------------------------------------------------------- */
 
 /* Replaces a large leaf by a table of leaves with the same addresses and attributes. */
 static bool split_leaf(struct pgtable *pt, pte_t *slot, uint64_t entry, unsigned int level)
@@ -359,7 +359,7 @@ static void walk_replace(struct pgtable *pt, iova_t iova, iova_t last, paddr_t p
 	visit_top(&v, iova, last);
 }
 
-/* ---- readers --------------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 static void leaf_fill(struct pgtable_leaf *leaf, uint64_t entry, iova_t iova, uint64_t size)
 {
