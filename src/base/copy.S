@@ -245,12 +245,17 @@ copy_extable:
 
 /*
  * Returns from our signal handler. The bytes are the ones that unwinders and debuggers look for
- * to recognise a signal frame.
+ * to recognise a signal frame, for want of unwind information; so is the name, fault_restorer in C.
  */
-	func	fault_restorer
+	.globl	__restore_rt
+	.hidden	__restore_rt
+	.type	__restore_rt, @function
+	.p2align 4
+	nop
+__restore_rt:
 	mov	$15, %rax
 	syscall
-	endfunc	fault_restorer
+	.size	__restore_rt, . - __restore_rt
 
 /*
  * void fault_run_frame(uintptr_t sp, int sig, siginfo_t *info, void *ucontext, uintptr_t handler):

@@ -9,6 +9,6 @@
 uintptr_t copy_fixup(uintptr_t ip);
 
 /* The signal handler's way back (rt_sigreturn); never called. */
-void fault_restorer(void);
+void fault_restorer(void) __asm__("__restore_rt");
 
 #endif

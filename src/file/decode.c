@@ -289,6 +289,12 @@ static bool decode_alu(struct insn *insn, const struct zinsn *z)
 	return set_other(insn, z);
 }
 
+static bool is_masked(const struct zinsn *z)
+{
+	return z->i.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX &&
+	       z->i.avx.mask.reg > ZYDIS_REGISTER_K0 && z->i.avx.mask.reg <= ZYDIS_REGISTER_K7;
+}
+
 static bool decode_vector(struct insn *insn, const struct zinsn *z)
 {
 	bool vex = z->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
@@ -306,9 +312,7 @@ static bool decode_vector(struct insn *insn, const struct zinsn *z)
 	 * for device memory. */
 	if (vex && !insn->mem_is_target && (form == VECTOR_LOW || form == VECTOR_HIGH))
 		return false;
-	if (z->i.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX &&
-	    z->i.avx.mask.mode != ZYDIS_MASK_MODE_DISABLED &&
-	    z->i.avx.mask.reg > ZYDIS_REGISTER_K0 && z->i.avx.mask.reg <= ZYDIS_REGISTER_K7) {
+	if (is_masked(z)) {
 		if (form != VECTOR_WHOLE)
 			return false;
 		insn->mask = (uint8_t)(z->i.avx.mask.reg - ZYDIS_REGISTER_K0);
@@ -332,8 +336,8 @@ static bool decode_extract(struct insn *insn, const struct zinsn *z)
 	default:
 		return false;
 	}
-	if (!insn->mem_is_target || !set_vector(insn, z->ops[1].reg.value) ||
-	    z->i.avx.mask.mode > ZYDIS_MASK_MODE_DISABLED)
+	if (!insn->mem_is_target || !z->other || !set_vector(insn, z->other->reg.value) ||
+	    is_masked(z))
 		return false;
 	insn->kind = INSN_VSTORE;
 	insn->vector_offset = (uint8_t)(z->ops[z->i.operand_count_visible - 1].imm.value.u *
