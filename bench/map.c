@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MAP_DMA + UNMAP_DMA of touched memory through the container's file, 4 KiB, 2 MiB and 1 GiB, with one
- * idle device attached; and the same with a page table full of other mappings. Below the machine: the
- * IOMMU, the memory and the files are the real ones, the device is none.
+ * MAP_DMA + UNMAP_DMA of touched memory through the container's file, 4 KiB, 2 MiB and 1 GiB, with
+ * one idle device attached; and the same with a page table full of other mappings. Below the
+ * machine: the IOMMU, the memory and the files are the real ones, the device is none.
  */
 #include "bench.h"
 
@@ -70,7 +70,7 @@ static int map(uint64_t iova, void *vaddr, uint64_t len)
 
 static int unmap(uint64_t iova, uint64_t len)
 {
-	struct vfio_iommu_type1_dma_unmap u = {.argsz = sizeof(u), .iova = iova, .size = len};
+	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u), .iova = iova, .size = len };
 	int ret = (int)file_ioctl(container, VFIO_IOMMU_UNMAP_DMA, (unsigned long)&u);
 
 	return ret || u.size != len;
@@ -86,9 +86,9 @@ static void map_unmap(unsigned long count)
 
 static void setup(void)
 {
-	static struct device dev = {.name = "0000:01:00.0"};
+	static struct device dev = { .name = "0000:01:00.0" };
 	static struct vfio_device vdev;
-	static const struct vfio_device_ops ops = {.name = "none"};
+	static const struct vfio_device_ops ops = { .name = "none" };
 	struct vfio_env env = {
 		.group_of = group_of,
 		.group_viable = viable,

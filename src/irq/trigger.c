@@ -85,7 +85,7 @@ void irq_trigger_destroy(struct irq_trigger *trigger)
 
 void irq_trigger_signal(struct irq_trigger *trigger)
 {
-	struct pollfd pfd = {.fd = trigger->fd, .events = POLLOUT};
+	struct pollfd pfd = { .fd = trigger->fd, .events = POLLOUT };
 	const uint64_t one = 1;
 
 	atomic_fetch_add_explicit(&trigger->count, 1, memory_order_relaxed);

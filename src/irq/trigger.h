@@ -25,8 +25,8 @@ uint64_t irq_trigger_count(const struct irq_trigger *trigger);
  */
 struct virqfd;
 int virqfd_enable(int fd, void (*fn)(void *arg), void *arg, struct virqfd **out);
-/* Returns when @fn is not running and will not run again. From @fn itself it does not wait. Not with
- * a lock held that @fn takes. */
+/* Returns when @fn is not running and will not run again. From @fn itself it does not wait. Not
+ * with a lock held that @fn takes. */
 void virqfd_disable(struct virqfd *virqfd);
 
 /* In the child of a fork: there is no thread any more, the parent's virqfds mean nothing. */

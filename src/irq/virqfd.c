@@ -2,12 +2,13 @@
 /*
  * virqfds (the kernel's drivers/vfio/virqfd.c): an eventfd of the user's becomes a call.
  *
- * One thread for the process, started with the first virqfd, sleeps in epoll. A signalled eventfd is
- * emptied, then its function runs, without locks. An eventfd that was signalled before it was
+ * One thread for the process, started with the first virqfd, sleeps in epoll. A signalled eventfd
+ * is emptied, then its function runs, without locks. An eventfd that was signalled before it was
  * enabled fires at once, as in the kernel.
  *
- * Lock: watch.lock guards the list, `running` and `dead`; it is a leaf. virqfd_disable() may be called
- * from the function itself; then it does not wait for itself, and the thread frees the object.
+ * Lock: watch.lock guards the list, `running` and `dead`; it is a leaf. virqfd_disable() may be
+ * called from the function itself; then it does not wait for itself, and the thread frees the
+ * object.
  */
 #include "irq/trigger.h"
 
@@ -40,21 +41,21 @@ static struct {
 	struct list_head list;
 	struct virqfd *running;
 	uint64_t runs; /* calls that have ended */
-	int epfd; /* -1: no thread */
+	int epfd;      /* -1: no thread */
 	pthread_t thread;
 } watch = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.idle = PTHREAD_COND_INITIALIZER,
-	.list = {&watch.list, &watch.list},
+	.list = { &watch.list, &watch.list },
 	.epfd = -1,
 };
 
 /* Empties the counter without waiting: another reader of the same eventfd may have been faster. */
 static bool eventfd_take(int fd)
 {
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	uint64_t value;
-	struct iovec iov = {&value, sizeof(value)};
+	struct iovec iov = { &value, sizeof(value) };
 	long ret;
 
 	ret = sysraw6(SYS_preadv2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT);
@@ -127,7 +128,7 @@ static int start_locked(void)
 
 int virqfd_enable(int fd, void (*fn)(void *arg), void *arg, struct virqfd **out)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = { .events = EPOLLIN };
 	struct virqfd *virqfd;
 	int ret;
 

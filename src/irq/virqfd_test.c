@@ -15,7 +15,7 @@
 struct seen {
 	sem_t called;
 	atomic_int calls;
-	_Atomic bool leave; /* the function returns only then */
+	_Atomic bool leave;	       /* the function returns only then */
 	_Atomic(struct virqfd *) self; /* disabled from inside the function */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The uAPI as numbers: every size, offset and ioctl number that crosses the boundary to a program is
- * asserted against a literal, so that neither the build machine's headers nor our additions can
+ * The uAPI as numbers: every size, offset and ioctl number that crosses the boundary to a program
+ * is asserted against a literal, so that neither the build machine's headers nor our additions can
  * drift unnoticed.
  */
 #include "uapi/vfio.h"

@@ -3,8 +3,8 @@
  * The VFIO uAPI: <linux/vfio.h> of the build machine, completed with what newer kernels added.
  * Sizes, offsets and numbers are asserted in uapi.c.
  *
- * Structures that grew keep the build machine's type; what the kernel moves today is a constant here
- * (VFIO_DEVICE_INFO_SIZE), since the same source must build against older and newer headers.
+ * Structures that grew keep the build machine's type; what the kernel moves today is a constant
+ * here (VFIO_DEVICE_INFO_SIZE), since the same source must build against older and newer headers.
  */
 #ifndef UAPI_VFIO_H
 #define UAPI_VFIO_H

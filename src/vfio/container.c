@@ -6,7 +6,8 @@
  * first registered IOMMU driver that supports the number, and every other command goes there. A
  * container without groups is unprivileged, so the last group that leaves takes the driver along.
  *
- * container->lock is held for reading while the IOMMU driver works: its data cannot go away under it.
+ * container->lock is held for reading while the IOMMU driver works: its data cannot go away under
+ * it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -14,7 +14,8 @@
 #include "base/failpoint.h"
 #include "vfio/vfio_priv.h"
 
-/* The largest feature argument that is passed on; what lies behind is the kernel's to ignore, too. */
+/* The largest feature argument that is passed on; what lies behind is the kernel's to ignore,
+ * too. */
 #define FEATURE_DATA_MAX 4096
 
 union device_arg {
@@ -27,7 +28,7 @@ union device_arg {
 	uint8_t bytes[32];
 };
 
-/* ---- capability chains --------------------------------------------------------------------------- */
+/* ---- capability chains ----------------------------------------------------------------------- */
 
 int vfio_info_add_capability(struct vfio_info_cap *caps, const struct vfio_info_cap_header *cap,
 			     size_t size)
@@ -47,7 +48,8 @@ int vfio_info_add_capability(struct vfio_info_cap *caps, const struct vfio_info_
 	memset(buf + caps->size, 0, room);
 	memcpy(buf + caps->size, cap, size);
 	((struct vfio_info_cap_header *)(buf + caps->size))->next = 0;
-	/* Links are offsets in the buffer here; vfio_info_copy_to_user() moves them behind the info. */
+	/* Links are offsets in the buffer here; vfio_info_copy_to_user() moves them behind the
+	 * info. */
 	if (caps->size) {
 		for (;;) {
 			header = (struct vfio_info_cap_header *)(buf + last);
@@ -105,11 +107,11 @@ int vfio_info_copy_to_user(uintptr_t arg, void *info, size_t size, uint32_t *cap
 	return ret;
 }
 
-/* ---- the rows' functions -------------------------------------------------------------------------- */
+/* ---- the rows' functions --------------------------------------------------------------------- */
 
 static long get_info(struct vfio_device *vdev, union device_arg *a, uintptr_t arg)
 {
-	struct vfio_info_cap caps = {NULL, 0};
+	struct vfio_info_cap caps = { NULL, 0 };
 	int ret;
 
 	memset(a->bytes + offsetof(struct vfio_device_info, cap_offset), 0,
@@ -125,7 +127,7 @@ static long get_info(struct vfio_device *vdev, union device_arg *a, uintptr_t ar
 
 static long get_region_info(struct vfio_device *vdev, union device_arg *a, uintptr_t arg)
 {
-	struct vfio_info_cap caps = {NULL, 0};
+	struct vfio_info_cap caps = { NULL, 0 };
 	int ret;
 
 	if (!vdev->ops->get_region_info)
@@ -183,9 +185,9 @@ int vfio_set_irqs_validate_and_prepare(const struct vfio_irq_set *hdr, unsigned 
 static long set_irqs(struct vfio_device *vdev, union device_arg *a, uintptr_t arg)
 {
 	const struct vfio_irq_set *hdr = &a->irq_set;
-	struct vfio_irq_info irq = {.argsz = sizeof(irq), .index = hdr->index};
-	struct vfio_device_info info = {.argsz = sizeof(info)};
-	struct vfio_info_cap caps = {NULL, 0};
+	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = hdr->index };
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_info_cap caps = { NULL, 0 };
 	uint32_t *data = NULL;
 	size_t size;
 	int ret;
@@ -236,13 +238,13 @@ static const struct {
 	uint32_t feature;
 	int ret;
 } core_features[] = {
-	{VFIO_DEVICE_FEATURE_MIGRATION, -ENOTTY},
-	{VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, -ENOTTY},
-	{VFIO_DEVICE_FEATURE_DMA_LOGGING_START, -ENOTTY},
-	{VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, -ENOTTY},
-	{VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, -ENOTTY},
-	{VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, -ENOTTY},
-	{12, -EINVAL}, /* the newest of migration; no header of Debian 12 has a name for it */
+	{ VFIO_DEVICE_FEATURE_MIGRATION, -ENOTTY },
+	{ VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, -ENOTTY },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_START, -ENOTTY },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, -ENOTTY },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, -ENOTTY },
+	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, -ENOTTY },
+	{ 12, -EINVAL }, /* the newest of migration; no header of Debian 12 has a name for it */
 };
 
 /* Runs one feature on a copy of the user's data. What is missing at its end matters only when the
@@ -293,7 +295,7 @@ static long feature(struct vfio_device *vdev, union device_arg *a, uintptr_t arg
 			      a->feature.argsz - sizeof(a->feature));
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 static const struct device_ioctl_op {
 	unsigned int cmd;
@@ -301,13 +303,14 @@ static const struct device_ioctl_op {
 	size_t minsz; /* bytes of the argument that must be there; 0: it is not looked at */
 	long (*fn)(struct vfio_device *vdev, union device_arg *a, uintptr_t arg);
 } device_ioctls[] = {
-	{VFIO_DEVICE_GET_INFO, "GET_INFO", offsetof(struct vfio_device_info, cap_offset), get_info},
-	{VFIO_DEVICE_GET_REGION_INFO, "GET_REGION_INFO", sizeof(struct vfio_region_info),
-	 get_region_info},
-	{VFIO_DEVICE_GET_IRQ_INFO, "GET_IRQ_INFO", sizeof(struct vfio_irq_info), get_irq_info},
-	{VFIO_DEVICE_SET_IRQS, "SET_IRQS", sizeof(struct vfio_irq_set), set_irqs},
-	{VFIO_DEVICE_RESET, "RESET", 0, reset},
-	{VFIO_DEVICE_FEATURE, "FEATURE", sizeof(struct vfio_device_feature), feature},
+	{ VFIO_DEVICE_GET_INFO, "GET_INFO", offsetof(struct vfio_device_info, cap_offset),
+	  get_info },
+	{ VFIO_DEVICE_GET_REGION_INFO, "GET_REGION_INFO", sizeof(struct vfio_region_info),
+	  get_region_info },
+	{ VFIO_DEVICE_GET_IRQ_INFO, "GET_IRQ_INFO", sizeof(struct vfio_irq_info), get_irq_info },
+	{ VFIO_DEVICE_SET_IRQS, "SET_IRQS", sizeof(struct vfio_irq_set), set_irqs },
+	{ VFIO_DEVICE_RESET, "RESET", 0, reset },
+	{ VFIO_DEVICE_FEATURE, "FEATURE", sizeof(struct vfio_device_feature), feature },
 };
 
 long vfio_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * read and write of a device file: the region is in bits 40 and up of the offset, the operations see
- * the library's memory. A transfer goes through a buffer on the stack in pieces, since a region may
- * be gigabytes; a piece that comes back short ends it.
+ * read and write of a device file: the region is in bits 40 and up of the offset, the operations
+ * see the library's memory. A transfer goes through a buffer on the stack in pieces, since a region
+ * may be gigabytes; a piece that comes back short ends it.
  *
- * As in the kernel an error in the middle is the whole call's result, and *pos moves by what was done.
+ * As in the kernel an error in the middle is the whole call's result, and *pos moves by what was
+ * done.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "vfio/vfio_priv.h"
 
 /* Config space, the one region where a transfer must be seen as a whole, is not larger. */
-#define BOUNCE_SIZE 4096
+#define BOUNCE_SIZE  4096
 #define BOUNCE_SMALL 64
 
 static ssize_t read_piece(struct vfio_device *vdev, uintptr_t ubuf, size_t count, uint64_t pos,

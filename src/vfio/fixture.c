@@ -26,7 +26,7 @@ static struct fixture_device *from_vdev(struct vfio_device *vdev)
 	return vdev->priv;
 }
 
-/* ---- the fake device ------------------------------------------------------------------------------- */
+/* ---- the fake device ------------------------------------------------------------------------- */
 
 static int fake_open(struct vfio_device *vdev)
 {
@@ -47,7 +47,7 @@ static int fake_get_info(struct vfio_device *vdev, struct vfio_device_info *info
 			 struct vfio_info_cap *caps)
 {
 	struct vfio_device_info_cap_pci_atomic_comp cap = {
-		.header = {.id = VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, .version = 1},
+		.header = { .id = VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, .version = 1 },
 		.flags = VFIO_PCI_ATOMIC_COMP32,
 	};
 
@@ -64,11 +64,12 @@ static int fake_get_region_info(struct vfio_device *vdev, struct vfio_region_inf
 		struct vfio_region_info_cap_sparse_mmap cap;
 		struct vfio_region_sparse_mmap_area area;
 	} sparse = {
-		.cap = {.header = {.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1},
-			.nr_areas = 1},
-		.area = {.offset = 0, .size = 0x1000},
+		.cap = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
+			 .nr_areas = 1 },
+		.area = { .offset = 0, .size = 0x1000 },
 	};
-	struct vfio_info_cap_header msix = {.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, .version = 1};
+	struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+					     .version = 1 };
 	int ret;
 
 	if (info->index > 1)
@@ -213,7 +214,7 @@ static const struct vfio_device_ops fixture_ops = {
 	.ioctl = fake_ioctl,
 };
 
-/* ---- the environment --------------------------------------------------------------------------------- */
+/* ---- the environment ------------------------------------------------------------------------- */
 
 static struct iommu_group *env_group_of(void *arg, struct device *dev)
 {
@@ -326,7 +327,7 @@ void fixture_teardown(void)
 	depth_leave();
 }
 
-/* ---- files ------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int install(int ret, struct file *file)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What this folder's tests share: a small machine without PCI. Three IOMMU groups, one device in each
- * of the first two and two in the third; devices are fake (fixture_ops), IOMMU, memory and files real.
+ * What this folder's tests share: a small machine without PCI. Three IOMMU groups, one device in
+ * each of the first two and two in the third; devices are fake (fixture_ops), IOMMU, memory and
+ * files real.
  */
 #ifndef VFIO_FIXTURE_H
 #define VFIO_FIXTURE_H
@@ -14,7 +15,7 @@
 
 #define FIXTURE_DEVICES 4
 #define FIXTURE_GROUPS	3
-#define FIXTURE_IRQS	4 /* of index 0; index 1 has none */
+#define FIXTURE_IRQS	4      /* of index 0; index 1 has none */
 #define FIXTURE_REGION	0x4000 /* bytes of region 0, plain memory behind mmio_* */
 
 struct fixture_device {

@@ -208,10 +208,10 @@ static const struct group_ioctl_op {
 	const char *name;
 	long (*fn)(struct vfio_group *group, unsigned long arg);
 } group_ioctls[] = {
-	{VFIO_GROUP_GET_STATUS, "GET_STATUS", get_status},
-	{VFIO_GROUP_SET_CONTAINER, "SET_CONTAINER", set_container},
-	{VFIO_GROUP_UNSET_CONTAINER, "UNSET_CONTAINER", unset_container},
-	{VFIO_GROUP_GET_DEVICE_FD, "GET_DEVICE_FD", get_device_fd},
+	{ VFIO_GROUP_GET_STATUS, "GET_STATUS", get_status },
+	{ VFIO_GROUP_SET_CONTAINER, "SET_CONTAINER", set_container },
+	{ VFIO_GROUP_UNSET_CONTAINER, "UNSET_CONTAINER", unset_container },
+	{ VFIO_GROUP_GET_DEVICE_FD, "GET_DEVICE_FD", get_device_fd },
 };
 
 static long group_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

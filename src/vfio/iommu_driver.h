@@ -21,8 +21,8 @@ struct vfio_iommu_driver_ops {
 	int (*attach_group)(void *data, struct iommu_group *group, enum vfio_group_type type);
 	void (*detach_group)(void *data, struct iommu_group *group);
 	/* For emulated devices: pin pages of the user's memory by IOVA, and undo it. */
-	int (*pin_pages)(void *data, struct iommu_group *group, iova_t iova, size_t npages, int prot,
-			 paddr_t *phys);
+	int (*pin_pages)(void *data, struct iommu_group *group, iova_t iova, size_t npages,
+			 int prot, paddr_t *phys);
 	void (*unpin_pages)(void *data, iova_t iova, size_t npages);
 	int (*register_device)(void *data, struct vfio_device *vdev);
 	void (*unregister_device)(void *data, struct vfio_device *vdev);

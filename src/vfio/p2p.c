@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Peer-to-peer DMA: a program mapped a device's region and maps that mapping for DMA. Such memory is
- * never touched by pointer (its pages trap, and a store to them has side effects): the IOMMU's
+ * Peer-to-peer DMA: a program mapped a device's region and maps that mapping for DMA. Such memory
+ * is never touched by pointer (its pages trap, and a store to them has side effects): the IOMMU's
  * entries hold routed addresses, which end in the other device's own access operations.
  *
  * A window keeps neither the device nor its file open, as a DMA mapping of a BAR does not in the
@@ -80,7 +80,7 @@ static int p2p_write(void *priv, uint64_t off, const void *buf, size_t len)
 	return p2p_access(priv, off, (uint8_t *)buf, len, true);
 }
 
-static const struct dma_window_ops p2p_window_ops = {.read = p2p_read, .write = p2p_write};
+static const struct dma_window_ops p2p_window_ops = { .read = p2p_read, .write = p2p_write };
 
 struct file *vfio_p2p_find(struct vfio_core *core, uintptr_t addr, uint64_t *off)
 {

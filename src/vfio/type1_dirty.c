@@ -4,8 +4,8 @@
  * FLAG_GET_DIRTY_BITMAP).
  *
  * A group behind an IOMMU writes memory without telling, so while tracking is on each of its pages
- * counts as dirty, each time it is asked: there is nothing to record, and the bitmap is made when it
- * is read. One bit a page of the smallest size, in 64-bit words, from the first IOVA asked for.
+ * counts as dirty, each time it is asked: there is nothing to record, and the bitmap is made when
+ * it is read. One bit a page of the smallest size, in 64-bit words, from the first IOVA asked for.
  */
 #include "vfio/type1_priv.h"
 

@@ -6,12 +6,12 @@
  * inclusive, so that a mapping may end at the end of the address space.
  *
  * Version 1 and 2 differ in what an unmap of a part does. Version 2: an error. Version 1, where the
- * hardware once decided: a range that covers a mapping's first byte unmaps all of it, and the walk ends
- * without an error at the first mapping that it does not cover so.
+ * hardware once decided: a range that covers a mapping's first byte unmaps all of it, and the walk
+ * ends without an error at the first mapping that it does not cover so.
  *
  * One unmap clears the entries of all its mappings first and then waits once (iommu_sync()) for the
- * DMA that may have seen them; only then the memory is let go. When the ioctl returns, nothing touches
- * it any more.
+ * DMA that may have seen them; only then the memory is let go. When the ioctl returns, nothing
+ * touches it any more.
  */
 #include "vfio/type1_priv.h"
 
@@ -94,7 +94,8 @@ static int enter_all(struct vfio_iommu *iommu, struct vfio_dma *dma)
 			break;
 	}
 	failed = d;
-	/* The program may have unmapped the memory after it was pinned and before it was entered. */
+	/* The program may have unmapped the memory after it was pinned and before it was
+	 * entered. */
 	if (!ret && vfio_dma_moved(dma))
 		ret = -EFAULT;
 	if (!ret)

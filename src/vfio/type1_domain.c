@@ -19,7 +19,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 
-/* ---- valid IOVAs ---------------------------------------------------------------------------------- */
+/* ---- valid IOVAs ----------------------------------------------------------------------------- */
 
 void vfio_iova_list_free(struct iova_list *list)
 {
@@ -106,7 +106,7 @@ static int iova_compute(struct vfio_iommu *iommu, struct iommu_domain *domain,
 	list->ranges = FAIL_POINT() ? NULL : malloc(sizeof(*list->ranges));
 	if (!list->ranges)
 		return -ENOMEM;
-	list->ranges[list->count++] = (struct vfio_iova_range){.start = 0, .end = last};
+	list->ranges[list->count++] = (struct vfio_iova_range){ .start = 0, .end = last };
 	list_for_each_entry(d, &iommu->domains, node)
 		list_for_each_entry(g, &d->groups, node)
 			if (!ret)
@@ -143,7 +143,7 @@ void vfio_update_pgsize_bitmap(struct vfio_iommu *iommu)
 		iommu->pgsize_bitmap = (iommu->pgsize_bitmap & HOST_PAGE_MASK) | HOST_PAGE_SIZE;
 }
 
-/* ---- domains -------------------------------------------------------------------------------------- */
+/* ---- domains --------------------------------------------------------------------------------- */
 
 static struct vfio_domain *find_group(struct vfio_iommu *iommu, struct iommu_group *group,
 				      struct vfio_iommu_group **out)
@@ -211,8 +211,8 @@ static void domain_destroy(struct vfio_domain *d)
 	free(d);
 }
 
-/* Enters every mapping into @d, which is not in the list yet, or none. domains_lock is held: nothing
- * moves meanwhile. */
+/* Enters every mapping into @d, which is not in the list yet, or none. domains_lock is held:
+ * nothing moves meanwhile. */
 static int replay(struct vfio_iommu *iommu, struct vfio_domain *d)
 {
 	struct vfio_domain *first;
@@ -305,8 +305,8 @@ int vfio_iommu_attach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_
 			"this platform");
 		goto out_iovas;
 	}
-	ret = fresh ? add_domain(iommu, fresh, iommu_group) :
-		      iommu_attach_group(d->domain, iommu_group);
+	ret = fresh ? add_domain(iommu, fresh, iommu_group)
+		    : iommu_attach_group(d->domain, iommu_group);
 	if (ret)
 		goto out_iovas;
 	list_add(&group->node, fresh ? &fresh->groups : &d->groups);
@@ -346,7 +346,8 @@ void vfio_iommu_detach_group(struct vfio_iommu *iommu, struct iommu_group *iommu
 		domain_destroy(d);
 		vfio_update_pgsize_bitmap(iommu);
 	}
-	/* Fewer groups: more IOVAs. Without memory for the new list the old one stays, which is safe. */
+	/* Fewer groups: more IOVAs. Without memory for the new list the old one stays, which is
+	 * safe. */
 	if (!iova_compute(iommu, NULL, NULL, &iovas)) {
 		vfio_iova_list_free(&iommu->iovas);
 		iommu->iovas = iovas;

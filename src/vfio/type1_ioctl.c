@@ -47,12 +47,12 @@ static long check_extension(struct vfio_iommu *iommu, unsigned long arg)
 	}
 }
 
-/* ---- GET_INFO ------------------------------------------------------------------------------------- */
+/* ---- GET_INFO -------------------------------------------------------------------------------- */
 
 static int add_migration_cap(const struct vfio_iommu *iommu, struct vfio_info_cap *caps)
 {
 	struct vfio_iommu_type1_info_cap_migration cap = {
-		.header = {.id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, .version = 1},
+		.header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, .version = 1 },
 		.pgsize_bitmap = vfio_iommu_pgsize(iommu),
 		.max_dirty_bitmap_size = DIRTY_BITMAP_SIZE_MAX,
 	};
@@ -63,7 +63,7 @@ static int add_migration_cap(const struct vfio_iommu *iommu, struct vfio_info_ca
 static int add_dma_avail_cap(const struct vfio_iommu *iommu, struct vfio_info_cap *caps)
 {
 	struct vfio_iommu_type1_info_dma_avail cap = {
-		.header = {.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1},
+		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1 },
 		.avail = iommu->dma_avail,
 	};
 
@@ -90,7 +90,7 @@ static int add_iova_range_cap(const struct vfio_iommu *iommu, struct vfio_info_c
 
 static long get_info(struct vfio_iommu *iommu, union type1_arg *a, uintptr_t arg)
 {
-	struct vfio_info_cap caps = {NULL, 0};
+	struct vfio_info_cap caps = { NULL, 0 };
 	int ret;
 
 	a->info.flags = VFIO_IOMMU_INFO_PGSIZES;
@@ -108,7 +108,7 @@ static long get_info(struct vfio_iommu *iommu, union type1_arg *a, uintptr_t arg
 				      VFIO_IOMMU_INFO_CAPS, &caps);
 }
 
-/* ---- the other rows' functions --------------------------------------------------------------------- */
+/* ---- the other rows' functions --------------------------------------------------------------- */
 
 static long map_dma(struct vfio_iommu *iommu, union type1_arg *a, uintptr_t arg)
 {
@@ -141,7 +141,7 @@ static long dirty_pages(struct vfio_iommu *iommu, union type1_arg *a, uintptr_t 
 	return vfio_dirty_pages(iommu, &a->dirty, arg);
 }
 
-/* ---- dispatch -------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 static const struct type1_ioctl_op {
 	unsigned int cmd;
@@ -151,17 +151,18 @@ static const struct type1_ioctl_op {
 	int v1_error;	/* what version 1 answers whatever the argument; 0: it has the command */
 	long (*fn)(struct vfio_iommu *iommu, union type1_arg *a, uintptr_t arg);
 } type1_ioctls[] = {
-	{VFIO_IOMMU_GET_INFO, "GET_INFO", offsetof(struct vfio_iommu_type1_info, cap_offset),
-	 UINT32_MAX, 0, get_info},
-	{VFIO_IOMMU_MAP_DMA, "MAP_DMA", sizeof(struct vfio_iommu_type1_dma_map),
-	 VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR, 0, map_dma},
-	{VFIO_IOMMU_UNMAP_DMA, "UNMAP_DMA", sizeof(struct vfio_iommu_type1_dma_unmap),
-	 VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR,
-	 0, unmap_dma},
-	{VFIO_IOMMU_DIRTY_PAGES, "DIRTY_PAGES", sizeof(struct vfio_iommu_type1_dirty_bitmap),
-	 VFIO_IOMMU_DIRTY_PAGES_FLAG_START | VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
-		 VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-	 -EACCES, dirty_pages},
+	{ VFIO_IOMMU_GET_INFO, "GET_INFO", offsetof(struct vfio_iommu_type1_info, cap_offset),
+	  UINT32_MAX, 0, get_info },
+	{ VFIO_IOMMU_MAP_DMA, "MAP_DMA", sizeof(struct vfio_iommu_type1_dma_map),
+	  VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR, 0, map_dma },
+	{ VFIO_IOMMU_UNMAP_DMA, "UNMAP_DMA", sizeof(struct vfio_iommu_type1_dma_unmap),
+	  VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
+		  VFIO_DMA_UNMAP_FLAG_VADDR,
+	  0, unmap_dma },
+	{ VFIO_IOMMU_DIRTY_PAGES, "DIRTY_PAGES", sizeof(struct vfio_iommu_type1_dirty_bitmap),
+	  VFIO_IOMMU_DIRTY_PAGES_FLAG_START | VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
+		  VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+	  -EACCES, dirty_pages },
 };
 
 static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
@@ -190,7 +191,7 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-/* ---- the driver ------------------------------------------------------------------------------------ */
+/* ---- the driver ------------------------------------------------------------------------------ */
 
 static int type1_open(struct vfio_core *core, unsigned long arg, void **data)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Where a mapping's bytes are: the program's memory, pinned (hostmem/), or another device's region
- * that the program has mapped, reached through a window (p2p.c). Mostly it is one piece; a mixture has
- * one for each run.
+ * that the program has mapped, reached through a window (p2p.c). Mostly it is one piece; a mixture
+ * has one for each run.
  *
- * Memory that the program takes away while it is mapped is moved aside by hostmem; between freeze and
- * moved all domains have the entries frozen, and no domain joins (iommu->moving).
+ * Memory that the program takes away while it is mapped is moved aside by hostmem; between freeze
+ * and moved all domains have the entries frozen, and no domain joins (iommu->moving).
  */
 #include "vfio/type1_priv.h"
 
@@ -15,7 +15,7 @@
 
 #include "base/failpoint.h"
 
-/* ---- the program takes memory away --------------------------------------------------------------- */
+/* ---- the program takes memory away ----------------------------------------------------------- */
 
 static iova_t pin_iova(const struct vfio_piece *piece, uintptr_t addr)
 {
@@ -50,7 +50,7 @@ static void pin_moved(struct hostmem_pin *pin, uintptr_t addr, size_t len, uintp
 	pthread_mutex_unlock(&iommu->domains_lock);
 }
 
-static const struct hostmem_pin_ops pin_ops = {.freeze = pin_freeze, .moved = pin_moved};
+static const struct hostmem_pin_ops pin_ops = { .freeze = pin_freeze, .moved = pin_moved };
 
 void vfio_iommu_lock_domains(struct vfio_iommu *iommu)
 {
@@ -59,7 +59,7 @@ void vfio_iommu_lock_domains(struct vfio_iommu *iommu)
 		pthread_cond_wait(&iommu->settled, &iommu->domains_lock);
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 /*
  * The run that starts at @addr, at most @len bytes: memory, or one mapping of a file with one

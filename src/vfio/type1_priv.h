@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The type1 IOMMU driver (the kernel's drivers/vfio/vfio_iommu_type1.c), in parts: type1_ioctl.c the
- * uAPI, type1_dma.c the tree of mappings and its rules, type1_place.c where a mapping's bytes are,
- * type1_domain.c domains and valid IOVAs, type1_dirty.c dirty page tracking.
+ * The type1 IOMMU driver (the kernel's drivers/vfio/vfio_iommu_type1.c), in parts: type1_ioctl.c
+ * the uAPI, type1_dma.c the tree of mappings and its rules, type1_place.c where a mapping's bytes
+ * are, type1_domain.c domains and valid IOVAs, type1_dirty.c dirty page tracking.
  *
- * Locks: iommu->lock guards everything but what is said otherwise and is held over each ioctl. Below
- * it comes the hostmem's own lock, and below that iommu->domains_lock, which the pins' operations take
- * while the hostmem's lock is held: nothing is pinned or unpinned under it.
+ * Locks: iommu->lock guards everything but what is said otherwise and is held over each ioctl.
+ * Below it comes the hostmem's own lock, and below that iommu->domains_lock, which the pins'
+ * operations take while the hostmem's lock is held: nothing is pinned or unpinned under it.
  */
 #ifndef VFIO_TYPE1_PRIV_H
 #define VFIO_TYPE1_PRIV_H
@@ -61,8 +61,8 @@ struct vfio_iommu {
 /* A stretch of a mapping whose bytes are in one place. */
 struct vfio_piece {
 	struct vfio_dma *dma;
-	uint64_t off, len;     /* in the mapping */
-	struct vfio_p2p *p2p;  /* another device's region; NULL: memory, pinned */
+	uint64_t off, len;    /* in the mapping */
+	struct vfio_p2p *p2p; /* another device's region; NULL: memory, pinned */
 	struct hostmem_pin pin;
 };
 
@@ -98,7 +98,7 @@ static inline struct vfio_dma *vfio_find_dma(struct vfio_iommu *iommu, iova_t st
 	return node ? container_of(node, struct vfio_dma, node) : NULL;
 }
 
-/* ---- type1_dma.c ------------------------------------------------------------------------------ */
+/* ---- type1_dma.c ----------------------------------------------------------------------------- */
 
 int vfio_dma_do_map(struct vfio_iommu *iommu, const struct vfio_iommu_type1_dma_map *map);
 /* unmap->size becomes what was unmapped, also on failure. @bitmap: with FLAG_GET_DIRTY_BITMAP. */
@@ -106,7 +106,7 @@ int vfio_dma_do_unmap(struct vfio_iommu *iommu, struct vfio_iommu_type1_dma_unma
 		      const struct vfio_bitmap *bitmap);
 void vfio_iommu_unmap_all(struct vfio_iommu *iommu);
 
-/* ---- type1_place.c ----------------------------------------------------------------------------- */
+/* ---- type1_place.c --------------------------------------------------------------------------- */
 
 /* Pins the mapping's memory and opens windows to other devices. -EFAULT, -ENOMEM. */
 int vfio_dma_pin(struct vfio_dma *dma);
@@ -121,7 +121,7 @@ int vfio_dma_copy(struct vfio_dma *dma, struct iommu_domain *from, struct iommu_
 /* Takes domains_lock when nothing is being moved. */
 void vfio_iommu_lock_domains(struct vfio_iommu *iommu);
 
-/* ---- type1_domain.c ---------------------------------------------------------------------------- */
+/* ---- type1_domain.c -------------------------------------------------------------------------- */
 
 int vfio_iommu_attach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_group,
 			    enum vfio_group_type type);
@@ -131,9 +131,10 @@ bool vfio_iova_list_contains(const struct iova_list *list, iova_t start, iova_t 
 void vfio_iova_list_free(struct iova_list *list);
 void vfio_update_pgsize_bitmap(struct vfio_iommu *iommu);
 
-/* ---- type1_dirty.c ----------------------------------------------------------------------------- */
+/* ---- type1_dirty.c --------------------------------------------------------------------------- */
 
-/* Sets the bits of @dma's pages in the user's bitmap whose first bit stands for @base. 0, -EFAULT. */
+/* Sets the bits of @dma's pages in the user's bitmap whose first bit stands for @base. 0,
+ * -EFAULT. */
 int vfio_dirty_report(const struct vfio_dma *dma, uintptr_t ubitmap, iova_t base, uint64_t pgsize);
 /* Whether the user's bitmap is big enough for @npages and an address of a program's. */
 int vfio_dirty_check_bitmap(const struct vfio_bitmap *bitmap, uint64_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Mappings: the rules of MAP and UNMAP in both versions, limits, information, dirty bitmaps, domains. */
+/* Mappings: the rules of MAP and UNMAP in both versions, limits, information, domains. */
 #include "vfio/fixture.h"
 
 #include <errno.h>
@@ -55,13 +55,14 @@ static bool reaches(unsigned int dev, uint64_t iova)
 	return dma_read(fx.devs[dev].iommu, iova, &byte, 1) == 0;
 }
 
-/* ---- MAP ---------------------------------------------------------------------------------------------- */
+/* ---- MAP ------------------------------------------------------------------------------------- */
 
 START_TEST(map_arguments)
 {
 	const uint64_t top = ~0xfffULL;
-	struct vfio_iommu_type1_dma_map m = {.argsz = 31, .flags = FX_RW, .vaddr = (uintptr_t)mem,
-					     .size = PAGE};
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = 31, .flags = FX_RW, .vaddr = (uintptr_t)mem, .size = PAGE
+	};
 
 	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_MAP_DMA, &m), -EINVAL);
 	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_MAP_DMA, NULL), -EFAULT);
@@ -138,11 +139,11 @@ START_TEST(map_overlaps)
 }
 END_TEST
 
-/* ---- UNMAP -------------------------------------------------------------------------------------------- */
+/* ---- UNMAP ----------------------------------------------------------------------------------- */
 
 START_TEST(unmap_arguments)
 {
-	struct vfio_iommu_type1_dma_unmap u = {.argsz = 23, .iova = 0x10000, .size = PAGE};
+	struct vfio_iommu_type1_dma_unmap u = { .argsz = 23, .iova = 0x10000, .size = PAGE };
 	uint64_t size;
 
 	ck_assert_int_eq(map(0x10000, 4 * PAGE), 0);
@@ -245,7 +246,7 @@ START_TEST(vaddr_update)
 }
 END_TEST
 
-/* ---- limits and information ----------------------------------------------------------------------------- */
+/* ---- limits and information ------------------------------------------------------------------ */
 
 struct info {
 	struct vfio_iommu_type1_info info;
@@ -287,7 +288,7 @@ START_TEST(info_caps)
 {
 	struct vfio_iommu_type1_info_cap_iova_range *iova;
 	struct vfio_iommu_type1_info_cap_migration *migration;
-	struct info info = {.info = {.argsz = 15}};
+	struct info info = { .info = { .argsz = 15 } };
 	const uint32_t full = 24 + 32 + 16 + 16 + 3 * 16;
 
 	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_GET_INFO, &info), -EINVAL);
@@ -369,7 +370,8 @@ START_TEST(intel_aperture)
 	open = fx_open_all(VFIO_TYPE1_IOMMU);
 	buf = fx_memory(2 * PAGE);
 	ck_assert_int_eq(fx_ioctl(open.container, VFIO_CHECK_EXTENSION, (void *)4), 0);
-	ck_assert_int_eq(fx_map(open.container, FX_RW, buf, (1ULL << 48) - PAGE, 2 * PAGE), -EINVAL);
+	ck_assert_int_eq(fx_map(open.container, FX_RW, buf, (1ULL << 48) - PAGE, 2 * PAGE),
+			 -EINVAL);
 	ck_assert_int_eq(fx_map(open.container, FX_RW, buf, 1ULL << 48, PAGE), -EINVAL);
 	ck_assert_int_eq(fx_map(open.container, FX_RW, buf, (1ULL << 48) - PAGE, PAGE), 0);
 	fx_close_all(&open);
@@ -378,128 +380,7 @@ START_TEST(intel_aperture)
 }
 END_TEST
 
-/* ---- dirty tracking --------------------------------------------------------------------------------------- */
-
-static long dirty(uint32_t argsz, uint32_t flags, uint64_t iova, uint64_t size, uint64_t pgsize,
-		  uint64_t bytes, void *bitmap)
-{
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap dirty;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} a = {
-		.dirty = {.argsz = argsz, .flags = flags},
-		.get = {.iova = iova, .size = size,
-			.bitmap = {.pgsize = pgsize, .size = bytes, .data = bitmap}},
-	};
-
-	return fx_ioctl(o.container, VFIO_IOMMU_DIRTY_PAGES, &a);
-}
-
-#define START VFIO_IOMMU_DIRTY_PAGES_FLAG_START
-#define STOP  VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP
-#define GET   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP
-
-START_TEST(dirty_v1)
-{
-	ck_assert_int_eq(dirty(8, START, 0, 0, 0, 0, NULL), -EACCES);
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_DIRTY_PAGES, NULL), -EACCES);
-}
-END_TEST
-
-START_TEST(dirty_arguments)
-{
-	uint64_t bitmap[4] = {0};
-
-	ck_assert_int_eq(map(0x10000, 4 * PAGE), 0);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(8, 0, 0, 0, 0, 0, NULL), -EINVAL);
-	ck_assert_int_eq(dirty(8, START | STOP, 0, 0, 0, 0, NULL), -EINVAL);
-	ck_assert_int_eq(dirty(8, 8, 0, 0, 0, 0, NULL), -EINVAL);
-	ck_assert_int_eq(dirty(7, START, 0, 0, 0, 0, NULL), -EINVAL);
-	ck_assert_int_eq(dirty(8, STOP, 0, 0, 0, 0, NULL), 0);
-	ck_assert_int_eq(dirty(8, START, 0, 0, 0, 0, NULL), 0);
-	ck_assert_int_eq(dirty(8, START, 0, 0, 0, 0, NULL), 0);
-	ck_assert_int_eq(dirty(47, GET, 0x10000, 4 * PAGE, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, 2 * PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 7, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 0x10000008, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x11000, PAGE, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, PAGE, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 0, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10001, 4 * PAGE, PAGE, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, 0, 8, bitmap), -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 8, NULL), -EFAULT);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 8, (void *)(-1ULL << 47)),
-			 -EINVAL);
-	ck_assert_int_eq(dirty(48, GET, ~0xfffULL, 2 * PAGE, PAGE, 8, bitmap), -EOVERFLOW);
-	ck_assert_int_eq(dirty(48, GET, ~0xfffULL, PAGE, PAGE, 8, bitmap), 0);
-	ck_assert_uint_eq(bitmap[0], 0);
-	ck_assert_int_eq(dirty(48, GET, 0x10000, 4 * PAGE, PAGE, 8, bitmap), 0);
-	ck_assert_uint_eq(bitmap[0], 0xf);
-	ck_assert_uint_eq(bitmap[1], 0);
-}
-END_TEST
-
-START_TEST(dirty_bits)
-{
-	uint64_t bitmap[80] = {0};
-	char *big = fx_memory(129 * PAGE);
-
-	ck_assert_int_eq(dirty(8, START, 0, 0, 0, 0, NULL), 0);
-	ck_assert_int_eq(map(0x10000, 4 * PAGE), 0);
-	ck_assert_int_eq(fx_map(o.container, FX_RW, big, 0x20000, 129 * PAGE), 0);
-	ck_assert_int_eq(map(0x1000000, PAGE), 0);
-	/* First bit: 0x8000. */
-	ck_assert_int_eq(dirty(48, GET, 0x8000, 0xff9000, PAGE, sizeof(bitmap), bitmap), 0);
-	ck_assert_uint_eq(bitmap[0], 0xffffffffff000f00);
-	ck_assert_uint_eq(bitmap[1], ~0ULL);
-	ck_assert_uint_eq(bitmap[2], 0x1ffffff);
-	ck_assert_uint_eq(bitmap[3], 0);
-	ck_assert_uint_eq(bitmap[0xff8 / 64], 1ULL << (0xff8 % 64));
-	munmap(big, 129 * PAGE);
-}
-END_TEST
-
-START_TEST(dirty_unmap)
-{
-	struct {
-		struct vfio_iommu_type1_dma_unmap unmap;
-		struct vfio_bitmap bitmap;
-	} a;
-	uint64_t bits = 0;
-
-	ck_assert_int_eq(map(0x10000, 4 * PAGE), 0);
-	memset(&a, 0, sizeof(a));
-	a.unmap.argsz = sizeof(a);
-	a.unmap.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	a.unmap.iova = 0x10000;
-	a.unmap.size = 4 * PAGE;
-	a.bitmap = (struct vfio_bitmap){.pgsize = PAGE, .size = 8, .data = (__u64 *)&bits};
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), -EINVAL);
-	ck_assert_int_eq(dirty(8, START, 0, 0, 0, 0, NULL), 0);
-	a.unmap.argsz = sizeof(a) - 1;
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), -EINVAL);
-	a.unmap.argsz = sizeof(a);
-	a.unmap.flags |= VFIO_DMA_UNMAP_FLAG_ALL;
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), -EINVAL);
-	a.unmap.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	a.bitmap.pgsize = 2 * PAGE;
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), -EINVAL);
-	a.bitmap.pgsize = PAGE;
-	a.bitmap.data = NULL;
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), -EFAULT);
-	/* The mapping is still there, and the user's size untouched. */
-	ck_assert(reaches(0, 0x10000));
-	ck_assert_uint_eq(a.unmap.size, 4 * PAGE);
-	a.bitmap.data = (__u64 *)&bits;
-	ck_assert_int_eq(fx_ioctl(o.container, VFIO_IOMMU_UNMAP_DMA, &a), 0);
-	ck_assert_uint_eq(bits, 0xf);
-	ck_assert_uint_eq(a.unmap.size, 4 * PAGE);
-	ck_assert(!reaches(0, 0x10000));
-}
-END_TEST
-
-/* ---- groups and domains -------------------------------------------------------------------------------------- */
+/* ---- groups and domains ---------------------------------------------------------------------- */
 
 START_TEST(second_group_shares)
 {
@@ -583,16 +464,15 @@ START_TEST(interrupt_remapping_is_wanted)
 }
 END_TEST
 
-/* ---- memory that is another device's, or goes away ------------------------------------------------------------- */
+/* ---- memory that is another device's, or goes away ------------------------------------------- */
 
 static void *map_region_prot(int fd, void *at, size_t size, uint64_t off, int prot)
 {
 	struct file *file = file_from_fd(fd);
 	void *out;
 
-	ck_assert_int_eq(file_mmap(file, at, size, prot, MAP_SHARED | (at ? MAP_FIXED : 0),
-				   off, &out),
-			 0);
+	ck_assert_int_eq(
+		file_mmap(file, at, size, prot, MAP_SHARED | (at ? MAP_FIXED : 0), off, &out), 0);
 	file_put(file);
 	return out;
 }
@@ -722,19 +602,16 @@ static void add_both(TCase *tc)
 int main(void)
 {
 	Suite *suite = suite_create("type1");
-	TCase *v1 = tcase_create("v1"), *v2 = tcase_create("v2"), *own = tcase_create("own machine");
+	TCase *v1 = tcase_create("v1"), *v2 = tcase_create("v2"),
+	      *own = tcase_create("own machine");
 
 	tcase_add_checked_fixture(v1, setup_v1, teardown);
 	add_both(v1);
 	tcase_add_test(v1, unmap_v1);
-	tcase_add_test(v1, dirty_v1);
 	suite_add_tcase(suite, v1);
 	tcase_add_checked_fixture(v2, setup_v2, teardown);
 	add_both(v2);
 	tcase_add_test(v2, unmap_v2);
-	tcase_add_test(v2, dirty_arguments);
-	tcase_add_test(v2, dirty_bits);
-	tcase_add_test(v2, dirty_unmap);
 	suite_add_tcase(suite, v2);
 	tcase_add_test(own, memlock);
 	tcase_add_test(own, intel_aperture);

@@ -23,7 +23,8 @@ struct vfio_env {
 	struct iommu_group *(*group_of)(void *arg, struct device *dev);
 	/* Whether every device of the group is bound to a VFIO driver or harmless (viable). */
 	bool (*group_viable)(void *arg, struct iommu_group *group);
-	/* Claims the group for this process: 0 or -EBUSY (another process has it); release ends it. */
+	/* Claims the group for this process: 0 or -EBUSY (another process has it); release ends
+	 * it. */
 	int (*group_claim)(void *arg, unsigned int group_id);
 	void (*group_release)(void *arg, unsigned int group_id);
 	/* Module parameters of vfio_iommu_type1. */

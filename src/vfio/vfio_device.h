@@ -2,8 +2,8 @@
 /*
  * struct vfio_device: one device, two doors. The uAPI (group, container, cdev) and the vfio-user
  * server drive a device through these operations alone. Structures come from <linux/vfio.h>
- * (uapi/vfio.h); every argument has been copied and checked for size by the dispatcher, no operation
- * sees a user pointer except mmap'ed access.
+ * (uapi/vfio.h); every argument has been copied and checked for size by the dispatcher, no
+ * operation sees a user pointer except mmap'ed access.
  *
  * Locks: vdev->lock (the kernel's device-set lock) is held for open, close, set_irqs and reset.
  */
@@ -22,7 +22,8 @@ struct vfio_group;
 
 enum vfio_group_type { VFIO_IOMMU, VFIO_EMULATED_IOMMU, VFIO_NO_IOMMU };
 
-/* Collects capability chains (VFIO_REGION_INFO_CAP_*); offsets are from the info structure's start. */
+/* Collects capability chains (VFIO_REGION_INFO_CAP_*); offsets are from the info structure's
+ * start. */
 struct vfio_info_cap {
 	uint8_t *buf;
 	size_t size;
@@ -30,8 +31,8 @@ struct vfio_info_cap {
 int vfio_info_add_capability(struct vfio_info_cap *caps, const struct vfio_info_cap_header *cap,
 			     size_t size);
 
-/* SET_IRQS' header: that its counts fit @num_irqs interrupts of its index and @max_irq_type indexes, and
- * that argsz covers the data, of which *@data_size are the bytes. 0 or -EINVAL. */
+/* SET_IRQS' header: that its counts fit @num_irqs interrupts of its index and @max_irq_type
+ * indexes, and that argsz covers the data, of which *@data_size are the bytes. 0 or -EINVAL. */
 int vfio_set_irqs_validate_and_prepare(const struct vfio_irq_set *hdr, unsigned int num_irqs,
 				       unsigned int max_irq_type, size_t *data_size);
 
@@ -66,19 +67,20 @@ struct vfio_device_ops {
 			      unsigned int width);
 	void (*mmio_write)(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			   unsigned int width, uint64_t value, bool nested);
-	/* Someone wants the device back; @count is how often it was asked before. No lock is held. */
+	/* Someone wants the device back; @count is how often it was asked before. No lock is
+	 * held. */
 	void (*request)(struct vfio_device *vdev, unsigned int count);
 	/* Whether @name ("0000:01:00.0 vf_token=…") means this device: 1, 0 or -errno. NULL: name
 	 * equals the device's. */
 	int (*match)(struct vfio_device *vdev, const char *name);
 	/* @flags: VFIO_DEVICE_FEATURE_{GET,SET,PROBE}; @feature its number; @data of @size bytes is
 	 * in and out. 0 or -errno; -ENOTTY: unknown. */
-	int (*device_feature)(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data,
-			      size_t size);
+	int (*device_feature)(struct vfio_device *vdev, uint32_t flags, uint32_t feature,
+			      void *data, size_t size);
 	/* The user unmapped an IOVA range that an emulated device may have pinned. */
 	void (*dma_unmap)(struct vfio_device *vdev, iova_t iova, uint64_t len);
-	/* What only this bus has: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, ... with the raw user argument.
-	 * NULL: -ENOTTY */
+	/* What only this bus has: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, ... with the raw user
+	 * argument. NULL: -ENOTTY */
 	long (*ioctl)(struct vfio_device *vdev, unsigned int cmd, unsigned long arg);
 };
 
@@ -91,7 +93,7 @@ struct vfio_device {
 	pthread_mutex_t lock;
 	unsigned int open_count; /* guarded by lock */
 	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
-	int memfd;		 /* the file's backing, given by open_device; -1: a plain one is made */
+	int memfd; /* the file's backing, given by open_device; -1: a plain one is made */
 	struct list_head group_node;
 	/* Guarded by the core's lock: who keeps vfio_unregister_group_dev() waiting. */
 	unsigned int users;

@@ -64,7 +64,7 @@ START_TEST(region_info_chain)
 	union {
 		struct vfio_region_info info;
 		uint8_t bytes[128];
-	} a = {.info = {.argsz = 32, .index = 0}};
+	} a = { .info = { .argsz = 32, .index = 0 } };
 	struct vfio_info_cap_header *header;
 	struct vfio_region_info_cap_sparse_mmap *sparse;
 
@@ -99,9 +99,12 @@ static long set_irqs(uint32_t argsz, uint32_t flags, uint32_t index, uint32_t st
 		struct vfio_irq_set set;
 		int32_t data[FIXTURE_IRQS];
 	} a = {
-		.set = {.argsz = argsz, .flags = flags, .index = index, .start = start,
-			.count = count},
-		.data = {11, 22, 33, 44},
+		.set = { .argsz = argsz,
+			 .flags = flags,
+			 .index = index,
+			 .start = start,
+			 .count = count },
+		.data = { 11, 22, 33, 44 },
 	};
 
 	return fx_ioctl(o.device, VFIO_DEVICE_SET_IRQS, &a);
@@ -159,13 +162,13 @@ END_TEST
 
 START_TEST(irq_info)
 {
-	struct vfio_irq_info info = {.argsz = 16, .index = 0};
+	struct vfio_irq_info info = { .argsz = 16, .index = 0 };
 
 	ck_assert_int_eq(fx_ioctl(o.device, VFIO_DEVICE_GET_IRQ_INFO, &info), 0);
 	ck_assert_uint_eq(info.count, FIXTURE_IRQS);
 	info.index = 2;
 	ck_assert_int_eq(fx_ioctl(o.device, VFIO_DEVICE_GET_IRQ_INFO, &info), -EINVAL);
-	info = (struct vfio_irq_info){.argsz = 15, .index = 0};
+	info = (struct vfio_irq_info){ .argsz = 15, .index = 0 };
 	ck_assert_int_eq(fx_ioctl(o.device, VFIO_DEVICE_GET_IRQ_INFO, &info), -EINVAL);
 }
 END_TEST
@@ -175,7 +178,7 @@ static long feature(uint32_t argsz, uint32_t flags, uint64_t *data)
 	struct {
 		struct vfio_device_feature feature;
 		uint64_t data;
-	} a = {.feature = {.argsz = argsz, .flags = flags}, .data = data ? *data : 0};
+	} a = { .feature = { .argsz = argsz, .flags = flags }, .data = data ? *data : 0 };
 	long ret = fx_ioctl(o.device, VFIO_DEVICE_FEATURE, &a);
 
 	if (data)
@@ -187,7 +190,7 @@ START_TEST(features)
 {
 	const uint32_t get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET;
 	const uint32_t probe = VFIO_DEVICE_FEATURE_PROBE;
-	static const int core[] = {1, 2, 6, 7, 8, 9};
+	static const int core[] = { 1, 2, 6, 7, 8, 9 };
 	uint64_t data = 41;
 
 	ck_assert_int_eq(feature(7, probe | 3, NULL), -EINVAL);

@@ -141,11 +141,11 @@ static long step_info(void)
 	struct {
 		struct vfio_iommu_type1_info info;
 		uint8_t caps[256];
-	} a = {.info = {.argsz = sizeof(a)}};
+	} a = { .info = { .argsz = sizeof(a) } };
 	struct {
 		struct vfio_device_info info;
 		uint8_t caps[64];
-	} d = {.info = {.argsz = sizeof(d)}};
+	} d = { .info = { .argsz = sizeof(d) } };
 	long ret = fx_ioctl(o.container, VFIO_IOMMU_GET_INFO, &a);
 
 	return ret ? ret : fx_ioctl(o.device, VFIO_DEVICE_GET_INFO, &d);
@@ -156,8 +156,9 @@ static long step_irqs(void)
 	struct {
 		struct vfio_irq_set set;
 		int32_t fd;
-	} a = {.set = {.argsz = sizeof(a), .count = 1,
-		       .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER}};
+	} a = { .set = { .argsz = sizeof(a),
+			 .count = 1,
+			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER } };
 
 	return fx_ioctl(o.device, VFIO_DEVICE_SET_IRQS, &a);
 }
@@ -173,18 +174,18 @@ static const struct {
 	const char *name;
 	long (*fn)(void);
 } steps[] = {
-	{"container", step_container},
-	{"group", step_group},
-	{"join", step_join},
-	{"iommu", step_iommu},
-	{"device", step_device},
-	{"map", step_map},
-	{"map bar", step_map_bar},
-	{"second group", step_second_group},
-	{"second join", step_second_join},
-	{"info", step_info},
-	{"irqs", step_irqs},
-	{"unmap", step_unmap},
+	{ "container", step_container },
+	{ "group", step_group },
+	{ "join", step_join },
+	{ "iommu", step_iommu },
+	{ "device", step_device },
+	{ "map", step_map },
+	{ "map bar", step_map_bar },
+	{ "second group", step_second_group },
+	{ "second join", step_second_join },
+	{ "info", step_info },
+	{ "irqs", step_irqs },
+	{ "unmap", step_unmap },
 };
 
 /* Runs the sequence with point @nth failing; false when there are not so many. */

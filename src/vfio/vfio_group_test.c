@@ -9,7 +9,7 @@
 
 static uint32_t status(int group)
 {
-	struct vfio_group_status st = {.argsz = sizeof(st)};
+	struct vfio_group_status st = { .argsz = sizeof(st) };
 
 	ck_assert_int_eq(fx_ioctl(group, VFIO_GROUP_GET_STATUS, &st), 0);
 	return st.flags;
@@ -57,7 +57,7 @@ END_TEST
 
 START_TEST(group_status)
 {
-	struct vfio_group_status st = {.argsz = 7};
+	struct vfio_group_status st = { .argsz = 7 };
 	int c = fx_open_container(), g = fx_open_group(1);
 
 	ck_assert_int_eq(fx_ioctl(g, VFIO_GROUP_GET_STATUS, &st), -EINVAL);
@@ -177,7 +177,7 @@ END_TEST
 START_TEST(devices_keep_the_group)
 {
 	struct fx_open o = fx_open_all(3);
-	struct vfio_group_status st = {.argsz = sizeof(st)};
+	struct vfio_group_status st = { .argsz = sizeof(st) };
 	int second;
 
 	second = (int)fx_ioctl(o.group, VFIO_GROUP_GET_DEVICE_FD, fx.devs[0].dev.name);
@@ -222,7 +222,7 @@ END_TEST
 START_TEST(unregister_asks_and_waits)
 {
 	struct fx_open o = fx_open_all(3);
-	struct vfio_group_status st = {.argsz = sizeof(st)};
+	struct vfio_group_status st = { .argsz = sizeof(st) };
 	int none = o.container;
 
 	fx.devs[0].release_on_request = true;

@@ -2,12 +2,13 @@
 /*
  * The registry of devices and their opening and closing (the kernel's drivers/vfio/vfio_main.c).
  *
- * A registered device can be opened through its group; vdev->users counts look-ups and open files, and
- * unregistering waits until it is 0. Files of one device share its memfd and are one struct file, so
- * that mappings and fds agree; open_count is above 1 only while an old file is being released.
+ * A registered device can be opened through its group; vdev->users counts look-ups and open files,
+ * and unregistering waits until it is 0. Files of one device share its memfd and are one struct
+ * file, so that mappings and fds agree; open_count is above 1 only while an old file is being
+ * released.
  *
- * An open device file holds the group's file, as in the kernel: closing the group's fd alone neither
- * detaches the container nor frees the group.
+ * An open device file holds the group's file, as in the kernel: closing the group's fd alone
+ * neither detaches the container nor frees the group.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -282,7 +283,8 @@ static void device_release(struct file *file)
 	pthread_mutex_unlock(&vdev->lock);
 	pthread_mutex_unlock(&group->lock);
 	vfio_device_put_registration(vdev);
-	/* Without any lock: this may be what closes the group and frees the container's mappings. */
+	/* Without any lock: this may be what closes the group and frees the container's
+	 * mappings. */
 	if (df->group_file)
 		file_put(df->group_file);
 	free(df);

@@ -49,7 +49,7 @@ struct vfio_group {
 	struct iommu_group *iommu_group; /* NULL: the last device is gone */
 	struct file *opened_file;	 /* NULL: closed */
 	struct vfio_container *container;
-	unsigned int container_users; /* 1 for SET_CONTAINER, 1 for each open device file */
+	unsigned int container_users;	 /* 1 for SET_CONTAINER, 1 for each open device file */
 	struct list_head container_node; /* container->lock */
 };
 
@@ -108,7 +108,8 @@ void vfio_info_cap_free(struct vfio_info_cap *caps);
 
 /* p2p.c: a stretch of an open device's region as a target of other devices' DMA. */
 struct vfio_p2p;
-/* @file: a device's, with the caller's reference; @off in it. 0, -EFAULT no device region, -ENOMEM. */
+/* @file: a device's, with the caller's reference; @off in it. 0, -EFAULT no device region,
+ * -ENOMEM. */
 int vfio_p2p_create(struct vfio_core *core, struct file *file, uint64_t off, uint64_t len,
 		    struct vfio_p2p **out);
 /*
