@@ -19,6 +19,9 @@
 #define INTEL_BITS 48
 /* Six levels (the table grows as it is used). */
 #define AMD_BITS 64
+/* What an AMD unit says it can do, as Linux presents it: 48882 encodes every power of two from 4 KiB
+ * to 2^51, and 512 GiB is left out because of an erratum. The walker makes three of them. */
+#define AMD_PGSIZES 0xfff7ffffff000ULL
 
 #define NO_DEVICE UINT32_MAX
 
@@ -56,7 +59,7 @@ void iommu_domain_destroy(struct iommu_domain *domain)
 
 uint64_t iommu_domain_pgsizes(const struct iommu_domain *domain)
 {
-	return pgtable_pgsizes(domain->model == IOMMU_MODEL_AMD ? PGTABLE_AMDV1 : PGTABLE_VTDSS);
+	return domain->model == IOMMU_MODEL_AMD ? AMD_PGSIZES : pgtable_pgsizes(PGTABLE_VTDSS);
 }
 
 iova_t iommu_domain_aperture_last(const struct iommu_domain *domain)

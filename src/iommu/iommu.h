@@ -69,6 +69,7 @@ size_t iommu_group_resv_regions(const struct iommu_group *group, struct iommu_re
 int iommu_domain_create(struct iommu *iommu, struct iommu_domain **out);
 /* No group may be attached. */
 void iommu_domain_destroy(struct iommu_domain *domain);
+/* The page sizes that the unit offers, as a bit mask (IOMMU_INFO_PGSIZES). */
 uint64_t iommu_domain_pgsizes(const struct iommu_domain *domain);
 /* The inclusive end of the IOVA space. */
 iova_t iommu_domain_aperture_last(const struct iommu_domain *domain);

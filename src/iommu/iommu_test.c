@@ -104,6 +104,10 @@ START_TEST(objects)
 		ck_assert_uint_eq(regions[1].last, 0xffffffffff);
 		ck_assert_int_eq(regions[1].type, IOMMU_RESV_RESERVED);
 	}
+	ck_assert_uint_eq(iommu_domain_pgsizes(domain),
+			  _i == IOMMU_MODEL_INTEL ? 0x40201000 : 0xfff7ffffff000);
+	ck_assert_uint_eq(iommu_domain_aperture_last(domain),
+			  _i == IOMMU_MODEL_INTEL ? 0xffffffffffff : UINT64_MAX);
 	ck_assert_int_eq(iommu_attach_group(domain, group), 0);
 	ck_assert_int_eq(iommu_attach_group(domain, group), -EBUSY);
 	iommu_detach_group(domain, group);
