@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Sections and mapping, below the C API: what a device pays to enter and leave, what a transfer
- * costs from end to end, and what MAP and UNMAP cost in the page table alone, in a domain, and
- * with the promise that no DMA runs any more ("sync"), the attached device being asleep.
+ * costs from end to end, what MAP and UNMAP cost in the page table alone, in a domain, and with
+ * the promise that no DMA runs any more ("sync"), the attached device being asleep; and what it
+ * costs to pin memory that is there, each page checked.
  */
 #include <stdint.h>
 #include <sys/mman.h>
 
 #include "base/fault.h"
 #include "bench.h"
+#include "hostmem/hostmem.h"
 #include "iommu/dma.h"
 #include "pgtable/pgtable.h"
 
@@ -77,6 +79,49 @@ static void sync_cycle(unsigned long count)
 	}
 }
 
+static struct hostmem *hm;
+static char *pinned;
+
+static void never_called(struct hostmem_pin *pin, uintptr_t addr, size_t len)
+{
+	abort();
+}
+
+static void pin_cycle(unsigned long count)
+{
+	static const struct hostmem_pin_ops ops = { .freeze = never_called };
+	struct hostmem_pin pin;
+
+	for (unsigned long i = 0; i < count; i++) {
+		BENCH_CHECK(hostmem_pin(hm, (uintptr_t)pinned, size, true, &ops, NULL, &pin));
+		hostmem_unpin(&pin);
+	}
+}
+
+/* @advice: MADV_HUGEPAGE or MADV_NOHUGEPAGE. */
+static void with_memory(int advice)
+{
+	char *mem = mmap(NULL, G1 + M2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	BENCH_CHECK(mem == MAP_FAILED);
+	madvise(mem, G1 + M2, advice);
+	pinned = (char *)ALIGN_UP((uintptr_t)mem, M2);
+	for (size_t i = 0; i < G1; i += K4)
+		pinned[i] = 1;
+	size = K4;
+	if (advice == MADV_NOHUGEPAGE) {
+		bench_measure("pin_unpin_4k", 300000, pin_cycle);
+		size = M2;
+		bench_measure("pin_unpin_2m", 3000, pin_cycle);
+		size = G1;
+		bench_measure("pin_unpin_1g", 3, pin_cycle);
+	} else {
+		size = G1;
+		bench_measure("pin_unpin_1g_huge_pages", 3, pin_cycle);
+	}
+	munmap(mem, G1 + M2);
+}
+
 static void setup(void)
 {
 	struct iommu_group *group;
@@ -133,6 +178,9 @@ int main(int argc, char **argv)
 	bench_measure("pgtable_map_unmap_1g_2m_leaves", 1000, pgtable_cycle);
 	shift = K4;
 	bench_measure("pgtable_map_unmap_1g_4k_leaves", 5, pgtable_cycle);
+	BENCH_CHECK(hostmem_create(UINT64_MAX, &hm));
+	with_memory(MADV_NOHUGEPAGE);
+	with_memory(MADV_HUGEPAGE);
 	bench_end();
 	return 0;
 }

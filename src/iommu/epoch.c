@@ -89,6 +89,7 @@ void iommu_after_fork(void)
 	struct iommu_dev *dev;
 
 	pthread_mutex_init(&all_lock, NULL);
+	window_after_fork();
 	list_for_each_entry(dev, &all_devs, all_node) {
 		uint32_t epoch = atomic_load_explicit(&dev->epoch, memory_order_relaxed);
 

@@ -97,6 +97,8 @@ void domain_detach_dev(struct iommu_domain *domain, struct iommu_dev *dev);
 void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 		  enum dma_fault_reason reason);
 
+/* window.c: no operation runs and nobody holds the lock in the child of a fork. */
+void window_after_fork(void);
 /* Moves up to @len bytes at a routed address; @buf NULL with @write: zeroes. Returns how many,
  * 0 when there is no window or it refused. */
 size_t window_move(paddr_t paddr, void *buf, size_t len, bool write);

@@ -84,6 +84,16 @@ void dma_window_destroy(paddr_t base)
 	free(window);
 }
 
+void window_after_fork(void)
+{
+	struct window *window;
+
+	pthread_mutex_init(&window_lock, NULL);
+	pthread_cond_init(&window_idle, NULL);
+	list_for_each_entry(window, &windows, node)
+		window->running = 0;
+}
+
 static int window_zero(const struct window *window, uint64_t off, size_t len)
 {
 	static const uint8_t zeroes[4096];

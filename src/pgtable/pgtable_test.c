@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/overflow.h"
+#include "base/failpoint.h"
 
 #define RW (PGTABLE_READ | PGTABLE_WRITE)
 #define K4 0x1000ULL
@@ -358,6 +358,60 @@ START_TEST(tables_are_reclaimed)
 }
 END_TEST
 
+/* Each allocation of a map fails once: nothing stays mapped, and the same map works afterwards. */
+START_TEST(no_memory_for_a_map)
+{
+	/* A head of small leaves, a large one, a tail: tables at every level. */
+	const iova_t iova = 3 * G1 - 2 * K4, size = G1 + M2 + 4 * K4;
+	unsigned int nth;
+
+	for (nth = 1;; nth++) {
+		struct pgtable *pt = new_table(_i, 48);
+		int ret;
+
+		failpoint_arm(nth);
+		ret = pgtable_map(pt, iova, PA - 2 * K4, size, RW);
+		failpoint_arm(0);
+		if (!ret) {
+			pgtable_destroy(pt);
+			break;
+		}
+		ck_assert_int_eq(ret, -ENOMEM);
+		ck_assert_uint_eq(pgtable_unmap(pt, 0, BIT_ULL(48)), 0);
+		ck_assert_int_eq(pgtable_map(pt, iova, PA - 2 * K4, size, RW), 0);
+		expect(pt, 3 * G1, PA, G1, RW);
+		ck_assert_uint_eq(pgtable_unmap(pt, 0, BIT_ULL(48)), size);
+		pgtable_destroy(pt);
+	}
+	ck_assert_uint_gt(nth, 4);
+}
+END_TEST
+
+/* Without memory for a split, what cannot be told apart is cleared: never left behind. */
+START_TEST(no_memory_for_a_split)
+{
+	struct pgtable *pt = new_table(_i, 48);
+
+	ck_assert_int_eq(pgtable_map(pt, M2, PA, 3 * M2, RW), 0);
+	failpoint_arm(1);
+	ck_assert_int_eq(pgtable_split(pt, M2 + K4), -ENOMEM);
+	expect(pt, M2, PA, M2, RW);
+	failpoint_arm(1);
+	ck_assert_uint_eq(pgtable_unmap(pt, M2 + K4, K4), K4);
+	expect_none(pt, M2);
+	failpoint_arm(1);
+	pgtable_freeze(pt, 2 * M2 + K4, K4);
+	expect_none(pt, 2 * M2 + K4);
+	pgtable_freeze(pt, 3 * M2, M2);
+	failpoint_arm(1);
+	pgtable_replace(pt, 3 * M2, M2, PA + K4);
+	expect_none(pt, 3 * M2);
+	failpoint_arm(0);
+	ck_assert_uint_eq(pgtable_unmap(pt, 0, G1), 0);
+	pgtable_destroy(pt);
+}
+END_TEST
+
 START_TEST(page_sizes)
 {
 	ck_assert_uint_eq(pgtable_pgsizes((enum pgtable_format)_i), K4 | M2 | G1);
@@ -384,6 +438,8 @@ int main(void)
 	tcase_add_loop_test(tc, references, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, decode, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, tables_are_reclaimed, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
+	tcase_add_loop_test(tc, no_memory_for_a_map, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
+	tcase_add_loop_test(tc, no_memory_for_a_split, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, page_sizes, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_test(tc, top_grows);
 	suite_add_tcase(suite, tc);

@@ -4,6 +4,8 @@
 
 #include <sys/mman.h>
 
+#include "base/failpoint.h"
+
 void table_pool_init(struct table_pool *pool)
 {
 	list_init(&pool->free);
@@ -64,6 +66,8 @@ struct table_desc *table_alloc(struct table_pool *pool, unsigned int level, bool
 {
 	struct table_desc *desc;
 
+	if (FAIL_POINT())
+		return NULL;
 	if (pool->nr_free <= TABLE_RESERVE && !pool_grow(pool) && (!split || !pool->nr_free))
 		return NULL;
 	desc = list_first_entry(&pool->free, struct table_desc, node);
