@@ -41,6 +41,12 @@ int vfio_container_open(struct vfio_core *core, int oflags, struct file **out);
 /* -ENODEV: no such group; -EBUSY: open already (here or in another process). */
 int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct file **out);
 
+/*
+ * In the child of a fork, whose inherited files are dead: groups are closed here, locks are free. A
+ * device that was open at that moment stays the parent's: opening it in the child gives -EIO.
+ */
+void vfio_core_after_fork(struct vfio_core *core);
+
 /* Lets drivers find the core: set by machine/ before drivers probe. */
 void vfio_core_set(struct vfio_core *core);
 struct vfio_core *vfio_core_get(void);

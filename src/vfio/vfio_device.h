@@ -92,6 +92,7 @@ struct vfio_device {
 	enum vfio_group_type type;
 	pthread_mutex_t lock;
 	unsigned int open_count; /* guarded by lock */
+	bool inherited;		 /* open in the parent of this forked process */
 	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
 	int memfd; /* the file's backing, given by open_device; -1: a plain one is made */
 	struct list_head group_node;

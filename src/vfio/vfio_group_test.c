@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static uint32_t status(int group)
@@ -266,6 +267,53 @@ START_TEST(two_devices_of_a_group)
 }
 END_TEST
 
+static int in_child(void)
+{
+	struct fx_open o;
+	int c, g;
+
+	file_after_fork();
+	iommu_after_fork();
+	hostmem_after_fork(fx.hm);
+	vfio_core_after_fork(fx.core);
+	/* The parent's device is not ours, another one is. */
+	c = fx_open_container();
+	g = fx_open_group(0);
+	if (g < 0 || fx_ioctl(g, VFIO_GROUP_SET_CONTAINER, &c) ||
+	    fx_ioctl(c, VFIO_SET_IOMMU, (void *)1))
+		return 1;
+	if (fx_ioctl(g, VFIO_GROUP_GET_DEVICE_FD, fx.devs[0].dev.name) != -EIO)
+		return 2;
+	o.container = c;
+	o.group = fx_open_group(2);
+	if (o.group < 0 || fx_ioctl(o.group, VFIO_GROUP_SET_CONTAINER, &c))
+		return 3;
+	o.device = (int)fx_ioctl(o.group, VFIO_GROUP_GET_DEVICE_FD, fx.devs[3].dev.name);
+	if (o.device < 0)
+		return 4;
+	fx_close_all(&o);
+	fx_close(g);
+	return 0;
+}
+
+START_TEST(forked_child)
+{
+	struct fx_open o = fx_open_all(3);
+	struct vfio_group_status st = { .argsz = sizeof(st) };
+	int status = -1;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0)
+		_exit(in_child());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(fx_ioctl(o.group, VFIO_GROUP_GET_STATUS, &st), 0);
+	ck_assert_uint_eq(st.flags, 3);
+	fx_close_all(&o);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("vfio_group");
@@ -283,6 +331,7 @@ int main(void)
 	tcase_add_test(tc, closing_the_container_first);
 	tcase_add_test(tc, unregister_asks_and_waits);
 	tcase_add_test(tc, two_devices_of_a_group);
+	tcase_add_test(tc, forked_child);
 	suite_add_tcase(suite, tc);
 	return fixture_main(suite);
 }

@@ -34,20 +34,26 @@ struct vfio_core *vfio_core_get(void)
 	return the_core;
 }
 
+static void core_init_cond(struct vfio_core *core)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&core->released, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int vfio_core_create(const struct vfio_env *env, struct vfio_core **out)
 {
 	struct vfio_core *core;
-	pthread_condattr_t attr;
 
 	core = FAIL_POINT() ? NULL : calloc(1, sizeof(*core));
 	if (!core)
 		return -ENOMEM;
 	core->env = *env;
 	pthread_mutex_init(&core->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&core->released, &attr);
-	pthread_condattr_destroy(&attr);
+	core_init_cond(core);
 	list_init(&core->groups);
 	list_init(&core->iommu_drivers);
 	list_init(&core->windows);
@@ -69,6 +75,35 @@ void vfio_core_destroy(struct vfio_core *core)
 	if (the_core == core)
 		the_core = NULL;
 	free(core);
+}
+
+void vfio_core_after_fork(struct vfio_core *core)
+{
+	struct vfio_group *group;
+	struct vfio_device *vdev;
+
+	/* What the parent's other threads held or waited for is nobody's here. */
+	pthread_mutex_init(&core->lock, NULL);
+	core_init_cond(core);
+	list_init(&core->windows);
+	list_init(&core->found);
+	atomic_store(&core->num_found, 0);
+	list_for_each_entry(group, &core->groups, node) {
+		pthread_mutex_init(&group->lock, NULL);
+		if (group->opened_file)
+			group->refs--;
+		group->opened_file = NULL;
+		group->container = NULL;
+		group->container_users = 0;
+		list_init(&group->container_node);
+		list_for_each_entry(vdev, &group->devices, group_node) {
+			pthread_mutex_init(&vdev->lock, NULL);
+			vdev->inherited |= vdev->open_count != 0;
+			vdev->open_count = 0;
+			vdev->users = 0;
+			vdev->file = NULL;
+		}
+	}
 }
 
 int vfio_init_device(struct vfio_device *vdev, struct device *dev,
@@ -208,6 +243,8 @@ static int device_open_locked(struct vfio_device_file *df, struct file **out, bo
 
 	if (!vdev->group->container)
 		return -EINVAL;
+	if (vdev->inherited)
+		return -EIO;
 	ret = vfio_group_use_container(vdev->group);
 	if (ret)
 		return ret;
