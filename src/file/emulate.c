@@ -282,14 +282,15 @@ static enum emulate_result move_masked(struct trap *t, uintptr_t addr, uint8_t *
 {
 	enum emulate_result ret = EMULATE_DONE;
 	unsigned int start, len;
+	uint64_t rest;
 
 	while (bytes && ret == EMULATE_DONE) {
 		start = (unsigned int)__builtin_ctzll(bytes);
-		bytes >>= start;
-		len = ~bytes ? (unsigned int)__builtin_ctzll(~bytes) : 64;
+		rest = ~(bytes >> start);
+		len = rest ? (unsigned int)__builtin_ctzll(rest) : 64;
 		ret = write ? trap_write(t, addr + start, buf + start, len) :
 			      trap_read(t, addr + start, buf + start, len);
-		bytes = len < 64 ? bytes >> len << (start + len) : 0;
+		bytes &= ~(width_mask(8) >> (64 - len) << start);
 	}
 	return ret;
 }
