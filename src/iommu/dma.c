@@ -224,8 +224,8 @@ struct dma_move {
 
 static void move_advance(struct dma_move *move, uint64_t n)
 {
-	_Atomic uint64_t *bytes = move->op == DMA_OP_READ ? &move->dev->stats.bytes_read
-							  : &move->dev->stats.bytes_written;
+	_Atomic uint64_t *bytes = move->op == DMA_OP_READ ? &move->dev->stats->bytes_read
+							  : &move->dev->stats->bytes_written;
 
 	/* One writer: no locked addition. */
 	atomic_store_explicit(bytes, atomic_load_explicit(bytes, memory_order_relaxed) + n,

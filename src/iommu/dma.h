@@ -37,6 +37,9 @@ struct dma_stats {
 };
 
 struct dma_stats *dma_stats(struct iommu_dev *dev);
+/* Counts in the caller's memory from now on (the session's file), NULL: in the device's own again.
+ * No DMA may be running. */
+void dma_set_stats(struct iommu_dev *dev, struct dma_stats *stats);
 
 /*
  * Move @len bytes between the device's @buf and memory at @iova. 0, or -EIO when a part could not

@@ -103,7 +103,7 @@ void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 	fault.len = len;
 	fault.write = write;
 	fault.reason = reason;
-	atomic_fetch_add_explicit(&dev->stats.faults, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dev->stats->faults, 1, memory_order_relaxed);
 	ring_put(&fault);
 	event_emit(EVENT_DMA_FAULT, dev->rid, iova, len, (uint64_t)reason | (uint64_t)write << 8);
 	if (fn)

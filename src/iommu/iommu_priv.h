@@ -73,7 +73,8 @@ struct iommu_dev {
 
 	struct iommu_domain *_Atomic domain;
 	atomic_bool master;
-	struct dma_stats stats;
+	struct dma_stats *stats; /* own_stats unless dma_set_stats() said otherwise */
+	struct dma_stats own_stats;
 
 	uint32_t rid;
 	char name[16];

@@ -51,6 +51,7 @@ int iommu_dev_create(struct iommu *iommu, uint32_t rid, const char *name, struct
 	dev->rid = rid;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	dev->iommu = iommu;
+	dev->stats = &dev->own_stats;
 	list_init(&dev->group_node);
 	list_init(&dev->domain_node);
 	for (i = 0; i < WALK_CACHE_SIZE; i++)
@@ -71,5 +72,10 @@ void iommu_dev_destroy(struct iommu_dev *dev)
 
 struct dma_stats *dma_stats(struct iommu_dev *dev)
 {
-	return &dev->stats;
+	return dev->stats;
+}
+
+void dma_set_stats(struct iommu_dev *dev, struct dma_stats *stats)
+{
+	dev->stats = stats ? stats : &dev->own_stats;
 }
