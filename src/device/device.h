@@ -35,6 +35,7 @@ struct attribute {
 	ssize_t (*bin_write)(void *obj, const struct attribute *attr, const void *buf, size_t len,
 			     uint64_t off);
 	uint64_t size;	/* of a binary attribute, as stat says */
+	uint64_t (*get_size)(void *obj, const struct attribute *attr); /* NULL: size */
 	uintptr_t arg;	/* the show and store functions' own */
 	bool (*visible)(void *obj, const struct attribute *attr); /* NULL: always */
 	bool volatile_value; /* show must be asked at each read; others are written out when they change */
@@ -120,6 +121,8 @@ struct device_driver *bus_find_driver(struct bus_type *bus, const char *name);
 int device_attach(struct device *dev);
 /* Binds to one driver: 0, -ENODEV no match, -EBUSY already bound, or probe's error. Lock held. */
 int device_driver_attach(struct device_driver *drv, struct device *dev);
+/* The same without asking whether the driver fits: another process has bound it. Lock held. */
+int device_bind_driver(struct device_driver *drv, struct device *dev);
 /* Unbinds; nothing when unbound. Lock held; dropped while the driver's remove runs, which may wait.
  * Another thread that binds or unbinds the same device meanwhile waits for it. */
 void device_release_driver(struct device *dev);
@@ -135,6 +138,11 @@ typedef int (*attribute_fn)(void *arg, void *obj, const struct attribute *attr);
 int bus_for_each_attribute(struct bus_type *bus, attribute_fn fn, void *arg);
 int driver_for_each_attribute(struct device_driver *drv, attribute_fn fn, void *arg);
 int device_for_each_attribute(struct device *dev, attribute_fn fn, void *arg);
+
+static inline uint64_t attribute_size(void *obj, const struct attribute *attr)
+{
+	return attr->get_size ? attr->get_size(obj, attr) : attr->size;
+}
 
 /* Run show and store as sysfs does: with the lock held, an empty write is 0 and changes nothing,
  * -EIO when the function is missing. @buf of show has ATTRIBUTE_PAGE bytes; @len may exceed a page

@@ -59,8 +59,11 @@ static int driver_probe(struct device_driver *drv, struct device *dev)
 
 int device_driver_attach(struct device_driver *drv, struct device *dev)
 {
-	if (!driver_match_device(drv, dev))
-		return -ENODEV;
+	return driver_match_device(drv, dev) ? device_bind_driver(drv, dev) : -ENODEV;
+}
+
+int device_bind_driver(struct device_driver *drv, struct device *dev)
+{
 	device_wait_unbound(dev);
 	if (dev->dead || !dev->registered)
 		return -ENODEV;

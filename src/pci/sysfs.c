@@ -255,6 +255,16 @@ static bool has_bar(void *obj, const struct attribute *attr)
 	return dev_of(obj)->bar[attr->arg].size;
 }
 
+static uint64_t bar_size(void *obj, const struct attribute *attr)
+{
+	return dev_of(obj)->bar[attr->arg].size;
+}
+
+static uint64_t config_size(void *obj, const struct attribute *attr)
+{
+	return dev_of(obj)->cfg_size;
+}
+
 /* resourceN of an I/O BAR is read and written by its widths; of a memory BAR it can only be mapped. */
 static ssize_t resource_rw(struct pci_dev *dev, unsigned int i, void *buf, size_t len, uint64_t off,
 			   bool write)
@@ -473,7 +483,7 @@ static ssize_t runtime_status_show(void *obj, const struct attribute *attr, char
 #define RESOURCE(n)                                                                                \
 	{                                                                                          \
 		.name = "resource" #n, .mode = 0600, .bin_read = resource_read,                    \
-		.bin_write = resource_write, .arg = (n), .visible = has_bar                        \
+		.bin_write = resource_write, .get_size = bar_size, .arg = (n), .visible = has_bar                     \
 	}
 
 const struct attribute pci_dev_attrs[] = {
@@ -508,14 +518,15 @@ const struct attribute pci_dev_attrs[] = {
 	  .arg = PCI_SUBORDINATE_BUS, .visible = is_bridge },
 	RO("resource", resource_show, 0),
 	{ .name = "config", .mode = 0644, .bin_read = config_read, .bin_write = config_write,
-	  .size = PCI_CFG_EXT_SIZE },
+	  .get_size = config_size },
 	RESOURCE(0),
 	RESOURCE(1),
 	RESOURCE(2),
 	RESOURCE(3),
 	RESOURCE(4),
 	RESOURCE(5),
-	{ .name = "rom", .mode = 0600, .bin_read = rom_read, .bin_write = rom_write, .visible = has_rom },
+	{ .name = "rom", .mode = 0600, .bin_read = rom_read, .bin_write = rom_write,
+	  .get_size = bar_size, .arg = PCI_ROM_BAR, .visible = has_rom },
 	{ .name = "reset", .mode = 0200, .store = reset_store, .visible = can_reset },
 	{ .name = "reset_method", .mode = 0644, .show = reset_method_show, .store = reset_method_store,
 	  .visible = can_reset },
