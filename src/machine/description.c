@@ -17,15 +17,16 @@
 #include <unistd.h>
 
 #include "machine/description_priv.h"
-#include "machine/shared.h"
 #include "models/models.h"
 
+#define MAX_DEVICES    128
 #define DEFAULT_DEVICE "nvme,size=1G"
 
 const struct model_option description_common_options[] = {
 	{"at", "the next free bus", "PCI address, such as 0000:01:00.0"},
 	{"driver", "vfio-pci", "driver that is bound at start, or none"},
 	{"acs", "on", "off: the port above does not isolate, port and device share a group"},
+	{"mmap", "on", "off: BARs are not offered for mapping"},
 	{NULL, NULL, NULL},
 };
 
@@ -177,6 +178,8 @@ static int add_option(struct description_device *dev, const char *key, const cha
 		return set_driver(dev, value, err, err_size);
 	if (!strcmp(key, "acs"))
 		return parse_switch(dev, key, value, &dev->acs, err, err_size);
+	if (!strcmp(key, "mmap"))
+		return parse_switch(dev, key, value, &dev->mmap, err, err_size);
 	if (!find_option(dev->model->options, key))
 		return unknown_option(dev, key, err, err_size);
 	if (description_device_option(dev, key))
@@ -239,6 +242,7 @@ static int device_create(const char *model, struct description_device **out, cha
 	if (!dev)
 		return no_memory(err, err_size);
 	dev->acs = true;
+	dev->mmap = true;
 	dev->driver = strdup("vfio-pci");
 	dev->model = model_find(model);
 	dev->config = (struct model_config){
@@ -418,9 +422,9 @@ int description_finish(struct description *desc, char *err, size_t err_size)
 		if (ret)
 			return ret;
 	}
-	if (desc->num_devices > SHARED_MAX_DEVICES)
+	if (desc->num_devices > MAX_DEVICES)
 		return fail(err, err_size, "%zu devices are too many; a machine has at most %d",
-			    desc->num_devices, SHARED_MAX_DEVICES);
+			    desc->num_devices, MAX_DEVICES);
 	ret = check_addresses(desc, err, err_size);
 	if (ret)
 		return ret;
@@ -464,8 +468,9 @@ int description_write(const struct description *desc, const char *path)
 	for (size_t i = 0; i < desc->num_devices; i++) {
 		const struct description_device *dev = desc->devices[i];
 
-		fprintf(file, "device %s,at=%s,driver=%s,acs=%s", dev->model->name,
-			pci_address_format(dev->rid, at), dev->driver, dev->acs ? "on" : "off");
+		fprintf(file, "device %s,at=%s,driver=%s,acs=%s,mmap=%s", dev->model->name,
+			pci_address_format(dev->rid, at), dev->driver, dev->acs ? "on" : "off",
+			dev->mmap ? "on" : "off");
 		for (size_t j = 0; j < dev->num_options; j++) {
 			fprintf(file, ",%s=", dev->options[j].key);
 			write_value(file, dev->options[j].value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A machine's description: the IOMMU and the devices with their options, from "MODEL[,key=value…]" as
- * behind `-d` or from an INI file. Parsing and checking only; machine/build.c makes the objects.
+ * behind `-d` or from an INI file. Parsing and checking only; machine/machine.c makes the objects.
  *
  * Every failing function puts one sentence into @err that names the thing, the value and the way
  * out, and returns -EINVAL (or -ENOMEM, or what open(2) said).
@@ -23,6 +23,7 @@ struct description_device {
 	uint32_t rid;	/* domain << 16 | bus << 8 | devfn */
 	bool placed;	/* `at=` was given, or description_finish() chose */
 	bool acs;	/* the port above isolates; false: port and function share a group */
+	bool mmap;	/* BARs may be mapped */
 	char *driver;	/* bound at start: "vfio-pci", "none", ... */
 	struct description_option *options; /* the model's own */
 	size_t num_options;

@@ -28,6 +28,9 @@ struct hostmem *machine_hostmem(struct uvfio_machine *machine);
  */
 int machine_open(struct uvfio_machine *machine, const char *path, int oflags, struct file **out);
 
+/* One write(2) of @len bytes to the text attribute @path: @len or -errno. */
+ssize_t machine_write(struct uvfio_machine *machine, const char *path, const char *data, size_t len);
+
 /* What stat says of a node of the tree: corrects @st (as filled from the translated path): character
  * device and number for /dev nodes, the attribute's size and mode, root's ownership. */
 void machine_fix_stat(struct session *session, const char *path, struct stat *st);

@@ -246,6 +246,11 @@ int session_keep(struct session *session)
 	return make_file(session, "keep");
 }
 
+bool session_is_kept(const struct session *session)
+{
+	return session_kept(session->dir);
+}
+
 bool session_remove(struct session *session)
 {
 	int fd;
@@ -290,6 +295,11 @@ static int lock_byte(const struct session *session, const char *name, unsigned i
 int session_lock(struct session *session)
 {
 	return lock_byte(session, "lock", 0, F_OFD_SETLKW);
+}
+
+int session_lock_file(struct session *session, const char *name)
+{
+	return lock_byte(session, name, 0, F_OFD_SETLK);
 }
 
 void session_unlock(int fd)

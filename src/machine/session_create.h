@@ -14,11 +14,12 @@ struct session_identity {
 
 extern const struct session_identity session_identity_root;
 
-/* One device's need of shared state. */
+/* A function and its need of shared state. */
 struct session_device {
-	const char *name; /* "0000:01:00.0" */
+	char name[16]; /* "0000:01:00.0" */
 	uint32_t rid;
-	uint32_t group; /* ~0: none */
+	char model[32];
+	bool endpoint; /* of the description */
 	size_t shared_size;
 };
 
@@ -36,6 +37,7 @@ int session_create_shared(struct session *session, const struct session_identity
 int session_hold(struct session *session);
 /* Marks the session as one that stays when nobody uses it. */
 int session_keep(struct session *session);
+bool session_is_kept(const struct session *session);
 /* Removes the directory when nobody else uses the session: true, or false: somebody does. */
 bool session_remove(struct session *session);
 /* Removes the stale sessions of this user in @base. */
@@ -49,6 +51,9 @@ const char *session_base(unsigned int index);
  * one. Returns the lock's fd, or -errno. */
 int session_lock(struct session *session);
 void session_unlock(int fd);
+
+/* The same on DIR/@name without waiting: -EBUSY when somebody has it. */
+int session_lock_file(struct session *session, const char *name);
 
 /* Claims IOMMU group @id for this process: the fd that holds it, -EBUSY, or -errno. Closing the fd
  * releases the claim; a forked child's copy keeps it. */

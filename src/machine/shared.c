@@ -84,8 +84,10 @@ static void shared_fill(struct shared_header *shared, const struct session_ident
 		struct shared_device *slot = &shared->device[i];
 
 		strncpy(slot->name, devices[i].name, sizeof(slot->name) - 1);
+		memcpy(slot->model, devices[i].model, sizeof(slot->model));
+		slot->endpoint = devices[i].endpoint;
 		slot->rid = devices[i].rid;
-		slot->group = devices[i].group;
+		slot->group = ~0U;
 		slot->fresh = 1;
 		if (!devices[i].shared_size)
 			continue;

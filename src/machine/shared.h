@@ -18,13 +18,17 @@
 
 #define SHARED_MAGIC	   0x6f69667675ULL /* "uvfio" */
 #define SHARED_VERSION	   1
-#define SHARED_MAX_DEVICES 128
+#define SHARED_MAX_DEVICES 384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS  32
 
 struct shared_device {
-	char name[16]; /* "0000:01:00.0"; "": the slot is free */
+	char name[16];	/* "0000:01:00.0"; "": the slot is free */
+	char model[32]; /* "nvme", "root-port", "host-bridge" */
+	uint32_t endpoint; /* of the description: no port, no bridge */
 	uint32_t rid;
-	uint32_t group;		/* ~0: none */
+	/* Which group the function was given when it was found last; ~0: none. Whether it is there
+	 * (not removed), and how often it was found. Written under the admin lock. */
+	_Atomic uint32_t group, present, incarnation;
 	_Atomic uint32_t fresh; /* 1 until the first process has taken the piece */
 	/* An unbind waits for the device's user: the waiting process' id, 0 none. */
 	_Atomic uint32_t unbinding;
@@ -57,6 +61,7 @@ struct shared_header {
 
 	/* Raised after each change of the admin state, under the admin lock. */
 	_Atomic uint64_t generation;
+	_Atomic uint32_t keeper_epoch; /* futex: raised by each new keeper */
 	_Atomic uint64_t faults; /* ever reported; the first SHARED_MAX_FAULTS are kept below */
 	struct shared_fault fault[SHARED_MAX_FAULTS];
 

@@ -118,7 +118,7 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj, const st
 	}
 	ret = replace_file(real,
 			   attr->mode | (served ? TREE_SERVED : 0) | (binary ? TREE_BINARY : 0),
-			   text, (size_t)len, binary ? attr->size : 0);
+			   text, (size_t)len, binary ? attribute_size(obj, attr) : 0);
 	return ret;
 }
 

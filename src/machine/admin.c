@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Administration: writes to text attributes, and following what other processes wrote (design D2).
+ *
+ * The truth about bindings, removed functions, dynamic ids and attribute values is on disk and in the
+ * session file, changed under the session's admin lock; each change raises a generation. A process
+ * whose objects are of an older generation brings them into line before it does anything with them.
+ *
+ * A release (unbind, remove) may wait for the device's user, here or in another process, and holds
+ * no admin lock meanwhile: the slot's `unbinding` keeps everybody else away from the function.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "machine/keeper_client.h"
+#include "machine/machine_priv.h"
+
+#define DYNIDS_MAX 4096
+#define RETRY_USEC 5000
+
+/* ---- the locks ---------------------------------------------------------------------------------- */
+
+static void sync_locked(struct uvfio_machine *machine);
+
+/* All three locks, and objects of the present generation. 0 or -errno. */
+static int admin_begin(struct uvfio_machine *machine)
+{
+	int fd;
+
+	pthread_mutex_lock(&machine->admin_lock);
+	fd = session_lock(machine->session);
+	if (fd < 0) {
+		pthread_mutex_unlock(&machine->admin_lock);
+		return fd;
+	}
+	machine->lock_fd = fd;
+	device_core_lock(machine->core);
+	sync_locked(machine);
+	return 0;
+}
+
+static void admin_end(struct uvfio_machine *machine)
+{
+	int fd = machine->lock_fd;
+
+	device_core_unlock(machine->core);
+	machine->lock_fd = -1;
+	session_unlock(fd);
+	pthread_mutex_unlock(&machine->admin_lock);
+}
+
+static void admin_changed(struct uvfio_machine *machine)
+{
+	machine->generation = atomic_fetch_add(&session_shared(machine->session)->generation, 1) + 1;
+}
+
+/* ---- what objects tell -------------------------------------------------------------------------- */
+
+static int binding_of(const struct device *dev)
+{
+	if (!dev->driver || dev->unbinding)
+		return BINDING_NONE;
+	if (driver_is_vfio(dev->driver->name))
+		return BINDING_VFIO;
+	return strcmp(dev->driver->name, "pcieport") ? BINDING_OTHER : BINDING_HARMLESS;
+}
+
+void admin_observe(void *arg, struct device *dev, enum device_change what)
+{
+	struct uvfio_machine *machine = arg;
+	struct machine_function *fn;
+
+	if (what != DEVICE_BOUND && what != DEVICE_UNBOUND)
+		return;
+	fn = machine_function_of(machine, dev);
+	if (!fn)
+		return;
+	fn->binding = binding_of(dev);
+	event_emit(EVENT_BIND, fn->rid, what == DEVICE_BOUND, 0, 0);
+	if (what == DEVICE_BOUND)
+		names_bound(fn);
+}
+
+void admin_want_remove(void *arg, struct pci_dev *dev)
+{
+	struct uvfio_machine *machine = arg;
+
+	machine->remove_wanted = machine_function_of(machine, &dev->dev);
+}
+
+void admin_want_rescan(void *arg, struct pci_dev *dev)
+{
+	struct uvfio_machine *machine = arg;
+
+	machine->rescan_wanted = true;
+}
+
+/* ---- dynamic ids on disk ------------------------------------------------------------------------ */
+
+static void dynids_path(const struct device_driver *drv, char *path, size_t size)
+{
+	snprintf(path, size, "/state/%s.ids", drv->name);
+}
+
+static void dynids_write(struct uvfio_machine *machine, struct device_driver *drv)
+{
+	char path[128], text[DYNIDS_MAX];
+	size_t len = pci_driver_dynids(container_of(drv, struct pci_driver, drv), text, sizeof(text));
+
+	if (len >= sizeof(text)) {
+		pr_warn("%s: too many dynamic ids to pass on to other processes", drv->name);
+		return;
+	}
+	text[len] = '\0';
+	dynids_path(drv, path, sizeof(path));
+	tree_add_text(machine->tree, path, 0600, "%s", text);
+}
+
+static bool has_line(const char *text, const char *line, size_t len)
+{
+	for (const char *p = text; *p; p += strcspn(p, "\n") + 1)
+		if (strcspn(p, "\n") == len && !memcmp(p, line, len))
+			return true;
+	return false;
+}
+
+struct find_attr {
+	const char *name;
+	const struct attribute *attr;
+};
+
+static int find_attr(void *arg, void *obj, const struct attribute *attr)
+{
+	struct find_attr *find = arg;
+
+	if (strcmp(attr->name, find->name))
+		return 0;
+	find->attr = attr;
+	return 1;
+}
+
+/* Each line of @from that is not in @in goes to the driver's attribute @name. */
+static void dynids_apply(struct uvfio_machine *machine, struct device_driver *drv, const char *from,
+			 const char *in, const char *name)
+{
+	struct find_attr find = {.name = name};
+
+	if (!driver_for_each_attribute(drv, find_attr, &find))
+		return;
+	for (const char *p = from; *p; p += strcspn(p, "\n") + 1) {
+		size_t len = strcspn(p, "\n");
+
+		if (!has_line(in, p, len))
+			attribute_store(machine->core, drv, find.attr, p, len);
+		if (!p[len])
+			break;
+	}
+}
+
+static void dynids_sync(struct uvfio_machine *machine, struct device_driver *drv)
+{
+	char path[128], disk[DYNIDS_MAX], here[DYNIDS_MAX];
+	size_t len = pci_driver_dynids(container_of(drv, struct pci_driver, drv), here, sizeof(here));
+
+	if (len >= sizeof(here))
+		return;
+	here[len] = '\0';
+	dynids_path(drv, path, sizeof(path));
+	tree_read_text(machine->tree, path, disk, sizeof(disk));
+	if (!strcmp(here, disk))
+		return;
+	dynids_apply(machine, drv, here, disk, "remove_id");
+	dynids_apply(machine, drv, disk, here, "new_id");
+}
+
+/* ---- following others --------------------------------------------------------------------------- */
+
+/* `enable` counts: reach @target step by step. */
+static void sync_enable(struct uvfio_machine *machine, const struct tree_attr *attr,
+			const char *target)
+{
+	char text[ATTRIBUTE_PAGE];
+	long wanted = strtol(target, NULL, 10), now;
+
+	for (;;) {
+		if (attribute_show(machine->core, attr->obj, attr->attr, text) <= 0)
+			return;
+		now = strtol(text, NULL, 10);
+		if (now == wanted || attribute_store(machine->core, attr->obj, attr->attr,
+						     now < wanted ? "1" : "0", 1) <= 0)
+			return;
+	}
+}
+
+static bool is_kept(const struct attribute *attr)
+{
+	return attr->show && attr->store && !attr->volatile_value;
+}
+
+static void sync_attr(void *arg, const char *path, const struct tree_attr *attr)
+{
+	struct uvfio_machine *machine = arg;
+	char disk[ATTRIBUTE_PAGE + 1], here[ATTRIBUTE_PAGE + 1];
+	ssize_t len;
+
+	if (!is_kept(attr->attr) || !tree_read_text(machine->tree, path, disk, sizeof(disk)))
+		return;
+	len = attribute_show(machine->core, attr->obj, attr->attr, here);
+	if (len < 0)
+		return;
+	here[len] = '\0';
+	if (!strcmp(here, disk))
+		return;
+	if (!strcmp(attr->attr->name, "enable"))
+		sync_enable(machine, attr, disk);
+	else if (!strcmp(attr->attr->name, "driver_override") && !strcmp(disk, "(null)\n"))
+		attribute_store(machine->core, attr->obj, attr->attr, "\n", 1);
+	else
+		attribute_store(machine->core, attr->obj, attr->attr, disk, strlen(disk));
+}
+
+static bool claimed_here(struct uvfio_machine *machine, const struct machine_function *fn)
+{
+	return fn->group != NO_GROUP && group_claimed_here(machine, fn->group);
+}
+
+/* Somebody's release is under way: its owner, or this process' keeper thread, brings it to an end. */
+static bool release_pending(struct uvfio_machine *machine, const struct machine_function *fn)
+{
+	const struct device *dev = &fn->pdev->dev;
+
+	return fn->slot->unbinding || dev->unbinding || (dev->driver && claimed_here(machine, fn));
+}
+
+/* Removed functions and those that were found again, last ones first: children before ports. */
+static void sync_removed(struct uvfio_machine *machine)
+{
+	for (struct list_head *node = machine->functions.prev; node != &machine->functions;
+	     node = node->prev) {
+		struct machine_function *fn = list_entry(node, struct machine_function, node);
+
+		if (!fn->pdev || (fn->slot->present && fn->slot->incarnation == fn->incarnation) ||
+		    release_pending(machine, fn))
+			continue;
+		device_release_driver(&fn->pdev->dev);
+		function_destroy(fn);
+	}
+}
+
+static void sync_found(struct uvfio_machine *machine)
+{
+	struct machine_function *fn;
+	char err[256];
+
+	list_for_each_entry(fn, &machine->functions, node) {
+		if (fn->pdev || !fn->slot->present || (fn->port && !fn->port->pdev))
+			continue;
+		if (function_create(fn, fn->slot->group, err, sizeof(err)))
+			pr_err("pci %s: %s", fn->name, err);
+	}
+}
+
+static void sync_binding(struct uvfio_machine *machine, struct machine_function *fn)
+{
+	struct bus_type *bus = pci_bus_type(machine->pci);
+	struct device *dev = &fn->pdev->dev;
+	char path[SYSFS_PATH_MAX], name[64];
+	struct device_driver *drv;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/driver", dev->sysfs_path);
+	tree_read_link_name(machine->tree, path, name, sizeof(name));
+	if (!strcmp(name, dev->driver ? dev->driver->name : ""))
+		return;
+	if (release_pending(machine, fn))
+		return;
+	device_release_driver(dev);
+	if (!name[0])
+		return;
+	drv = bus_find_driver(bus, name);
+	ret = drv ? device_bind_driver(drv, dev) : -ENODEV;
+	if (ret)
+		pr_err("%s %s: cannot be bound in this process: %s", name, fn->name, strerror(-ret));
+}
+
+/* Locks held; the disk is not written. */
+static void sync_locked(struct uvfio_machine *machine)
+{
+	uint64_t generation = session_shared(machine->session)->generation;
+	struct machine_function *fn;
+	struct device_driver *drv;
+
+	if (machine->generation == generation)
+		return;
+	sync_removed(machine);
+	sync_found(machine);
+	list_for_each_entry(drv, &pci_bus_type(machine->pci)->drivers, node)
+		dynids_sync(machine, drv);
+	tree_for_each_attr(machine->tree, sync_attr, machine);
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev)
+			sync_binding(machine, fn);
+	machine->generation = generation;
+}
+
+void admin_sync(struct uvfio_machine *machine)
+{
+	if (machine->generation == session_shared(machine->session)->generation)
+		return;
+	if (admin_begin(machine) == 0)
+		admin_end(machine);
+}
+
+/* ---- release ------------------------------------------------------------------------------------ */
+
+/* Phase 1: the names say unbound. Locks held. */
+static void release_begin(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+
+	fn->slot->unbinding = (uint32_t)getpid();
+	tree_set_writing(machine->tree, true);
+	names_unbound(fn);
+	tree_set_writing(machine->tree, false);
+	admin_changed(machine);
+}
+
+/* Phase 2: wait for the users, here and elsewhere. No lock held. */
+static void release_wait(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+
+	admin_release_here(machine, fn->name);
+	keeper_request_release(machine, fn->name, fn->group);
+}
+
+/* Phase 3: what goes when nobody has the function any more. Locks held. */
+static void release_end(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+
+	fn->slot->unbinding = 0;
+	tree_set_writing(machine->tree, true);
+	names_update_vfio(machine);
+	tree_set_writing(machine->tree, false);
+	admin_changed(machine);
+}
+
+/* All of it. Locks held, dropped in between. */
+static int release(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	int ret;
+
+	release_begin(fn);
+	admin_end(machine);
+	release_wait(fn);
+	ret = admin_begin(machine);
+	if (ret) {
+		fn->slot->unbinding = 0;
+		return ret;
+	}
+	release_end(fn);
+	return 0;
+}
+
+void admin_release_here(struct uvfio_machine *machine, const char *device)
+{
+	struct machine_function *fn;
+
+	device_core_lock(machine->core);
+	fn = machine_find_function(machine, device);
+	if (fn && fn->pdev)
+		device_release_driver(&fn->pdev->dev);
+	device_core_unlock(machine->core);
+}
+
+/* Releases and destroys @fn and what is behind it. Locks held, dropped in between. */
+static int remove_function(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	struct machine_function *child;
+	int ret = 0;
+
+	list_for_each_entry(child, &machine->functions, node)
+		if (child->port == fn && child->pdev && !ret)
+			ret = remove_function(child);
+	if (!ret && fn->pdev && fn->pdev->dev.driver)
+		ret = release(fn);
+	if (ret || !fn->pdev)
+		return ret;
+	tree_set_writing(machine->tree, true);
+	fn->slot->present = 0;
+	function_destroy(fn);
+	tree_set_writing(machine->tree, false);
+	admin_changed(machine);
+	return 0;
+}
+
+/* ---- stores ------------------------------------------------------------------------------------- */
+
+static bool process_alive(uint32_t pid)
+{
+	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+/* The function that a write to bind, unbind or drivers_probe names; NULL: none or another write. */
+static struct machine_function *named_function(struct uvfio_machine *machine,
+					       const struct tree_attr *attr, const char *text)
+{
+	const char *name = attr->attr->name;
+
+	if ((attr->kind == TREE_DRIVER && (!strcmp(name, "bind") || !strcmp(name, "unbind"))) ||
+	    (attr->kind == TREE_BUS && !strcmp(name, "drivers_probe")))
+		return machine_find_function(machine, text);
+	return NULL;
+}
+
+/* A release of @fn by somebody else is under way; what a dead process left over is cleared. */
+static bool must_wait(struct machine_function *fn)
+{
+	uint32_t pid = fn->slot->unbinding;
+
+	if (!pid)
+		return false;
+	if (process_alive(pid))
+		return true;
+	release_end(fn);
+	return false;
+}
+
+static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *attr, const char *text,
+			    size_t len)
+{
+	ssize_t ret;
+
+	tree_set_writing(machine->tree, true);
+	machine->remove_wanted = NULL;
+	machine->rescan_wanted = false;
+	ret = attribute_store(machine->core, attr->obj, attr->attr, text, len);
+	if (ret < 0)
+		goto out;
+	if (is_kept(attr->attr))
+		tree_store_text(machine->tree, attr);
+	if (attr->kind == TREE_DRIVER)
+		dynids_write(machine, attr->obj);
+	if (machine->rescan_wanted)
+		functions_rescan(machine);
+	names_update_vfio(machine);
+	if (strcmp(attr->attr->name, "uevent") && strcmp(attr->attr->name, "reset"))
+		admin_changed(machine);
+out:
+	tree_set_writing(machine->tree, false);
+	return ret;
+}
+
+ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char *data, size_t len)
+{
+	char text[ATTRIBUTE_PAGE + 1];
+	struct machine_function *fn;
+	struct tree_attr attr;
+	ssize_t ret;
+
+	if (!len)
+		return 0;
+	len = MIN(len, ATTRIBUTE_PAGE);
+	memcpy(text, data, len);
+	text[len] = '\0';
+	for (;;) {
+		ret = admin_begin(machine);
+		if (ret)
+			return ret;
+		if (!tree_find(machine->tree, path, &attr)) {
+			ret = -ENODEV;
+			break;
+		}
+		fn = named_function(machine, &attr, text);
+		if (fn && must_wait(fn)) {
+			admin_end(machine);
+			usleep(RETRY_USEC);
+			continue;
+		}
+		if (fn && !strcmp(attr.attr->name, "unbind")) {
+			ret = -ENODEV;
+			if (fn->pdev && fn->pdev->dev.driver == attr.obj) {
+				ret = release(fn);
+				/* Not locked any more when that failed. */
+				return ret ? ret : (admin_end(machine), (ssize_t)len);
+			}
+			break;
+		}
+		ret = store_locked(machine, &attr, text, len);
+		fn = machine->remove_wanted;
+		machine->remove_wanted = NULL;
+		if (ret > 0 && fn) {
+			int failed = remove_function(fn);
+
+			if (failed)
+				return failed;
+		}
+		break;
+	}
+	admin_end(machine);
+	return ret;
+}
+
+/* ---- at the start ------------------------------------------------------------------------------- */
+
+static int bind_described(struct uvfio_machine *machine, struct machine_function *fn, char *err,
+			  size_t err_size)
+{
+	struct device *dev = &fn->pdev->dev;
+	struct device_driver *drv = bus_find_driver(pci_bus_type(machine->pci), fn->desc->driver);
+	char path[SYSFS_PATH_MAX];
+	struct tree_attr attr;
+	int ret;
+
+	if (!drv || !strcmp(drv->name, "pcieport")) {
+		snprintf(err, err_size, "%s: driver=%s: no such driver; take vfio-pci or none",
+			 fn->desc->model->name, fn->desc->driver);
+		return -EINVAL;
+	}
+	snprintf(path, sizeof(path), "%s/driver_override", dev->sysfs_path);
+	if (!tree_find(machine->tree, path, &attr))
+		return -ENOENT;
+	ret = (int)attribute_store(machine->core, attr.obj, attr.attr, drv->name, strlen(drv->name));
+	if (ret < 0)
+		return ret;
+	ret = tree_store_text(machine->tree, &attr);
+	if (ret)
+		return ret;
+	/* A function that the driver refuses stays unbound, as on a real host at boot. */
+	ret = device_driver_attach(drv, dev);
+	if (ret)
+		pr_warn("%s %s: not bound: %s", drv->name, fn->name, strerror(-ret));
+	return 0;
+}
+
+int admin_bind_described(struct uvfio_machine *machine, char *err, size_t err_size)
+{
+	struct machine_function *fn;
+	int ret = 0;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->desc && strcmp(fn->desc->driver, "none") && !ret)
+			ret = bind_described(machine, fn, err, err_size);
+	if (!ret)
+		names_update_vfio(machine);
+	return ret;
+}

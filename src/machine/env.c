@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the VFIO core asks of the machine: groups, claims between processes, module parameters, the
+ * session's identity; and where DMA faults are reported.
+ *
+ * These run under the VFIO core's locks: they take no lock above claims_lock.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "machine/keeper_client.h"
+#include "machine/machine_priv.h"
+
+static struct iommu_group *env_group_of(void *arg, struct device *dev)
+{
+	struct uvfio_machine *machine = arg;
+	struct machine_function *fn;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev && &fn->pdev->dev == dev)
+			return fn->group == NO_GROUP ? NULL : machine->groups[fn->group].group;
+	return NULL;
+}
+
+/* As the kernel's vfio_group_viable(): unbound, or bound to what does no DMA of its own. */
+static bool env_group_viable(void *arg, struct iommu_group *group)
+{
+	struct uvfio_machine *machine = arg;
+	unsigned int id = iommu_group_id(group);
+	struct machine_function *fn;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->group == id && fn->binding == BINDING_OTHER)
+			return false;
+	return true;
+}
+
+static int env_group_claim(void *arg, unsigned int id)
+{
+	struct uvfio_machine *machine = arg;
+	int fd;
+
+	if (id >= MACHINE_GROUPS)
+		return -ENODEV;
+	fd = session_claim_group(machine->session, id);
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&machine->claims_lock);
+	machine->groups[id].claim_fd = fd;
+	pthread_mutex_unlock(&machine->claims_lock);
+	keeper_client_hold(machine, id);
+	return 0;
+}
+
+static void env_group_release(void *arg, unsigned int id)
+{
+	struct uvfio_machine *machine = arg;
+
+	if (id >= MACHINE_GROUPS)
+		return;
+	pthread_mutex_lock(&machine->claims_lock);
+	fd_close(machine->groups[id].claim_fd);
+	machine->groups[id].claim_fd = -1;
+	pthread_mutex_unlock(&machine->claims_lock);
+	keeper_client_drop(machine, id);
+}
+
+bool group_claimed_here(struct uvfio_machine *machine, unsigned int id)
+{
+	bool claimed;
+
+	pthread_mutex_lock(&machine->claims_lock);
+	claimed = machine->groups[id].claim_fd >= 0;
+	pthread_mutex_unlock(&machine->claims_lock);
+	return claimed;
+}
+
+static unsigned int env_dma_entry_limit(void *arg)
+{
+	const struct uvfio_machine *machine = arg;
+
+	return machine->params.dma_entry_limit;
+}
+
+static bool env_allow_unsafe_interrupts(void *arg)
+{
+	const struct uvfio_machine *machine = arg;
+
+	return machine->params.allow_unsafe_interrupts;
+}
+
+static bool env_capable(void *arg, int cap)
+{
+	const struct uvfio_machine *machine = arg;
+
+	return session_shared(machine->session)->caps >> cap & 1;
+}
+
+void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env)
+{
+	*env = (struct vfio_env){
+		.arg = machine,
+		.hm = machine->hm,
+		.group_of = env_group_of,
+		.group_viable = env_group_viable,
+		.group_claim = env_group_claim,
+		.group_release = env_group_release,
+		.dma_entry_limit = env_dma_entry_limit,
+		.allow_unsafe_interrupts = env_allow_unsafe_interrupts,
+		.capable = env_capable,
+	};
+}
+
+void machine_fault_sink(void *arg, const struct dma_fault *fault)
+{
+	struct uvfio_machine *machine = arg;
+
+	shared_report_fault(session_shared(machine->session), fault);
+}
+
+void machine_after_fork(struct uvfio_machine *machine)
+{
+	/* Only this thread is left: locks that others held are made anew. */
+	pthread_mutex_init(&machine->claims_lock, NULL);
+	pthread_mutex_init(&machine->admin_lock, NULL);
+	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {
+		fd_close(machine->groups[i].claim_fd);
+		machine->groups[i].claim_fd = -1;
+	}
+	fd_close(machine->lock_fd);
+	machine->lock_fd = -1;
+	keeper_client_after_fork(machine);
+	iommu_after_fork();
+	hostmem_after_fork(machine->hm);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The objects of one function: the PCI function that its model makes, the requester in front of its
+ * IOMMU, the place in a group.
+ *
+ * Groups follow isolation as in the kernel's pci_device_group(): a port with ACS keeps what is behind
+ * it apart from itself; without ACS they are one group; functions of one device have no ACS between
+ * them and share a group.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "machine/machine_priv.h"
+#include "machine/sysfs_resource.h"
+
+struct machine_function *machine_find_function(struct uvfio_machine *machine, const char *name)
+{
+	struct machine_function *fn;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (sysfs_streq(fn->name, name))
+			return fn;
+	return NULL;
+}
+
+struct machine_function *machine_function_of(struct uvfio_machine *machine, struct device *dev)
+{
+	struct machine_function *fn;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev && &fn->pdev->dev == dev)
+			return fn;
+	return NULL;
+}
+
+/* Whether @a and @b cannot be told apart by the IOMMU. */
+static bool same_group(const struct machine_function *a, const struct machine_function *b)
+{
+	/* Functions of one device. */
+	if (a->port && a->rid >> 3 == b->rid >> 3)
+		return true;
+	if (a->port == b || b->port == a) {
+		const struct machine_function *port = a->port == b ? b : a;
+
+		return !port->acs;
+	}
+	return a->port && a->port == b->port && !a->port->acs;
+}
+
+unsigned int function_choose_group(const struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	const struct machine_function *other;
+
+	if (!machine->iommu)
+		return NO_GROUP;
+	list_for_each_entry(other, &machine->functions, node)
+		if (other != fn && other->pdev && same_group(fn, other))
+			return other->group;
+	for (unsigned int id = 0; id < MACHINE_GROUPS; id++)
+		if (!machine->groups[id].group)
+			return id;
+	return NO_GROUP;
+}
+
+static int create_pci(struct machine_function *fn, struct pci_dev **out, char *err, size_t err_size)
+{
+	struct pci_dev *pdev;
+	int ret;
+
+	if (fn->host_bridge)
+		return pci_host_bridge_create(fn->rid, out);
+	if (!fn->desc)
+		return pci_root_port_create(fn->rid, (uint8_t)fn->secondary, out);
+	ret = pci_dev_create(fn->rid, fn->desc->model, &pdev);
+	if (ret)
+		return ret;
+	ret = fn->desc->model->create(pdev, &fn->desc->config, err, err_size);
+	if (ret) {
+		pci_dev_destroy(pdev);
+		return ret;
+	}
+	pdev->no_mmap = !fn->desc->mmap;
+	*out = pdev;
+	return 0;
+}
+
+/* The model's piece of the session file, and counters that outlive this process. */
+static int attach_shared(struct machine_function *fn, struct pci_dev *pdev)
+{
+	struct shared_header *shared = session_shared(fn->machine->session);
+
+	fn->own_stats = pdev->stats;
+	pdev->stats = &fn->slot->stats;
+	if (pdev->iommu)
+		dma_set_stats(pdev->iommu, &fn->slot->dma);
+	if (!fn->slot->size)
+		return 0;
+	return pci_dev_set_shared(pdev, (char *)shared + fn->slot->offset,
+				  atomic_exchange(&fn->slot->fresh, 0) != 0);
+}
+
+static int attach_iommu(struct machine_function *fn, struct pci_dev *pdev, unsigned int group)
+{
+	struct uvfio_machine *machine = fn->machine;
+	int ret;
+
+	if (!machine->iommu || group == NO_GROUP)
+		return 0;
+	ret = iommu_dev_create(machine->iommu, fn->rid, fn->name, &pdev->iommu);
+	if (ret)
+		return ret;
+	ret = group_add(machine, group, pdev->iommu);
+	if (ret) {
+		iommu_dev_destroy(pdev->iommu);
+		pdev->iommu = NULL;
+	}
+	return ret;
+}
+
+static void detach(struct machine_function *fn, struct pci_dev *pdev)
+{
+	if (fn->own_stats)
+		pdev->stats = fn->own_stats;
+	fn->own_stats = NULL;
+	if (!pdev->iommu)
+		return;
+	group_remove(fn->machine, fn->group, pdev->iommu);
+	iommu_dev_destroy(pdev->iommu);
+	pdev->iommu = NULL;
+}
+
+int function_create(struct machine_function *fn, unsigned int group, char *err, size_t err_size)
+{
+	struct pci_dev *pdev = NULL;
+	int ret;
+
+	err[0] = '\0';
+	ret = create_pci(fn, &pdev, err, err_size);
+	if (ret)
+		goto fail;
+	snprintf(pdev->dev.name, sizeof(pdev->dev.name), "%s", fn->name);
+	fn->group = group;
+	ret = attach_iommu(fn, pdev, group);
+	if (!ret)
+		ret = attach_shared(fn, pdev);
+	if (!ret)
+		ret = pci_bus_add_device(fn->machine->pci, pdev, fn->port ? fn->port->pdev : NULL,
+					 &fn->root->bridge);
+	if (ret) {
+		detach(fn, pdev);
+		pci_dev_destroy(pdev);
+		goto fail;
+	}
+	fn->pdev = pdev;
+	fn->incarnation = fn->slot->incarnation;
+	ret = names_add_function(fn);
+	if (ret) {
+		function_destroy(fn);
+		goto fail;
+	}
+	return 0;
+fail:
+	if (!err[0])
+		snprintf(err, err_size, "%s: cannot be made: %s", fn->name, strerror(-ret));
+	return ret;
+}
+
+void function_destroy(struct machine_function *fn)
+{
+	struct pci_dev *pdev = fn->pdev;
+
+	if (!pdev)
+		return;
+	names_remove_function(fn);
+	sysfs_resource_revoke(fn);
+	fn->pdev = NULL;
+	detach(fn, pdev);
+	device_del(&pdev->dev);
+}
+
+int function_discover(struct machine_function *fn, char *err, size_t err_size)
+{
+	unsigned int group = function_choose_group(fn);
+	int ret;
+
+	atomic_fetch_add(&fn->slot->incarnation, 1);
+	ret = function_create(fn, group, err, err_size);
+	if (ret)
+		return ret;
+	fn->slot->group = group;
+	fn->slot->present = 1;
+	return 0;
+}
+
+void functions_rescan(struct uvfio_machine *machine)
+{
+	struct machine_function *fn;
+	char err[256];
+
+	list_for_each_entry(fn, &machine->functions, node) {
+		if (fn->pdev || (fn->port && !fn->port->pdev))
+			continue;
+		if (function_discover(fn, err, sizeof(err)))
+			pr_err("pci %s: %s", fn->name, err);
+		else if (pci_bus_type(machine->pci)->drivers_autoprobe)
+			device_attach(&fn->pdev->dev);
+	}
+}

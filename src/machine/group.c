@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOMMU groups of the machine and their attributes (the kernel's drivers/iommu/iommu.c): type and
+ * reserved_regions. A group exists as long as it has members. Guarded by the core's lock.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "machine/machine_priv.h"
+
+int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev)
+{
+	struct machine_group *group = &machine->groups[id];
+	int ret;
+
+	if (!group->group) {
+		ret = iommu_group_create(id, &group->group);
+		if (ret)
+			return ret;
+		group->members = 0;
+		iommu_group_add_device(group->group, dev);
+		snprintf(group->type, sizeof(group->type), "%s",
+			 iommu_group_default_type(group->group));
+		ret = names_add_group(machine, id);
+		if (ret) {
+			iommu_group_remove_device(dev);
+			iommu_group_destroy(group->group);
+			group->group = NULL;
+			return ret;
+		}
+	} else {
+		iommu_group_add_device(group->group, dev);
+	}
+	group->members++;
+	return 0;
+}
+
+void group_remove(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev)
+{
+	struct machine_group *group = &machine->groups[id];
+
+	iommu_group_remove_device(dev);
+	if (--group->members)
+		return;
+	names_remove_group(machine, id);
+	iommu_group_destroy(group->group);
+	group->group = NULL;
+}
+
+static ssize_t type_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+{
+	const struct machine_group *group = obj;
+
+	return snprintf(buf, size, "%s\n", group->type);
+}
+
+static ssize_t type_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
+{
+	static const char *const types[] = {"identity", "DMA", "DMA-FQ"};
+	struct machine_group *group = obj;
+	const char *wanted = NULL;
+
+	if (sysfs_streq(buf, "auto"))
+		wanted = iommu_group_default_type(group->group);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (sysfs_streq(buf, types[i]))
+			wanted = types[i];
+	if (!wanted)
+		return -EINVAL;
+	/* Lazy flushing can be switched on under a running driver; all else needs a group that
+	 * nobody drives. */
+	if ((strcmp(wanted, "DMA-FQ") || strcmp(group->type, "DMA")) &&
+	    session_group_claimed(group->machine->session, iommu_group_id(group->group)))
+		return -EPERM;
+	snprintf(group->type, sizeof(group->type), "%s", wanted);
+	return (ssize_t)len;
+}
+
+static ssize_t reserved_regions_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+{
+	static const char *const names[] = {
+		[IOMMU_RESV_DIRECT] = "direct",
+		[IOMMU_RESV_RESERVED] = "reserved",
+		[IOMMU_RESV_MSI] = "msi",
+	};
+	const struct machine_group *group = obj;
+	struct iommu_resv_region regions[16];
+	size_t n = iommu_group_resv_regions(group->group, regions, ARRAY_SIZE(regions)), len = 0;
+
+	for (size_t i = 0; i < n && i < ARRAY_SIZE(regions) && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "0x%016llx 0x%016llx %s\n",
+					(unsigned long long)regions[i].start,
+					(unsigned long long)regions[i].last, names[regions[i].type]);
+	return (ssize_t)len;
+}
+
+const struct attribute group_attrs[] = {
+	{.name = "reserved_regions", .mode = 0444, .show = reserved_regions_show},
+	{.name = "type", .mode = 0644, .show = type_show, .store = type_store},
+	{.name = NULL},
+};

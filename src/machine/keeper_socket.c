@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Finding the keeper: its socket, the word in the session file that processes without a keeper sleep
+ * on, and starting one on demand.
+ *
+ * A session's directory may be too long for a socket's address: the address goes through an fd of the
+ * directory.
+ */
+#include "machine/keeper_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine/keeper.h"
+#include "machine/session_priv.h"
+
+#define START_TRIES 100
+#define START_NSEC  10000000
+
+/* Fills @addr through a directory fd, which the caller closes. The fd or -errno. */
+static int keeper_address(struct session *session, struct sockaddr_un *addr)
+{
+	int dir = open(session->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return -errno;
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/keeper.sock", dir);
+	return dir;
+}
+
+static int with_socket(struct session *session,
+		       int (*fn)(int, const struct sockaddr *, socklen_t))
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), dir, ret = 0;
+	struct sockaddr_un addr;
+
+	if (fd < 0)
+		return -errno;
+	fd = fd_move_high(fd);
+	if (fd < 0)
+		return fd;
+	dir = keeper_address(session, &addr);
+	if (dir < 0)
+		ret = dir;
+	else if (fn(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		ret = -errno;
+	if (dir >= 0)
+		close(dir);
+	if (ret) {
+		fd_close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+int keeper_listen(struct session *session)
+{
+	char path[PATH_MAX];
+	int ret = session_path(session, "keeper.sock", path, sizeof(path));
+
+	if (ret)
+		return ret;
+	unlink(path);
+	ret = with_socket(session, bind);
+	if (ret >= 0 && listen(ret, 64) < 0) {
+		fd_close(ret);
+		return -errno;
+	}
+	return ret;
+}
+
+uint32_t keeper_epoch(struct session *session)
+{
+	return atomic_load(&session->shared->keeper_epoch);
+}
+
+void keeper_announce(struct session *session)
+{
+	atomic_fetch_add(&session->shared->keeper_epoch, 1);
+	syscall(SYS_futex, &session->shared->keeper_epoch, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void keeper_await(struct session *session, uint32_t seen)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	syscall(SYS_futex, &session->shared->keeper_epoch, FUTEX_WAIT, seen, &second, NULL, 0);
+}
+
+int keeper_set_program(struct session *session, const char *path)
+{
+	char link[PATH_MAX];
+	int ret = session_path(session, "uvfio", link, sizeof(link));
+
+	if (ret)
+		return ret;
+	return symlink(path, link) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* `uvfio keeper DIR` without our library in it. It puts itself into the background. */
+static int keeper_start(struct session *session)
+{
+	static char *const environment[] = {"PATH=/usr/bin:/bin", NULL};
+	char program[PATH_MAX], word[] = "keeper";
+	char *argv[] = {program, word, session->dir, NULL};
+	int ret = session_path(session, "uvfio", program, sizeof(program)), status;
+	pid_t pid;
+
+	if (ret)
+		return ret;
+	ret = posix_spawn(&pid, program, NULL, NULL, argv, environment);
+	if (ret)
+		return -ret;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			break;
+	return 0;
+}
+
+int keeper_connect(struct session *session, bool start)
+{
+	const struct timespec pause = {.tv_nsec = START_NSEC};
+	int fd = with_socket(session, connect);
+
+	if (fd >= 0 || !start)
+		return fd;
+	fd = keeper_start(session);
+	for (int i = 0; fd >= 0 && i < START_TRIES; i++) {
+		fd = with_socket(session, connect);
+		if (fd >= 0)
+			return fd;
+		nanosleep(&pause, NULL);
+		fd = 0;
+	}
+	return fd < 0 ? fd : -ETIMEDOUT;
+}

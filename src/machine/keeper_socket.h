@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The keeper's socket in the session directory. */
+#ifndef MACHINE_KEEPER_SOCKET_H
+#define MACHINE_KEEPER_SOCKET_H
+
+#include "machine/session.h"
+
+/* A listening socket in the place of what a dead keeper left. The fd or -errno. */
+int keeper_listen(struct session *session);
+/* Tells the processes of the session that there is a keeper: they may be waiting for one. */
+void keeper_announce(struct session *session);
+/* Returns when a keeper has announced itself since @seen, or after a second. */
+void keeper_await(struct session *session, uint32_t seen);
+uint32_t keeper_epoch(struct session *session);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "machine/launch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/machine_priv.h"
+#include "machine/session_priv.h"
+
+/* The description and the session file, which every process of the session reads. */
+static int write_session(struct session *session, const struct description *desc,
+			 const struct session_identity *identity)
+{
+	struct session_device *devices = NULL;
+	char path[4096];
+	size_t count;
+	int ret = session_path(session, "machine", path, sizeof(path));
+
+	if (!ret)
+		ret = description_write(desc, path);
+	if (!ret)
+		ret = machine_plan(desc, &devices, &count);
+	if (!ret)
+		ret = session_create_shared(session, identity, devices, count);
+	free(devices);
+	return ret;
+}
+
+int machine_launch(struct description *desc, const struct session_identity *identity,
+		   struct session **out, struct uvfio_machine **machine, char *err, size_t err_size)
+{
+	struct session *session;
+	int ret;
+
+	err[0] = '\0';
+	ret = description_finish(desc, err, err_size);
+	if (!ret)
+		ret = session_create(&session, err, err_size);
+	if (ret) {
+		description_free(desc);
+		return ret;
+	}
+	ret = write_session(session, desc, identity);
+	if (ret) {
+		snprintf(err, err_size, "cannot write the session directory %s: %s",
+			 session_dir(session), strerror(-ret));
+		description_free(desc);
+	} else {
+		ret = machine_build(session, desc, true, machine, err, err_size);
+	}
+	if (ret) {
+		session_remove(session);
+		session_close(session);
+		return ret;
+	}
+	*out = session;
+	return 0;
+}

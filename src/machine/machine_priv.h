@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The machine's objects in this process, and what the files of this folder share.
+ *
+ * Lock order, outermost first: machine->admin_lock, the session's admin lock (a file), the device
+ * core's lock; then everything below the core (docs/locking.md). machine->claims_lock is a leaf.
+ */
+#ifndef MACHINE_MACHINE_PRIV_H
+#define MACHINE_MACHINE_PRIV_H
+
+#include <pthread.h>
+
+#include "device/device.h"
+#include "hostmem/hostmem.h"
+#include "iommu/iommu.h"
+#include "machine/description.h"
+#include "machine/machine.h"
+#include "machine/session_create.h"
+#include "machine/shared.h"
+#include "machine/tree.h"
+#include "pci/bus.h"
+#include "pci/pci.h"
+#include "vfio/vfio.h"
+#include "iommu/dma.h"
+
+#define SYSFS_PATH_MAX	1024
+#define NO_GROUP	(~0U)
+#define MACHINE_GROUPS	512
+#define GROUP_TYPE_SIZE 16
+
+/* A domain's root bus. */
+struct machine_bus {
+	struct list_head node;
+	uint32_t number;      /* domain << 8 | bus; the bus is 0: root buses have such an object */
+	struct device bridge; /* "pci0000:00" */
+};
+
+/* A function of the description, a port or a host bridge: there may be no object for it (removed). */
+struct machine_function {
+	struct list_head node; /* machine->functions, in the order of discovery */
+	struct uvfio_machine *machine;
+	uint32_t rid;
+	char name[PCI_ADDRESS_LEN];
+	const struct description_device *desc; /* NULL: a port or host bridge */
+	uint32_t secondary;		       /* of a port: domain << 8 | bus */
+	bool acs;			       /* of a port: it isolates what is behind it */
+	struct machine_function *port;	       /* above it; NULL: on a root bus */
+	struct machine_bus *root;	       /* of its domain */
+	bool host_bridge;
+	_Atomic int binding; /* enum function_binding; readable without lock */
+	struct pci_dev *pdev; /* NULL: removed. Guarded by the core's lock */
+	struct list_head resources; /* open resourceN files; guarded by the core's lock */
+	unsigned int group;   /* NO_GROUP: none */
+	struct shared_device *slot;
+	uint32_t incarnation;	     /* the slot's when pdev was made */
+	struct pci_stats *own_stats; /* what pdev->stats was before it pointed into the slot */
+};
+
+struct machine_group {
+	struct uvfio_machine *machine;
+	struct iommu_group *group; /* NULL: no such group */
+	unsigned int members;
+	char type[GROUP_TYPE_SIZE]; /* what sysfs' `type` says */
+	int claim_fd;		    /* guarded by claims_lock; -1: not claimed here */
+};
+
+/* Values of module parameters. Guarded by the core's lock; read without it. */
+struct machine_params {
+	unsigned int dma_entry_limit;
+	bool allow_unsafe_interrupts, disable_hugepages;
+	bool disable_denylist, disable_idle_d3, disable_vga, enable_sriov, nointxmask;
+};
+
+struct keeper_client;
+
+struct uvfio_machine {
+	struct session *session;
+	bool owns_session; /* made by uvfio_machine_create() */
+	struct description *desc;
+	struct device_core *core;
+	struct tree *tree;
+	struct pci_bus *pci;
+	struct pci_driver pcieport;
+	bool pcieport_registered;
+	struct list_head buses, functions;
+	struct iommu *iommu;
+	struct machine_group groups[MACHINE_GROUPS];
+	struct machine_params params;
+	struct hostmem *hm;
+	struct vfio_core *vfio;
+	struct pci_driver *vfio_pci;
+
+	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan. Guarded by
+	 * the core's lock. */
+	struct machine_function *remove_wanted;
+	bool rescan_wanted;
+
+	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
+	int lock_fd;		    /* the session's admin lock; -1: not held. Guarded by admin_lock */
+	_Atomic uint64_t generation; /* of the tree that the objects agree with */
+
+	pthread_mutex_t claims_lock;
+	struct keeper_client *keeper; /* NULL: not needed yet. Guarded by claims_lock */
+};
+
+/* machine.c */
+
+/* Makes all objects of @desc (taken in any case). With @create the tree is written out and drivers are
+ * bound as described; without, the objects follow the tree. */
+int machine_build(struct session *session, struct description *desc, bool create,
+		  struct uvfio_machine **out, char *err, size_t err_size);
+struct machine_function *machine_find_function(struct uvfio_machine *machine, const char *name);
+struct machine_function *machine_function_of(struct uvfio_machine *machine, struct device *dev);
+
+/* The functions that @desc asks for, with ports and host bridges, without objects: what the session
+ * file must have room for. The caller frees *@out. */
+int machine_plan(const struct description *desc, struct session_device **out, size_t *count);
+
+/* function.c: objects of one function. Core's lock held. */
+int function_create(struct machine_function *fn, unsigned int group, char *err, size_t err_size);
+/* The function is unbound and has no children. */
+void function_destroy(struct machine_function *fn);
+/* Which group a function that is found now belongs to: an existing one or the lowest free number. */
+unsigned int function_choose_group(const struct machine_function *fn);
+/* The same for a function that is found now: chooses the group and says so in the slot. */
+int function_discover(struct machine_function *fn, char *err, size_t err_size);
+/* The functions that are not there become so: ports first, then what is behind them. */
+void functions_rescan(struct uvfio_machine *machine);
+
+/* group.c */
+int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
+void group_remove(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
+extern const struct attribute group_attrs[]; /* of struct machine_group */
+
+/* names.c: the directories that are neither device nor driver. Writes when the tree writes. */
+int names_add_static(struct uvfio_machine *machine);
+int names_add_function(struct machine_function *fn);
+void names_remove_function(struct machine_function *fn);
+int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv);
+int names_add_group(struct uvfio_machine *machine, unsigned int id);
+void names_remove_group(struct uvfio_machine *machine, unsigned int id);
+void names_bound(struct machine_function *fn);
+void names_unbound(struct machine_function *fn);
+/* Makes /dev/vfio/N, /sys/class/vfio and vfio-dev agree with the bindings on disk. */
+void names_update_vfio(struct uvfio_machine *machine);
+bool driver_is_vfio(const char *driver);
+
+/* admin.c */
+
+/* Objects follow the tree when another process has changed it. Cheap when not. */
+void admin_sync(struct uvfio_machine *machine);
+/* One write(2) to the text attribute at @path: as the kernel, with all its effects. */
+ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char *data, size_t len);
+/* Unbinds a device of this process because another process wants it unbound; waits for its user. */
+void admin_release_here(struct uvfio_machine *machine, const char *device);
+/* The bindings of the description, on a tree that is being written. Core's lock held. */
+int admin_bind_described(struct uvfio_machine *machine, char *err, size_t err_size);
+/* The bus' and the core's callbacks. */
+void admin_want_remove(void *machine, struct pci_dev *dev);
+void admin_want_rescan(void *machine, struct pci_dev *dev);
+void admin_observe(void *machine, struct device *dev, enum device_change what);
+
+/* modules.c: /sys/module and /proc/modules. */
+int modules_add_names(struct uvfio_machine *machine);
+void modules_init_params(struct machine_params *params);
+
+/* env.c: what the vfio core asks. */
+void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env);
+bool group_claimed_here(struct uvfio_machine *machine, unsigned int id);
+/* What a function is bound to, for the viability of its group. */
+enum function_binding { BINDING_NONE, BINDING_VFIO, BINDING_HARMLESS, BINDING_OTHER };
+void machine_fault_sink(void *machine, const struct dma_fault *fault);
+
+/* sysfs_file.c */
+int sysfs_file_open(struct uvfio_machine *machine, const char *path, int oflags, mode_t mode,
+		    struct file **out);
+
+#endif

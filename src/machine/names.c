@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The names of the tree that are neither a device's nor a driver's attributes: buses, classes, groups,
+ * links, device nodes. Everything is added to the tree of this process; it reaches the disk when the
+ * tree writes. Core's lock held.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/machine_priv.h"
+
+#define VFIO_MAJOR	 243
+#define VFIO_MISC_MINOR	 196
+#define VFIO_MINORS	 MACHINE_GROUPS
+
+/* Adds a link whose two names are made by formats. */
+static int __attribute__((format(printf, 2, 3))) add_link(struct tree *tree, const char *format, ...)
+{
+	char path[SYSFS_PATH_MAX], *target;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof(path), format, ap);
+	va_end(ap);
+	target = strchr(path, '>');
+	*target++ = '\0';
+	return tree_add_link(tree, path, target);
+}
+
+static void __attribute__((format(printf, 2, 3))) remove_name(struct tree *tree, const char *format,
+							      ...)
+{
+	char path[SYSFS_PATH_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof(path), format, ap);
+	va_end(ap);
+	tree_remove(tree, path);
+}
+
+bool driver_is_vfio(const char *driver)
+{
+	return !strcmp(driver, "vfio-pci");
+}
+
+/* ---- buses and units ---------------------------------------------------------------------------- */
+
+/* The class device of a bus, below the device that leads to it. */
+static int add_pci_bus(struct tree *tree, const char *parent, uint32_t bus)
+{
+	char path[SYSFS_PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/cpulistaffinity", parent, bus >> 8,
+		 bus & 0xff);
+	ret = tree_add_text(tree, path, 0444, "%s\n", "0");
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/cpuaffinity", parent, bus >> 8, bus & 0xff);
+	ret = tree_add_text(tree, path, 0444, "%s\n", "1");
+	if (!ret)
+		ret = add_link(tree, "%s/pci_bus/%04x:%02x/device>%s", parent, bus >> 8, bus & 0xff,
+			       parent);
+	if (!ret)
+		ret = add_link(tree, "%s/pci_bus/%04x:%02x/subsystem>/sys/class/pci_bus", parent,
+			       bus >> 8, bus & 0xff);
+	if (!ret)
+		ret = add_link(tree, "/sys/class/pci_bus/%04x:%02x>%s/pci_bus/%04x:%02x", bus >> 8,
+			       bus & 0xff, parent, bus >> 8, bus & 0xff);
+	return ret;
+}
+
+static const struct {
+	const char *name, *text;
+} amd_texts[] = {{"amd-iommu/cap", "1f03000f"}, {"amd-iommu/features", "29d3:0"}}, intel_texts[] = {
+	{"intel-iommu/address", "fed90000"},
+	{"intel-iommu/cap", "80d2008c222f0606"},
+	{"intel-iommu/domains_supported", "65536"},
+	{"intel-iommu/domains_used", "5"},
+	{"intel-iommu/ecap", "f00f4a"},
+	{"intel-iommu/version", "1:0"},
+};
+
+static int add_iommu(struct uvfio_machine *machine)
+{
+	bool intel = machine->desc->iommu == DESCRIPTION_IOMMU_INTEL;
+	size_t n = intel ? ARRAY_SIZE(intel_texts) : ARRAY_SIZE(amd_texts);
+	const char *name = iommu_name(machine->iommu);
+	char path[SYSFS_PATH_MAX];
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		snprintf(path, sizeof(path), "/sys/devices/virtual/iommu/%s/%s", name,
+			 intel ? intel_texts[i].name : amd_texts[i].name);
+		ret = tree_add_text(machine->tree, path, 0444, "%s\n",
+				    intel ? intel_texts[i].text : amd_texts[i].text);
+	}
+	snprintf(path, sizeof(path), "/sys/devices/virtual/iommu/%s/devices", name);
+	if (!ret)
+		ret = tree_add_dir(machine->tree, path, TREE_PLAIN, NULL, NULL);
+	if (!ret)
+		ret = add_link(machine->tree,
+			       "/sys/devices/virtual/iommu/%s/subsystem>/sys/class/iommu", name);
+	if (!ret)
+		ret = add_link(machine->tree, "/sys/class/iommu/%s>/sys/devices/virtual/iommu/%s", name,
+			       name);
+	return ret;
+}
+
+/* /dev/vfio/vfio and its class device. */
+static int add_vfio_misc(struct tree *tree)
+{
+	int ret = tree_add_node(tree, "/dev/vfio/vfio", 0666, VFIO_MISC_MINOR);
+
+	if (!ret)
+		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/dev", 0444, "10:%d\n",
+				    VFIO_MISC_MINOR);
+	if (!ret)
+		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/uevent", 0444,
+				    "MAJOR=10\nMINOR=%d\nDEVNAME=vfio/vfio\nDEVMODE=0666\n",
+				    VFIO_MISC_MINOR);
+	if (!ret)
+		ret = add_link(tree, "/sys/devices/virtual/misc/vfio/%s>/sys/class/misc", "subsystem");
+	return ret ? ret : add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
+}
+
+int names_add_static(struct uvfio_machine *machine)
+{
+	static const char *const dirs[] = {
+		"/sys/bus/pci/devices",	   "/sys/bus/pci/drivers", "/sys/bus/pci/slots",
+		"/sys/class/iommu",	   "/sys/class/vfio",	   "/sys/class/vfio-dev",
+		"/sys/kernel/iommu_groups", "/sys/class/pci_bus",  "/dev/vfio",
+		"/sys/devices/virtual/vfio",
+	};
+	struct tree *tree = machine->tree;
+	struct machine_bus *bus;
+	int ret = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !ret; i++)
+		ret = tree_add_dir(tree, dirs[i], TREE_PLAIN, NULL, NULL);
+	if (!ret)
+		ret = tree_add_dir(tree, "/sys/bus/pci", TREE_BUS, pci_bus_type(machine->pci), NULL);
+	list_for_each_entry(bus, &machine->buses, node) {
+		if (ret)
+			return ret;
+		ret = tree_add_dir(tree, bus->bridge.sysfs_path, TREE_DEVICE, &bus->bridge, NULL);
+		if (!ret)
+			ret = add_pci_bus(tree, bus->bridge.sysfs_path, bus->number);
+	}
+	if (!ret && machine->iommu)
+		ret = add_iommu(machine);
+	if (!ret)
+		ret = add_vfio_misc(tree);
+	return ret ? ret : modules_add_names(machine);
+}
+
+/* ---- functions and drivers ---------------------------------------------------------------------- */
+
+int names_add_function(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	struct tree *tree = machine->tree;
+	const char *path = fn->pdev->dev.sysfs_path, *iommu;
+	int ret = tree_add_dir(tree, path, TREE_DEVICE, &fn->pdev->dev, NULL);
+
+	if (!ret)
+		ret = add_link(tree, "%s/subsystem>/sys/bus/pci", path);
+	if (!ret)
+		ret = add_link(tree, "/sys/bus/pci/devices/%s>%s", fn->name, path);
+	if (!ret && !fn->desc && !fn->host_bridge)
+		ret = add_pci_bus(tree, path, fn->secondary);
+	if (ret || !fn->pdev->iommu)
+		return ret;
+	iommu = iommu_name(machine->iommu);
+	ret = add_link(tree, "%s/iommu>/sys/devices/virtual/iommu/%s", path, iommu);
+	if (!ret)
+		ret = add_link(tree, "%s/iommu_group>/sys/kernel/iommu_groups/%u", path, fn->group);
+	if (!ret)
+		ret = add_link(tree, "/sys/kernel/iommu_groups/%u/devices/%s>%s", fn->group, fn->name,
+			       path);
+	if (!ret)
+		ret = add_link(tree, "/sys/devices/virtual/iommu/%s/devices/%s>%s", iommu, fn->name,
+			       path);
+	return ret;
+}
+
+void names_remove_function(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	struct tree *tree = machine->tree;
+
+	remove_name(tree, "/sys/bus/pci/devices/%s", fn->name);
+	if (!fn->desc && !fn->host_bridge)
+		remove_name(tree, "/sys/class/pci_bus/%04x:%02x", fn->secondary >> 8,
+			    fn->secondary & 0xff);
+	if (fn->pdev->iommu) {
+		remove_name(tree, "/sys/kernel/iommu_groups/%u/devices/%s", fn->group, fn->name);
+		remove_name(tree, "/sys/devices/virtual/iommu/%s/devices/%s",
+			    iommu_name(machine->iommu), fn->name);
+	}
+	remove_name(tree, "%s", fn->pdev->dev.sysfs_path);
+}
+
+int names_add_group(struct uvfio_machine *machine, unsigned int id)
+{
+	char path[SYSFS_PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u", id);
+	ret = tree_add_dir(machine->tree, path, TREE_PLAIN, &machine->groups[id], group_attrs);
+	strcat(path, "/devices");
+	return ret ? ret : tree_add_dir(machine->tree, path, TREE_PLAIN, NULL, NULL);
+}
+
+void names_remove_group(struct uvfio_machine *machine, unsigned int id)
+{
+	remove_name(machine->tree, "/sys/kernel/iommu_groups/%u", id);
+}
+
+int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv)
+{
+	char path[SYSFS_PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", drv->name);
+	ret = tree_add_dir(machine->tree, path, TREE_DRIVER, drv, NULL);
+	if (!ret && drv->module)
+		ret = add_link(machine->tree, "%s/module>/sys/module/%s", path, drv->module);
+	return ret;
+}
+
+void names_bound(struct machine_function *fn)
+{
+	struct device *dev = &fn->pdev->dev;
+
+	add_link(fn->machine->tree, "%s/driver>/sys/bus/pci/drivers/%s", dev->sysfs_path,
+		 dev->driver->name);
+	add_link(fn->machine->tree, "/sys/bus/pci/drivers/%s/%s>%s", dev->driver->name, fn->name,
+		 dev->sysfs_path);
+}
+
+void names_unbound(struct machine_function *fn)
+{
+	struct device *dev = &fn->pdev->dev;
+
+	remove_name(fn->machine->tree, "%s/driver", dev->sysfs_path);
+	if (dev->driver)
+		remove_name(fn->machine->tree, "/sys/bus/pci/drivers/%s/%s", dev->driver->name,
+			    fn->name);
+}
+
+/* ---- VFIO's names ------------------------------------------------------------------------------- */
+
+/* A VFIO driver has the function, or is still being asked to give it back. */
+static bool function_in_vfio(const struct machine_function *fn)
+{
+	if (!fn->pdev)
+		return false;
+	if (fn->slot->unbinding)
+		return true;
+	return fn->pdev->dev.driver && driver_is_vfio(fn->pdev->dev.driver->name);
+}
+
+struct minors {
+	struct tree *tree;
+	bool used[VFIO_MINORS];
+};
+
+static void note_minor(void *arg, const char *name)
+{
+	struct minors *minors = arg;
+	char path[SYSFS_PATH_MAX], text[32];
+	unsigned int minor;
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
+	if (tree_read_text(minors->tree, path, text, sizeof(text)) &&
+	    sscanf(text, "%*u:%u", &minor) == 1 && minor < VFIO_MINORS)
+		minors->used[minor] = true;
+}
+
+static unsigned int free_minor(struct tree *tree)
+{
+	struct minors minors = {.tree = tree};
+	unsigned int minor = 0;
+
+	tree_for_each_name(tree, "/sys/class/vfio", note_minor, &minors);
+	while (minor < VFIO_MINORS - 1 && minors.used[minor])
+		minor++;
+	return minor;
+}
+
+static void add_vfio_group(struct tree *tree, unsigned int id)
+{
+	unsigned int minor = free_minor(tree);
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/dev", id);
+	tree_add_text(tree, path, 0444, "%d:%u\n", VFIO_MAJOR, minor);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/uevent", id);
+	tree_add_text(tree, path, 0444, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n", VFIO_MAJOR, minor,
+		      id);
+	add_link(tree, "/sys/devices/virtual/vfio/%u/subsystem>/sys/class/vfio", id);
+	add_link(tree, "/sys/class/vfio/%u>/sys/devices/virtual/vfio/%u", id, id);
+	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
+	tree_add_node(tree, path, 0600, minor);
+}
+
+static void remove_vfio_group(struct tree *tree, unsigned int id)
+{
+	remove_name(tree, "/dev/vfio/%u", id);
+	remove_name(tree, "/sys/class/vfio/%u", id);
+	remove_name(tree, "/sys/devices/virtual/vfio/%u", id);
+}
+
+static unsigned int free_vfio_dev(struct tree *tree)
+{
+	char path[SYSFS_PATH_MAX];
+	unsigned int index = 0;
+
+	for (;; index++) {
+		snprintf(path, sizeof(path), "/sys/class/vfio-dev/vfio%u", index);
+		if (!tree_exists(tree, path))
+			return index;
+	}
+}
+
+static void add_vfio_dev(struct tree *tree, const char *device)
+{
+	unsigned int index = free_vfio_dev(tree);
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/vfio-dev/vfio%u/uevent", device, index);
+	tree_add_text(tree, path, 0444, "%s", "");
+	add_link(tree, "%s/vfio-dev/vfio%u/device>%s", device, index, device);
+	add_link(tree, "%s/vfio-dev/vfio%u/subsystem>/sys/class/vfio-dev", device, index);
+	add_link(tree, "/sys/class/vfio-dev/vfio%u>%s/vfio-dev/vfio%u", index, device, index);
+}
+
+static void remove_vfio_dev(void *arg, const char *name)
+{
+	remove_name(arg, "/sys/class/vfio-dev/%s", name);
+}
+
+static void update_function(struct machine_function *fn, bool *wanted)
+{
+	struct tree *tree = fn->machine->tree;
+	char path[SYSFS_PATH_MAX];
+	bool there, bound = function_in_vfio(fn);
+
+	if (bound && fn->group != NO_GROUP)
+		wanted[fn->group] = true;
+	if (!fn->pdev)
+		return;
+	snprintf(path, sizeof(path), "%s/vfio-dev", fn->pdev->dev.sysfs_path);
+	there = tree_exists(tree, path);
+	if (bound && !there) {
+		add_vfio_dev(tree, fn->pdev->dev.sysfs_path);
+	} else if (!bound && there) {
+		tree_for_each_name(tree, path, remove_vfio_dev, tree);
+		tree_remove(tree, path);
+	}
+}
+
+struct groups {
+	struct tree *tree;
+	const bool *wanted;
+};
+
+static void drop_group(void *arg, const char *name)
+{
+	const struct groups *groups = arg;
+	unsigned long id = strtoul(name, NULL, 10);
+
+	if (id >= MACHINE_GROUPS || !groups->wanted[id])
+		remove_vfio_group(groups->tree, (unsigned int)id);
+}
+
+void names_update_vfio(struct uvfio_machine *machine)
+{
+	bool wanted[MACHINE_GROUPS] = {false};
+	struct groups groups = {machine->tree, wanted};
+	struct machine_function *fn;
+	char path[64];
+
+	if (!tree_writing(machine->tree))
+		return;
+	list_for_each_entry(fn, &machine->functions, node)
+		update_function(fn, wanted);
+	tree_for_each_name(machine->tree, "/sys/class/vfio", drop_group, &groups);
+	for (unsigned int id = 0; id < MACHINE_GROUPS; id++) {
+		if (!wanted[id])
+			continue;
+		snprintf(path, sizeof(path), "/sys/class/vfio/%u", id);
+		if (!tree_exists(machine->tree, path))
+			add_vfio_group(machine->tree, id);
+	}
+}
