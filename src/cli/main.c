@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `uvfio`: subcommands. Each parses its own arguments with argp. */
+#include <argp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+struct command {
+	const char *name, *help;
+	int (*fn)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+	{"run", "make a machine and run a command in it", cmd_run},
+	{"ls", "list the devices, groups and drivers of a session", cmd_ls},
+	{"models", "list the device models with their options", cmd_models},
+	{"bind", "bind a device to a driver", cmd_bind},
+	{"unbind", "unbind a device from its driver", cmd_unbind},
+	{"version", "print the version", cmd_version},
+	{"keeper", NULL, cmd_keeper},
+};
+
+int fail(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("uvfio: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EXIT_USAGE;
+}
+
+static void help(FILE *out)
+{
+	fputs("Usage: uvfio COMMAND [OPTION…]\n"
+	      "VFIO without the hardware: run unmodified programs against emulated PCI devices.\n\n",
+	      out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].help)
+			fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+	fputs("\n`uvfio COMMAND --help` tells more. For example:\n"
+	      "  uvfio run -d nvme,file=disk.img -- qemu-img info nvme://0000:01:00.0/1\n",
+	      out);
+}
+
+int cmd_version(int argc, char **argv)
+{
+	puts("uvfio " UVFIO_VERSION);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char name[64];
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		help(stdout);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		return cmd_version(argc, argv);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		snprintf(name, sizeof(name), "uvfio %s", commands[i].name);
+		argv[1] = name;
+		return commands[i].fn(argc - 1, argv + 1);
+	}
+	return fail("unknown command \"%s\" (`uvfio --help` lists them)", argv[1]);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `uvfio run`: makes the session, runs the command in it, is its keeper meanwhile, reports and cleans
+ * up. The exit status is the command's; 128 + n when signal n ended it.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "machine/keeper.h"
+#include "machine/launch.h"
+
+enum {
+	OPT_IOMMU = 256,
+	OPT_KEEP,
+	OPT_STATS,
+	OPT_DMA_ERRORS,
+	OPT_CAPS,
+	OPT_USER,
+	OPT_MEMLOCK,
+	OPT_SESSION,
+};
+
+static const struct argp_option options[] = {
+	{"device", 'd', "MODEL[,KEY=VALUE…]", 0,
+	 "Add a device; a comma inside a value is written twice (`uvfio models` lists models and keys)",
+	 0},
+	{"machine", 'm', "FILE", 0, "Take the machine's description from an INI file", 0},
+	{"iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0},
+	{"keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1},
+	{"session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one", 1},
+	{"stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1},
+	{"dma-errors", OPT_DMA_ERRORS, "fail|warn", 0,
+	 "fail: exit with 99 when a device saw a DMA error and the command ended with 0 (the default)",
+	 1},
+	{"user", OPT_USER, "USER[:GROUP]", 0, "The session's user as VFIO checks see it (root)", 2},
+	{"caps", OPT_CAPS, "all|none|NAME,…", 0,
+	 "The session's capabilities (all for root, none for others)", 2},
+	{"memlock", OPT_MEMLOCK, "BYTES", 0,
+	 "Limit of locked memory; also K, M, G, T, unlimited. Takes ipc_lock away unless --caps says "
+	 "otherwise",
+	 2},
+	{0},
+};
+
+struct run {
+	struct description *desc;
+	struct session_identity identity;
+	bool keep, stats, warn_only, user_given, caps_given, memlock_given;
+	const char *session_dir;
+	char **command;
+};
+
+/* A sentence of the library's as the end of the program. */
+static void __attribute__((noreturn)) end(const char *message)
+{
+	exit(fail("%s", message));
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct run *run = state->input;
+	char err[1024] = "";
+	int ret = 0;
+
+	switch (key) {
+	case 'd':
+		ret = description_add_device(run->desc, arg, err, sizeof(err));
+		break;
+	case 'm':
+		ret = description_parse_file(run->desc, arg, err, sizeof(err));
+		break;
+	case OPT_IOMMU:
+		ret = description_set_iommu(run->desc, arg, err, sizeof(err));
+		break;
+	case OPT_KEEP:
+		run->keep = true;
+		break;
+	case OPT_SESSION:
+		run->session_dir = arg;
+		break;
+	case OPT_STATS:
+		run->stats = true;
+		break;
+	case OPT_DMA_ERRORS:
+		run->warn_only = !strcmp(arg, "warn");
+		if (!run->warn_only && strcmp(arg, "fail"))
+			exit(fail("--dma-errors=%s: must be fail or warn", arg));
+		break;
+	case OPT_CAPS:
+		run->caps_given = true;
+		if (parse_caps(arg, &run->identity.caps))
+			exit(EXIT_USAGE);
+		break;
+	case OPT_USER:
+		run->user_given = true;
+		if (parse_user(arg, &run->identity.uid, &run->identity.gid))
+			exit(EXIT_USAGE);
+		break;
+	case OPT_MEMLOCK:
+		run->memlock_given = true;
+		if (parse_memlock(arg, &run->identity.memlock))
+			exit(EXIT_USAGE);
+		break;
+	case ARGP_KEY_ARGS:
+		run->command = state->argv + state->next;
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_NO_ARGS:
+		exit(fail("no command to run; write it behind --, as in `uvfio run -- lspci`"));
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	if (ret)
+		end(err);
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse_option,
+	.args_doc = "COMMAND [ARGUMENT…]",
+	.doc = "Run COMMAND, unmodified, on a machine with emulated PCI devices behind an IOMMU. "
+	       "Without -d and -m the machine has one NVMe controller of 1 GiB at 0000:01:00.0, bound "
+	       "to vfio-pci.\v"
+	       "The exit status is the command's, 128 + N when signal N ended it, 99 after DMA errors, "
+	       "and 2 when the machine cannot be made or the command cannot be started in it.\n\n"
+	       "  uvfio run -- lspci -vv\n"
+	       "  uvfio run -d nvme,file=disk.img -- qemu-img info nvme://0000:01:00.0/1\n"
+	       "  uvfio run -d nvme,ns=2 -d nvme --iommu intel -- bash",
+};
+
+/* What follows from what was given: root has everything, others what Linux gives a login. */
+static void complete_identity(struct run *run)
+{
+	struct session_identity *id = &run->identity;
+
+	if (!run->caps_given)
+		id->caps = id->uid ? 0 : UINT64_MAX;
+	if (run->memlock_given && !run->caps_given)
+		id->caps &= ~(1ULL << 14);
+	if (!run->memlock_given && id->uid)
+		id->memlock = 8 << 20;
+}
+
+/* ---- the child ---------------------------------------------------------------------------------- */
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+
+static void signal_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+		sigaddset(set, forwarded[i]);
+}
+
+static int start(const struct run *run, const char *program, char **env, const sigset_t *mask,
+		 pid_t *pid)
+{
+	posix_spawnattr_t attr;
+	int ret;
+
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, mask);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	ret = posix_spawn(pid, program, NULL, &attr, run->command, env);
+	/* A script without #!: as execvp() does it. */
+	if (ret == ENOEXEC) {
+		char *shell[64] = {(char *)"/bin/sh", (char *)program};
+		size_t n = 2;
+
+		for (char **arg = run->command + 1; *arg && n < 63; arg++)
+			shell[n++] = *arg;
+		ret = posix_spawn(pid, "/bin/sh", NULL, &attr, shell, env);
+	}
+	posix_spawnattr_destroy(&attr);
+	return ret;
+}
+
+/* What the terminal sends goes to the command itself, which is in the same process group. */
+static void forward(pid_t pid, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_code != SI_KERNEL)
+		kill(pid, (int)info->ssi_signo);
+}
+
+/* Serves the session until the command has ended; its status as wait(2) tells. */
+static int serve(struct keeper *keeper, int signal_fd, pid_t pid)
+{
+	struct pollfd fds[2] = {{.fd = signal_fd, .events = POLLIN},
+				{.fd = keeper ? keeper_fd(keeper) : -1, .events = POLLIN}};
+	struct signalfd_siginfo info;
+	int status;
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -1;
+		if (fds[1].revents)
+			keeper_work(keeper);
+		if (!fds[0].revents || read(signal_fd, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGCHLD)
+			forward(pid, &info);
+		else if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+	}
+}
+
+static int exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static bool library_loaded(const struct session *session)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/loaded", session_dir(session));
+	return access(path, F_OK) == 0;
+}
+
+/* ---- the run ------------------------------------------------------------------------------------ */
+
+/* Runs the command in the session: its status, or EXIT_USAGE with a message. */
+static int run_command(const struct run *run, struct session *session, const char *program,
+		       const char *library)
+{
+	char **env = launch_environment(library, session_dir(session));
+	struct keeper *keeper = NULL;
+	int signal_fd, status, ret;
+	sigset_t ours, before;
+	pid_t pid;
+
+	if (!env)
+		return fail("out of memory");
+	signal_set(&ours);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	signal_fd = signalfd(-1, &ours, SFD_CLOEXEC);
+	/* In a kept session that others use there is a keeper already. */
+	ret = keeper_create(session, &keeper);
+	if (signal_fd < 0 || (ret && ret != -EBUSY))
+		return fail("cannot serve the session: %s", strerror(ret ? -ret : errno));
+	ret = start(run, program, env, &before, &pid);
+	if (ret) {
+		keeper_destroy(keeper);
+		return fail("cannot start \"%s\": %s", run->command[0], strerror(ret));
+	}
+	status = serve(keeper, signal_fd, pid);
+	keeper_destroy(keeper);
+	close(signal_fd);
+	return status < 0 ? fail("lost the command") : exit_status(status);
+}
+
+static int report(const struct run *run, const struct session *session, int status)
+{
+	if (!library_loaded(session))
+		return fail("\"%s\" ran without uvfio: the loader did not take LD_PRELOAD",
+			    run->command[0]);
+	if (run->stats)
+		report_stats(session, stderr);
+	if (report_faults(session, stderr) && !status && !run->warn_only)
+		return EXIT_DMA;
+	return status;
+}
+
+static int open_or_launch(struct run *run, struct session **session)
+{
+	struct uvfio_machine *machine;
+	char err[1024], self[PATH_MAX];
+
+	if (run->session_dir) {
+		description_free(run->desc);
+		if (session_open(run->session_dir, session) || session_hold(*session))
+			return fail("%s is no session; `uvfio ls` lists them", run->session_dir);
+		return 0;
+	}
+	complete_identity(run);
+	if (machine_launch(run->desc, &run->identity, session, &machine, err, sizeof(err)))
+		return fail("%s", err);
+	machine_detach(machine);
+	if (!launch_self(self, sizeof(self)))
+		keeper_set_program(*session, self);
+	return 0;
+}
+
+static int check_program(const struct run *run, char *program, char *library)
+{
+	char path[PATH_MAX];
+	const char *why;
+	int ret = program_find(run->command[0], program, PATH_MAX);
+
+	if (ret)
+		return fail("cannot start \"%s\": %s", run->command[0], strerror(-ret));
+	strcpy(path, program);
+	why = program_obstacle(path, sizeof(path));
+	if (why)
+		return fail("%s %s", path, why);
+	if (launch_library(library, PATH_MAX))
+		return fail("libuvfio-preload.so is neither in the build tree nor installed beside "
+			    "this program; build or install it");
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run run = {.identity = session_identity_root};
+	char program[PATH_MAX], library[PATH_MAX];
+	struct session *session;
+	int status;
+
+	if (description_create(&run.desc))
+		return fail("out of memory");
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
+		return EXIT_USAGE;
+	if (check_program(&run, program, library) || open_or_launch(&run, &session))
+		return EXIT_USAGE;
+	status = run_command(&run, session, program, library);
+	status = report(&run, session, status);
+	if (run.keep && session_keep(session) == 0)
+		fprintf(stderr, "uvfio: the session is kept in %s\n", session_dir(session));
+	else if (!run.session_dir)
+		session_remove(session);
+	session_close(session);
+	return status;
+}
