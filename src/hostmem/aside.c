@@ -10,12 +10,9 @@
  */
 #include "hostmem/aside_priv.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/copy.h"
-#include "base/failpoint.h"
-#include "base/log.h"
 #include "base/sysraw.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -75,20 +72,18 @@ static void move_range(uintptr_t from, uintptr_t to, size_t len)
 	move_range(from + half, to + half, len - half);
 }
 
-struct hostmem_area *area_create(uintptr_t addr, size_t len)
+struct hostmem_area *area_create(struct pool *pool, uintptr_t addr, size_t len)
 {
 	size_t map_len = len >= HUGE_SIZE ? len + HUGE_SIZE : len;
 	struct hostmem_area *area;
 	long map;
 
-	if (FAIL_POINT())
-		return NULL;
-	area = calloc(1, sizeof(*area));
+	area = pool_alloc(pool);
 	if (!area)
 		return NULL;
 	map = raw_mmap(NULL, map_len, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
 	if (map < 0) {
-		free(area);
+		pool_free(pool, area);
 		return NULL;
 	}
 	area->map = (uintptr_t)map;
@@ -106,10 +101,10 @@ void area_get(struct hostmem_area *area)
 	area->refs++;
 }
 
-void area_put(struct hostmem_area *area)
+void area_put(struct pool *pool, struct hostmem_area *area)
 {
 	if (--area->refs)
 		return;
 	raw_munmap((void *)area->map, area->map_len);
-	free(area);
+	pool_free(pool, area);
 }

@@ -22,7 +22,6 @@
 
 #include "hostmem/aside_priv.h"
 #include "base/copy.h"
-#include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/overflow.h"
 #include "base/sysraw.h"
@@ -30,6 +29,7 @@
 struct hostmem {
 	pthread_mutex_t lock;
 	struct itree segs;
+	struct pool pool; /* of segments and areas */
 	uint64_t limit, locked;
 	atomic_size_t pins; /* 0: doors need not look any further */
 	hostmem_mmio_fn mmio;
@@ -56,6 +56,7 @@ void hostmem_destroy(struct hostmem *hm)
 {
 	if (!hm)
 		return;
+	pool_destroy(&hm->pool);
 	pthread_mutex_destroy(&hm->lock);
 	free(hm);
 }
@@ -85,11 +86,13 @@ static bool seg_in_tree(const struct hostmem_seg *seg)
 	return !seg->area && !seg->lost;
 }
 
-static void seg_free(struct hostmem_seg *seg)
+_Static_assert(sizeof(struct hostmem_seg) <= POOL_OBJECT, "comes from the pool");
+
+static void seg_free(struct hostmem *hm, struct hostmem_seg *seg)
 {
 	list_del(&seg->link);
 	if (seg != &seg->pin->first)
-		free(seg);
+		pool_free(&hm->pool, seg);
 }
 
 /* Nothing of the pin that is still in the program's memory is reachable any more. */
@@ -112,7 +115,7 @@ static void pin_lose(struct hostmem_pin *pin)
 static bool seg_split(struct hostmem *hm, struct hostmem_seg *seg, uintptr_t addr)
 {
 	size_t head = addr - seg->cur;
-	struct hostmem_seg *tail = FAIL_POINT() ? NULL : calloc(1, sizeof(*tail));
+	struct hostmem_seg *tail = pool_alloc(&hm->pool);
 
 	if (!tail)
 		return false;
@@ -281,8 +284,8 @@ void hostmem_unpin(struct hostmem_pin *pin)
 		if (seg_in_tree(seg))
 			itree_remove(&hm->segs, &seg->node);
 		else if (seg->area)
-			area_put(seg->area);
-		seg_free(seg);
+			area_put(&hm->pool, seg->area);
+		seg_free(hm, seg);
 	}
 	hm->locked -= pin->locked;
 	atomic_fetch_sub_explicit(&hm->pins, 1, memory_order_relaxed);
@@ -331,11 +334,11 @@ static void move_aside(struct hostmem *hm, uintptr_t addr, uint64_t last)
 				break;
 			end = MAX(end, node->last + 1);
 		}
-		area = area_create(run, end - run);
+		area = area_create(&hm->pool, run, end - run);
 		while ((seg = seg_first(hm, run, end - 1)))
 			seg_to_area(hm, seg, area, run);
 		if (area)
-			area_put(area);
+			area_put(&hm->pool, area);
 		seg = seg_first(hm, addr, last);
 	}
 }
@@ -434,6 +437,7 @@ void hostmem_after_fork(struct hostmem *hm)
 {
 	pthread_mutex_init(&hm->lock, NULL);
 	hm->segs.root = NULL;
+	hm->pool = (struct pool){ 0 };
 	hm->locked = 0;
 	atomic_store(&hm->pins, 0);
 }
