@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/fault.h"
+#include "base/thread.h"
 #include "bench.h"
 #include "hostmem/hostmem.h"
 #include "iommu/dma.h"
@@ -122,6 +123,30 @@ static void with_memory(int advice)
 	munmap(mem, G1 + M2);
 }
 
+static atomic_bool stop;
+
+static void *busy_main(void *arg)
+{
+	uint64_t rng = 1;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		rng = rng * 6364136223846793005U + 1442695040888963407U;
+		dma_write(dev, IOVA_BASE + (rng >> 33) % (MAPS - 32) * K4, buf, K4);
+	}
+	return NULL;
+}
+
+/* The device writes 4 KiB after 4 KiB elsewhere. */
+static void with_busy_device(void)
+{
+	pthread_t thread;
+
+	BENCH_CHECK(thread_create(&thread, "busy", busy_main, NULL));
+	bench_measure("iommu_map_unmap_4k_sync_device_busy", 30000, sync_cycle);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
 static void setup(void)
 {
 	struct iommu_group *group;
@@ -167,6 +192,7 @@ int main(int argc, char **argv)
 	nosync = bench_measure("iommu_map_unmap_4k_nosync", 300000, nosync_cycle);
 	sync = bench_measure("iommu_map_unmap_4k_sync", 300000, sync_cycle);
 	bench_print("unmap_promise_device_asleep", sync - nosync);
+	with_busy_device();
 	size = M2;
 	bench_measure("pgtable_map_unmap_2m", 300000, pgtable_cycle);
 	shift = K4;

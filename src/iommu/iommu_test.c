@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 
 #define RW  (IOMMU_READ | IOMMU_WRITE)
@@ -260,6 +261,39 @@ START_TEST(fault_ring)
 	for (i = 0; i < n; i++)
 		ck_assert_uint_eq(ring[i].iova, (1000 - 256 + i) * K4);
 	ck_assert_uint_eq(dma_fault_read(&seq, ring, 300), 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(events)
+{
+	struct event seen[4];
+	uint64_t seq = 0, lost = 0;
+	char buf[8];
+
+	setup_attached(_i);
+	map(0x1000, mem, K4, IOMMU_READ);
+	event_enabled = true;
+	while (event_read(&seq, seen, ARRAY_SIZE(seen), &lost))
+		;
+	map(0x3000, mem, 2 * K4, RW);
+	ck_assert_int_eq(dma_write(dev, 0x1010, buf, 8), -EIO);
+	ck_assert_uint_eq(iommu_unmap(domain, 0x1000, K4), K4);
+	event_enabled = false;
+	iommu_unmap(domain, 0x3000, 2 * K4);
+	ck_assert_uint_eq(event_read(&seq, seen, ARRAY_SIZE(seen), &lost), 3);
+	ck_assert_uint_eq(seen[0].type, EVENT_MAP);
+	ck_assert_uint_eq(seen[0].a, 0x3000);
+	ck_assert_uint_eq(seen[0].b, 2 * K4);
+	ck_assert_uint_eq(seen[0].c, (uintptr_t)mem);
+	ck_assert_uint_eq(seen[1].type, EVENT_DMA_FAULT);
+	ck_assert_uint_eq(seen[1].dev, RID);
+	ck_assert_uint_eq(seen[1].a, 0x1010);
+	ck_assert_uint_eq(seen[1].b, 8);
+	ck_assert_uint_eq(seen[1].c, DMA_FAULT_PERMISSION | 1 << 8);
+	ck_assert_uint_eq(seen[2].type, EVENT_UNMAP);
+	ck_assert_uint_eq(seen[2].a, 0x1000);
+	ck_assert_uint_eq(seen[2].b, K4);
 	teardown();
 }
 END_TEST
@@ -551,6 +585,7 @@ int main(void)
 		frozen_entries_wait,
 		frozen_then_unmapped,
 		routed,
+		events,
 		fork_in_a_section,
 	};
 	Suite *suite = suite_create("iommu");
