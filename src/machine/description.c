@@ -73,6 +73,8 @@ static const char *config_get(const struct model_config *config, const char *key
 
 	if (value)
 		return value;
+	if (!strcmp(key, "backing"))
+		return dev->backing ? dev->backing : "";
 	return option && option->default_value ? option->default_value : "";
 }
 
@@ -213,6 +215,7 @@ static void device_free(struct description_device *dev)
 	}
 	free(dev->options);
 	free(dev->driver);
+	free(dev->backing);
 	free(dev);
 }
 

@@ -27,6 +27,7 @@ struct description_device {
 	char *driver;	/* bound at start: "vfio-pci", "none", ... */
 	struct description_option *options; /* the model's own */
 	size_t num_options;
+	char *backing;		    /* "backing": where a disk in memory is kept; "" at first */
 	struct model_config config; /* what the model sees of them */
 };
 

@@ -2,12 +2,34 @@
 #include "machine/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
+
+/* Disks without a file of the user's are sparse files of the session; models give them their size. */
+static int make_disks(struct session *session, const struct description *desc)
+{
+	char path[4096], at[PCI_ADDRESS_LEN];
+
+	for (size_t i = 0; i < desc->num_devices; i++) {
+		int fd;
+
+		if (description_device_option(desc->devices[i], "file"))
+			continue;
+		snprintf(path, sizeof(path), "%s/disks/%s", session_dir(session),
+			 pci_address_format(desc->devices[i]->rid, at));
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
+		close(fd);
+	}
+	return 0;
+}
 
 /* The description and the session file, which every process of the session reads. */
 static int write_session(struct session *session, const struct description *desc,
@@ -20,6 +42,8 @@ static int write_session(struct session *session, const struct description *desc
 
 	if (!ret)
 		ret = description_write(desc, path);
+	if (!ret)
+		ret = make_disks(session, desc);
 	if (!ret)
 		ret = machine_plan(desc, &devices, &count);
 	if (!ret)

@@ -193,6 +193,23 @@ static int build_buses(struct uvfio_machine *machine)
 	return 0;
 }
 
+/* Disks in memory live as long as the session does: in its directory. */
+static int name_backings(struct uvfio_machine *machine)
+{
+	char at[PCI_ADDRESS_LEN];
+
+	for (size_t i = 0; i < machine->desc->num_devices; i++) {
+		struct description_device *dev = machine->desc->devices[i];
+
+		if (asprintf(&dev->backing, "%s/disks/%s", session_dir(machine->session),
+			     pci_address_format(dev->rid, at)) < 0) {
+			dev->backing = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 /* The driver of ports: it does nothing to them and nothing to their group (viability). */
 static const struct pci_device_id pcieport_ids[] = {
 	{.vendor = PCI_ANY_ID,
@@ -259,6 +276,8 @@ static int build_core(struct uvfio_machine *machine)
 		ret = iommu_create(amd ? IOMMU_MODEL_AMD : IOMMU_MODEL_INTEL,
 				   amd ? "ivhd0" : "dmar0", &machine->iommu);
 	}
+	if (!ret)
+		ret = name_backings(machine);
 	return ret ? ret : build_buses(machine);
 }
 

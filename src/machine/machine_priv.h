@@ -75,7 +75,6 @@ struct keeper_client;
 
 struct uvfio_machine {
 	struct session *session;
-	bool owns_session; /* made by uvfio_machine_create() */
 	struct description *desc;
 	struct device_core *core;
 	struct tree *tree;

@@ -169,6 +169,14 @@ static int make_file(const struct session *session, const char *name)
 	return 0;
 }
 
+static int make_directory(const struct session *session, const char *name)
+{
+	char path[4096];
+	int ret = session_path(session, name, path, sizeof(path));
+
+	return ret ? ret : mkdir(path, 0700) < 0 ? -errno : 0;
+}
+
 static int make_files(struct session *session)
 {
 	static const char *const names[] = {"lock", "claims", "kmsg", "keeper", "alive"};
@@ -176,6 +184,8 @@ static int make_files(struct session *session)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
 		ret = make_file(session, names[i]);
+	if (!ret)
+		ret = make_directory(session, "disks");
 	return ret ? ret : session_hold(session);
 }
 

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The C API's machine.h (include/uvfio): a door without interposition. Each call raises the library's
+ * depth, as every door does, and runs deferred register writes on its way out.
+ */
+#include <uvfio/machine.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/depth.h"
+#include "file/file.h"
+#include "machine/launch.h"
+#include "machine/machine_priv.h"
+
+#define API __attribute__((visibility("default")))
+
+static void enter(void)
+{
+	depth_enter();
+}
+
+static void leave(void)
+{
+	if (lib_depth == 1)
+		pci_run_deferred();
+	depth_leave();
+}
+
+static int describe(const struct uvfio_machine_config *config, struct description *desc, char *err,
+		    size_t err_size)
+{
+	int ret = 0;
+
+	if (config->file)
+		ret = description_parse_file(desc, config->file, err, err_size);
+	for (const char *const *dev = config->devices; dev && *dev && !ret; dev++)
+		ret = description_add_device(desc, *dev, err, err_size);
+	if (config->iommu && !ret)
+		ret = description_set_iommu(desc, config->iommu, err, err_size);
+	return ret;
+}
+
+API int uvfio_machine_create(const struct uvfio_machine_config *config, struct uvfio_machine **out,
+			     char *err, size_t err_size)
+{
+	static const struct uvfio_machine_config defaults;
+	struct session_identity identity = session_identity_root;
+	struct description *desc;
+	struct session *session;
+	char message[1024] = "";
+	int ret;
+
+	if (!config)
+		config = &defaults;
+	if (config->memlock) {
+		identity.memlock = config->memlock;
+		identity.caps &= ~(1ULL << CAP_IPC_LOCK);
+	}
+	enter();
+	ret = description_create(&desc);
+	if (!ret) {
+		ret = describe(config, desc, message, sizeof(message));
+		if (ret)
+			description_free(desc);
+		else
+			ret = machine_launch(desc, &identity, &session, out, message,
+					     sizeof(message));
+	}
+	leave();
+	if (ret && err && err_size)
+		snprintf(err, err_size, "%s", message[0] ? message : strerror(-ret));
+	return ret;
+}
+
+API void uvfio_machine_destroy(struct uvfio_machine *machine)
+{
+	struct session *session;
+
+	if (!machine)
+		return;
+	enter();
+	session = machine->session;
+	machine_detach(machine);
+	session_remove(session);
+	session_close(session);
+	leave();
+}
+
+API const char *uvfio_machine_directory(const struct uvfio_machine *machine)
+{
+	return session_dir(machine->session);
+}
+
+API int uvfio_machine_device(struct uvfio_machine *machine, unsigned int index,
+			     struct uvfio_device_info *info)
+{
+	struct machine_function *fn;
+	int ret = -ENOENT;
+
+	enter();
+	admin_sync(machine);
+	device_core_lock(machine->core);
+	list_for_each_entry(fn, &machine->functions, node) {
+		if (!fn->desc || !fn->pdev || index--)
+			continue;
+		info->address = fn->name;
+		info->model = fn->desc->model->name;
+		info->driver = fn->pdev->dev.driver ? fn->pdev->dev.driver->name : "";
+		info->group = fn->group == NO_GROUP ? -1 : (int)fn->group;
+		info->vendor = fn->pdev->vendor;
+		info->device = fn->pdev->device;
+		ret = 0;
+		break;
+	}
+	device_core_unlock(machine->core);
+	leave();
+	return ret;
+}
+
+/* An ordinary file, directory or link of the tree, or of the host. */
+static int open_ordinary(struct uvfio_machine *machine, const char *path, int flags)
+{
+	char translated[PATH_MAX];
+	int fd;
+
+	if (session_translate(machine->session, path, translated, sizeof(translated)))
+		path = translated;
+	fd = open(path, flags & ~(O_CREAT | O_TRUNC));
+	return fd < 0 ? -errno : fd;
+}
+
+API int uvfio_open(struct uvfio_machine *machine, const char *path, int flags)
+{
+	struct file *file;
+	int ret;
+
+	enter();
+	ret = machine_open(machine, path, flags, &file);
+	if (ret == 1) {
+		ret = open_ordinary(machine, path, flags);
+	} else if (!ret) {
+		ret = file_install(file, flags);
+		if (ret < 0)
+			file_put(file);
+	}
+	leave();
+	return ret;
+}
+
+API int uvfio_close(struct uvfio_machine *machine, int fd)
+{
+	int ret;
+
+	enter();
+	/* Forgotten before the number is free: another thread may get it at once. */
+	if (file_fd_maybe(fd))
+		file_fd_close(fd);
+	ret = close(fd) < 0 ? -errno : 0;
+	leave();
+	return ret;
+}
+
+API int uvfio_ioctl(struct uvfio_machine *machine, int fd, unsigned long request, void *arg)
+{
+	struct file *file;
+	int ret = -EBADF;
+
+	enter();
+	file = file_from_fd(fd);
+	if (file) {
+		ret = (int)file_ioctl(file, (unsigned int)request, (unsigned long)arg);
+		file_put(file);
+	} else if (fcntl(fd, F_GETFD) >= 0) {
+		ret = -ENOTTY;
+	}
+	leave();
+	return ret;
+}
+
+API ssize_t uvfio_pread(struct uvfio_machine *machine, int fd, void *buf, size_t count,
+			uint64_t off)
+{
+	struct file *file;
+	ssize_t ret;
+
+	enter();
+	file = file_from_fd(fd);
+	if (file) {
+		ret = file_pread(file, (uintptr_t)buf, count, off);
+		file_put(file);
+	} else {
+		ret = pread(fd, buf, count, (off_t)off);
+		if (ret < 0)
+			ret = -errno;
+	}
+	leave();
+	return ret;
+}
+
+API ssize_t uvfio_pwrite(struct uvfio_machine *machine, int fd, const void *buf, size_t count,
+			 uint64_t off)
+{
+	struct file *file;
+	ssize_t ret;
+
+	enter();
+	file = file_from_fd(fd);
+	if (file) {
+		ret = file_pwrite(file, (uintptr_t)buf, count, off);
+		file_put(file);
+	} else {
+		ret = pwrite(fd, buf, count, (off_t)off);
+		if (ret < 0)
+			ret = -errno;
+	}
+	leave();
+	return ret;
+}
+
+/* What stands there is about to go: devices keep the pages, mappings of files are forgotten. */
+static void vacate(struct uvfio_machine *machine, void *addr, size_t len)
+{
+	hostmem_will_unmap(machine->hm, (uintptr_t)addr, len);
+	file_munmap((uintptr_t)addr, len);
+}
+
+static bool is_range(const void *addr, size_t len)
+{
+	return len && len <= 1UL << 47 && IS_ALIGNED((uintptr_t)addr, HOST_PAGE_SIZE);
+}
+
+API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int prot, int flags, int fd,
+		   uint64_t off, void **out)
+{
+	struct file *file;
+	int ret = 0;
+
+	enter();
+	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
+	if (flags & MAP_FIXED && is_range(addr, len))
+		vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
+	if (file) {
+		ret = file_mmap(file, addr, len, prot, flags, off, out);
+		file_put(file);
+	} else {
+		*out = mmap(addr, len, prot, flags, fd, (off_t)off);
+		if (*out == MAP_FAILED)
+			ret = -errno;
+	}
+	leave();
+	return ret;
+}
+
+API int uvfio_munmap(struct uvfio_machine *machine, void *addr, size_t len)
+{
+	int ret;
+
+	enter();
+	if (is_range(addr, len))
+		vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
+	ret = munmap(addr, len) < 0 ? -errno : 0;
+	leave();
+	return ret;
+}
