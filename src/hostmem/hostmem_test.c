@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -377,6 +378,41 @@ START_TEST(huge_pages)
 }
 END_TEST
 
+/* hugetlb memory, where the host has some: whole huge pages move, parts of them are copied. */
+START_TEST(hugetlb)
+{
+	char *mem = mmap(NULL, 2 * M2, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	struct owner owner;
+
+	if (mem == MAP_FAILED) {
+		printf("hugetlb: no huge pages on this host, not tested\n");
+		return;
+	}
+	number(mem, 1024);
+	pin_ok(&owner, mem, 2 * M2, true);
+	hostmem_will_unmap(hm, (uintptr_t)mem, 4 * K4);
+	ck_assert_int_eq(owner.page[0][0], 1);
+	ck_assert_int_eq(owner.page[3][0], 4);
+	ck_assert_ptr_ne(owner.page[3], mem + 3 * K4);
+	ck_assert_ptr_eq(owner.page[4], mem + 4 * K4);
+	/* The kernel refuses to unmap a part, and what was copied is still there. */
+	ck_assert_int_eq(munmap(mem, 4 * K4), -1);
+	ck_assert_int_eq(mem[3 * K4], 4);
+	program_munmap(mem, 2 * M2);
+	ck_assert_int_eq(owner.page[4][0], 5);
+	ck_assert_int_eq(owner.page[63][0], 64);
+	hostmem_unpin(&owner.pin);
+	mem = mmap(NULL, 2 * M2, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	mem[M2 + K4] = 7;
+	pin_ok(&owner, mem, 2 * M2, true);
+	program_munmap(mem, 2 * M2);
+	ck_assert(!is_mapped(mem));
+	ck_assert_int_eq(owner.page[0][M2 + K4], 7);
+	hostmem_unpin(&owner.pin);
+}
+END_TEST
+
 START_TEST(mremap_takes_pins_along)
 {
 	char *mem = new_mem(4 * K4, RW), *to;
@@ -499,6 +535,7 @@ int main(void)
 	tcase_add_test(tc, dontneed_gives_zeroes);
 	tcase_add_test(tc, several_mappings);
 	tcase_add_test(tc, huge_pages);
+	tcase_add_test(tc, hugetlb);
 	tcase_add_test(tc, mremap_takes_pins_along);
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, fork_forgets);
