@@ -42,5 +42,5 @@ int main(int argc, char **argv)
 	printf("%s: status 0x%x\n", kind, status);
 	nvme_driver_close(&nvme);
 	/* A device that was stopped says so: data transfer error (NVM Express 1.4, 4.6.1.2.1). */
-	return status != (strcmp(kind, "mapped") ? 0x04 : 0);
+	return (status & 0x7ff) != (strcmp(kind, "mapped") ? 0x04 : 0);
 }
