@@ -195,7 +195,7 @@ static int set_single(struct vfio_pci_device *vpd, _Atomic(struct irq_trigger *)
 		if (ret)
 			return ret;
 	} else if (fd != -1) {
-		return 0;
+		return -EINVAL;
 	}
 	replace_single(vpd, slot, trigger);
 	return 0;

@@ -267,8 +267,9 @@ END_TEST
 
 START_TEST(error_and_request)
 {
-	int32_t off = -1;
+	int32_t off = -1, other = -2;
 
+	ck_assert_int_eq(test_set_irqs(REQ, EVENTFD | TRIGGER, 0, 1, &other), -EINVAL);
 	ck_assert_int_eq(test_set_irqs(REQ, EVENTFD | TRIGGER, 0, 1, &fd[0]), 0);
 	vfio_pci_ops.request(&test_vpd->vdev, 0);
 	ck_assert_uint_eq(test_eventfd(fd[0]), 1);
