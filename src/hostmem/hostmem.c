@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "hostmem/aside_priv.h"
@@ -231,6 +232,38 @@ static int touch_range(uintptr_t addr, uintptr_t end, bool write)
 	return ret;
 }
 
+/* The end of a program's addresses on x86-64, inclusive. */
+#define USER_LAST 0x7fffffffefffUL
+/* How many pages of a range are asked at most. */
+#define READABLE_PAGES 1024U
+#define READABLE_BATCH 64U
+
+/*
+ * Pinning refuses to read what was mapped with PROT_WRITE alone, which a load does not notice on
+ * x86: the kernel is asked for a byte of each page, of large ranges for a byte of some.
+ */
+static int check_readable(uintptr_t addr, size_t len)
+{
+	const size_t pages = len / HOST_PAGE_SIZE;
+	const size_t stride = MAX(pages / READABLE_PAGES, (size_t)1);
+	uint8_t bytes[READABLE_BATCH];
+	struct iovec local = { bytes, 0 }, remote[READABLE_BATCH];
+	size_t page = 0;
+	long ret, n;
+
+	while (page < pages) {
+		for (n = 0; page < pages && n < (long)READABLE_BATCH; n++, page += stride)
+			remote[n] = (struct iovec){ (void *)(addr + page * HOST_PAGE_SIZE), 1 };
+		local.iov_len = (size_t)n;
+		ret = sysraw6(SYS_process_vm_readv, raw_getpid(), (long)&local, 1, (long)remote, n,
+			      0);
+		/* A sandbox may forbid the question. */
+		if (ret < n)
+			return ret >= 0 || ret == -EFAULT ? -EFAULT : 0;
+	}
+	return 0;
+}
+
 int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
 {
@@ -239,6 +272,8 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 
 	if (!IS_ALIGNED(addr | len, HOST_PAGE_SIZE) || !range_last(addr, len, &last))
 		return -EINVAL;
+	if (last > USER_LAST)
+		return -EFAULT;
 	*pin = (struct hostmem_pin){ .hm = hm,
 				     .ops = ops,
 				     .priv = priv,
@@ -269,6 +304,8 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 	/* In the tree before the pages are looked at: one that is taken away behind us is
 	 * noticed. */
 	ret = touch_range(addr + HOST_PAGE_SIZE, addr + len, write);
+	if (!ret && !write)
+		ret = check_readable(addr, len);
 	if (ret)
 		hostmem_unpin(pin);
 	return ret;

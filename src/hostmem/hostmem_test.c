@@ -136,6 +136,9 @@ START_TEST(validity)
 	ck_assert_int_eq(try_pin((void *)~0xfffUL, 2 * K4, true), -EINVAL);
 	ck_assert_int_eq(try_pin((void *)0x800000000000UL, K4, false), -EFAULT);
 	ck_assert_int_eq(try_pin(NULL, K4, false), -EFAULT);
+	/* The last page of all: its end is 0. */
+	ck_assert_int_eq(try_pin((void *)-K4, K4, false), -EFAULT);
+	ck_assert_int_eq(try_pin((void *)-K4, K4, true), -EFAULT);
 
 	ck_assert_int_eq(mprotect(mem + 4 * K4, K4, PROT_READ), 0);
 	ck_assert_int_eq(try_pin(mem, 8 * K4, false), 0);
@@ -153,6 +156,22 @@ START_TEST(validity)
 	ck_assert_int_eq(try_pin(file, 2 * K4, true), 0);
 	ck_assert_int_eq(try_pin(file, 4 * K4, false), -EFAULT);
 	ck_assert_int_eq(try_pin(file, 4 * K4, true), -EFAULT);
+}
+END_TEST
+
+/* x86 lets a program read what it may only write; pinning for reading does not. */
+START_TEST(write_only)
+{
+	char *mem =
+		mmap(NULL, 200 * K4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_int_eq(try_pin(mem, 200 * K4, false), 0);
+	ck_assert_int_eq(mprotect(mem + 150 * K4, K4, PROT_WRITE), 0);
+	ck_assert_int_eq(try_pin(mem, 200 * K4, false), -EFAULT);
+	ck_assert_int_eq(try_pin(mem, 150 * K4, false), 0);
+	ck_assert_int_eq(try_pin(mem + 150 * K4, K4, false), -EFAULT);
+	ck_assert_int_eq(try_pin(mem, 200 * K4, true), 0);
+	munmap(mem, 200 * K4);
 }
 END_TEST
 
@@ -525,6 +544,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, validity);
+	tcase_add_test(tc, write_only);
 	tcase_add_test(tc, large_ranges);
 	tcase_add_test(tc, breaks_copy_on_write);
 	tcase_add_test(tc, memlock);
