@@ -184,7 +184,8 @@ static int touch_pages(uintptr_t addr, uintptr_t end, bool write)
 {
 	int ret = 0;
 
-	for (; addr < end && !ret; addr += HOST_PAGE_SIZE)
+	/* @end is 0 behind the last page of all. */
+	for (; addr != end && !ret; addr += HOST_PAGE_SIZE)
 		ret = write ? touch_write(addr) : touch_read(addr);
 	return ret;
 }
@@ -200,7 +201,7 @@ static int touch_range(uintptr_t addr, uintptr_t end, bool write)
 	uint64_t start;
 	int ret = 0;
 
-	while (addr < end && !ret) {
+	while (addr != end && !ret) {
 		if (end - addr < 2 * HUGE_SIZE)
 			return touch_pages(addr, end, write);
 		if (!IS_ALIGNED(addr, HUGE_SIZE)) {

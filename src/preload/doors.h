@@ -62,6 +62,7 @@ bool door_preadv(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos
 bool door_pwritev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
 bool door_lseek(off_t *ret, int fd, off_t off, int whence);
 bool door_ftruncate(int *ret, int fd, off_t len);
+bool door_posix_fallocate(int *ret, int fd);
 bool door_vdprintf(int *ret, int fd, const char *format, va_list ap);
 
 /* stdio_door.c */

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "base/copy.h"
 #include "file/file.h"
@@ -42,11 +43,20 @@ static long leave(struct door *door, struct file *file, long ret)
 	return door_return(door, ret);
 }
 
+/* Commands that the kernel carries out for every descriptor, whatever is behind it. */
+static bool of_every_fd(unsigned long cmd)
+{
+	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
+}
+
 bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg)
 {
 	struct door door;
-	struct file *file = enter(&door, fd, false);
+	struct file *file;
 
+	if (of_every_fd(cmd))
+		return false;
+	file = enter(&door, fd, false);
 	if (!file)
 		return false;
 	*ret = (int)leave(&door, file, file_ioctl(file, (unsigned int)cmd, arg));
@@ -253,6 +263,19 @@ bool door_ftruncate(int *ret, int fd, off_t len)
 	if (!file)
 		return false;
 	*ret = (int)leave(&door, file, S_ISREG(file->mode) && len >= 0 ? 0 : -EINVAL);
+	return true;
+}
+
+/* Returns its error, and glibc would write zeroes to a file that cannot do it. */
+bool door_posix_fallocate(int *ret, int fd)
+{
+	struct door door;
+	struct file *file = enter(&door, fd, false);
+
+	if (!file)
+		return false;
+	*ret = S_ISCHR(file->mode) ? ENODEV : EOPNOTSUPP;
+	leave(&door, file, 0);
 	return true;
 }
 

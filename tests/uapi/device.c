@@ -44,7 +44,7 @@ static void device_info_pointer(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_device_info *info = (void *)(pages + PAGE - 20);
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("bad", ioctl(ctx.device, VFIO_DEVICE_GET_INFO, BAD_PTR));
 	result("null", ioctl(ctx.device, VFIO_DEVICE_GET_INFO, NULL));
 	info->argsz = 4096;
@@ -137,7 +137,7 @@ static void region_info_pointer(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_region_info *info = (void *)(pages + PAGE - 32);
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("bad", ioctl(ctx.device, VFIO_DEVICE_GET_REGION_INFO, BAD_PTR));
 	info->argsz = 32;
 	info->index = memory_bar(ctx.device);

@@ -211,7 +211,7 @@ static void device_fd_name_pointer(long arg)
 
 	result("bad pointer", ioctl(ctx.group, VFIO_GROUP_GET_DEVICE_FD, BAD_PTR));
 	result("null", ioctl(ctx.group, VFIO_GROUP_GET_DEVICE_FD, NULL));
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	strcpy(pages + PAGE - 13, probe_bdf);
 	result_fd("up to the last byte",
 		  ioctl(ctx.group, VFIO_GROUP_GET_DEVICE_FD, pages + PAGE - 13));

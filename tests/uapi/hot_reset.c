@@ -37,7 +37,7 @@ static void hot_reset_info_pointer(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_pci_hot_reset_info *info = (void *)(pages + PAGE - sizeof(*info));
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("bad", ioctl(ctx.device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, BAD_PTR));
 	info->argsz = 4096;
 	result("no room", ioctl(ctx.device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));

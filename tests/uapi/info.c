@@ -87,7 +87,7 @@ static void info_pointer_end(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_iommu_type1_info *info = (void *)(pages + PAGE - 24);
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	info->argsz = 24;
 	result("exact", ioctl(ctx.container, VFIO_IOMMU_GET_INFO, info));
 	info->argsz = 4096;

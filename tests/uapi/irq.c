@@ -144,7 +144,7 @@ static void irq_pointer(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_irq_set *irq = (void *)(pages + PAGE - sizeof(*irq));
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("bad", ioctl(ctx.device, VFIO_DEVICE_SET_IRQS, BAD_PTR));
 	result("null", ioctl(ctx.device, VFIO_DEVICE_SET_IRQS, NULL));
 	*irq = (struct vfio_irq_set){ 24, EVENTFD | TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1 };

@@ -236,7 +236,7 @@ static void map_pointer(long arg)
 	char *pages = memory(2 * PAGE);
 	struct vfio_iommu_type1_dma_map *map = (void *)(pages + PAGE - sizeof(*map));
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("bad", ioctl(ctx.container, VFIO_IOMMU_MAP_DMA, BAD_PTR));
 	result("null", ioctl(ctx.container, VFIO_IOMMU_MAP_DMA, NULL));
 	*map = (struct vfio_iommu_type1_dma_map){ 4096, RW, (uintptr_t)memory(PAGE), IOVA, PAGE };

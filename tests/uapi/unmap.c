@@ -121,7 +121,7 @@ static void unmap_pointer(long arg)
 	struct vfio_iommu_type1_dma_unmap *unmap = (void *)(pages + PAGE - sizeof(*unmap));
 	uint64_t size;
 
-	munmap(pages + PAGE, PAGE);
+	mprotect(pages + PAGE, PAGE, PROT_NONE);
 	result("map", dma_map(ctx.container, RW, memory(PAGE), IOVA, PAGE));
 	result("bad", ioctl(ctx.container, VFIO_IOMMU_UNMAP_DMA, BAD_PTR));
 	result("null", ioctl(ctx.container, VFIO_IOMMU_UNMAP_DMA, NULL));
