@@ -164,7 +164,7 @@ int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type)
 		return off;
 	dev->pcie_cap = (uint8_t)off;
 	pci_set_word(dev, off + PCI_EXP_FLAGS, (uint16_t)(2 | type << 4));
-	pci_set_long(dev, off + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER);
+	pci_set_long(dev, off + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_EXT_TAG);
 	/* Error reporting enables; payload and read request sizes are fixed at 128 bytes. */
 	dev->wmask[off + PCI_EXP_DEVCTL] = 0x0f;
 	dev->w1cmask[off + PCI_EXP_DEVSTA] = 0x0f;

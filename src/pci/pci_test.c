@@ -100,7 +100,7 @@ START_TEST(chain_and_defaults)
 	ck_assert_uint_eq(pci_config_read(dev, 0x40, 4) & 0xff, PCI_CAP_ID_MSIX);
 	ck_assert_uint_eq(pci_config_read(dev, 0x40, 4), 0x00408011);
 	ck_assert_uint_eq(pci_config_read(dev, 0x80, 4), 0x00026010);
-	ck_assert_uint_eq(pci_config_read(dev, 0x84, 4), 0x10008000);
+	ck_assert_uint_eq(pci_config_read(dev, 0x84, 4), 0x10008020);
 	ck_assert_uint_eq(pci_config_read(dev, 0x8c, 4), 0x00000411);
 	ck_assert_uint_eq(pci_config_read(dev, 0x92, 2), 0x0011);
 	ck_assert_uint_eq(pci_config_read(dev, 0xa4, 4), 0x00300000);

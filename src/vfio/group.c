@@ -286,3 +286,13 @@ out_unlock:
 		vfio_group_put(group);
 	return ret;
 }
+
+bool vfio_file_is_group(const struct file *file)
+{
+	return file->ops == &vfio_group_fops;
+}
+
+bool vfio_file_has_dev(const struct file *file, const struct vfio_device *vdev)
+{
+	return vfio_file_is_group(file) && file->priv == vdev->group;
+}

@@ -2,9 +2,8 @@
 /*
  * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET (the kernel's vfio_pci_core.c).
  *
- * A hot reset takes everything below the function's port with it, so the user must name groups that
- * it owns. The port here offers no reset of its slot: after all checks the reset itself is refused with
- * ENOTTY, as the kernel does below an emulated root port.
+ * A hot reset takes everything below the function's port with it, so the user must show the groups of
+ * all functions there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,16 +74,76 @@ long vfio_pci_hot_reset_info(struct vfio_pci_device *vpd, unsigned long arg)
 	return copy_to_user(arg + minsz, rows, (size_t)n * sizeof(rows[0])) ? -EFAULT : 0;
 }
 
-/* Whether @fd is a group's: 0, -EBADF, -EINVAL. */
-static int check_group_fd(int32_t fd)
+/* The groups that the user showed. */
+struct owned {
+	struct file *files[MAX_FUNCTIONS];
+	unsigned int n;
+};
+
+static void owned_put(struct owned *owned)
+{
+	while (owned->n)
+		file_put(owned->files[--owned->n]);
+}
+
+static int owned_add(struct owned *owned, int32_t fd)
 {
 	struct file *file = file_from_fd(fd);
-	int ret;
 
 	if (!file)
 		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EINVAL;
-	ret = strcmp(file->ops->name, "vfio-group") ? -EINVAL : 0;
-	file_put(file);
+	if (!vfio_file_is_group(file)) {
+		file_put(file);
+		return -EINVAL;
+	}
+	owned->files[owned->n++] = file;
+	return 0;
+}
+
+static bool is_owned(const struct owned *owned, const struct vfio_device *vdev)
+{
+	for (unsigned int i = 0; i < owned->n; i++)
+		if (vfio_file_has_dev(owned->files[i], vdev))
+			return true;
+	return false;
+}
+
+/* One that nobody has open goes back to sleep. */
+static int reset_one(struct vfio_pci_device *vpd)
+{
+	unsigned int state = pci_power_state(vpd->pdev);
+	int ret = vfio_pci_reset_locked(vpd);
+
+	if (!vpd->config.image)
+		pci_set_power_state(vpd->pdev, state);
+	return ret;
+}
+
+/* Every function below the port must be this driver's and in a group that was shown; then all are
+ * reset. An open one keeps its state as with VFIO_DEVICE_RESET. */
+static int reset_all(struct vfio_pci_device *vpd, const struct owned *owned)
+{
+	struct device *dev = &vpd->pdev->dev, *child;
+	struct device_core *core = dev->bus->core;
+	int ret = 0;
+
+	device_core_lock(core);
+	list_for_each_entry(child, &dev->parent->children, child_node) {
+		struct vfio_pci_device *other = child->drvdata;
+
+		if (child->driver != dev->driver || !other || !is_owned(owned, &other->vdev))
+			ret = -EINVAL;
+	}
+	list_for_each_entry(child, &dev->parent->children, child_node) {
+		struct vfio_pci_device *other = child->drvdata;
+
+		if (ret)
+			break;
+		pthread_mutex_lock(&other->memory_lock);
+		ret = reset_one(other);
+		pthread_mutex_unlock(&other->memory_lock);
+	}
+	device_core_unlock(core);
 	return ret;
 }
 
@@ -92,9 +151,10 @@ long vfio_pci_hot_reset(struct vfio_pci_device *vpd, unsigned long arg)
 {
 	const size_t minsz = offsetof(struct vfio_pci_hot_reset, group_fds);
 	struct vfio_pci_dependent_device rows[MAX_FUNCTIONS];
+	struct owned owned = { .n = 0 };
 	int32_t fds[MAX_FUNCTIONS];
 	struct vfio_pci_hot_reset hdr;
-	int n, ret;
+	int n, ret = 0;
 
 	if (copy_from_user(&hdr, arg, minsz))
 		return -EFAULT;
@@ -108,10 +168,10 @@ long vfio_pci_hot_reset(struct vfio_pci_device *vpd, unsigned long arg)
 		return -EINVAL;
 	if (copy_from_user(fds, arg + minsz, hdr.count * sizeof(fds[0])))
 		return -EFAULT;
-	for (unsigned int i = 0; i < hdr.count; i++) {
-		ret = check_group_fd(fds[i]);
-		if (ret)
-			return ret;
-	}
-	return -ENOTTY;
+	for (unsigned int i = 0; i < hdr.count && !ret; i++)
+		ret = owned_add(&owned, fds[i]);
+	if (!ret)
+		ret = reset_all(vpd, &owned);
+	owned_put(&owned);
+	return ret;
 }
