@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The unmap promise (design D6) under load: threads map and unmap while two devices write and read
+ * The unmap promise (design D6).
+ *
+ * Under load: threads map and unmap while two devices write and read
  * at random IOVAs. Who unmapped fills the memory with a mark and watches it for a while: a byte
  * that changes was written by a device after the unmap had returned; a device that reads the mark
  * read after it. The copy routine hides its accesses from sanitizers, so the test proves it by
@@ -142,6 +144,34 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static void create_world(void)
+{
+	uint32_t i;
+
+	ck_assert_int_eq(fault_init(), 0);
+	ck_assert_int_eq(iommu_create(IOMMU_MODEL_AMD, "ivhd0", &unit), 0);
+	ck_assert_int_eq(iommu_group_create(0, &group), 0);
+	ck_assert_int_eq(iommu_domain_create(unit, &domain), 0);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(iommu_dev_create(unit, i, "dev", &devs[i]), 0);
+		iommu_group_add_device(group, devs[i]);
+		dma_set_master(devs[i], true);
+	}
+	ck_assert_int_eq(iommu_attach_group(domain, group), 0);
+}
+
+static void destroy_world(void)
+{
+	int i;
+
+	iommu_detach_group(domain, group);
+	for (i = 0; i < 2; i++)
+		iommu_dev_destroy(devs[i]);
+	iommu_domain_destroy(domain);
+	iommu_group_destroy(group);
+	iommu_destroy(unit);
+}
+
 /* Until @seconds are over, or, with @first, until the first violation. */
 static void run(double seconds, bool first)
 {
@@ -149,16 +179,7 @@ static void run(double seconds, bool first)
 	pthread_t threads[MAPPERS + 2];
 	uintptr_t i;
 
-	ck_assert_int_eq(fault_init(), 0);
-	ck_assert_int_eq(iommu_create(IOMMU_MODEL_AMD, "ivhd0", &unit), 0);
-	ck_assert_int_eq(iommu_group_create(0, &group), 0);
-	ck_assert_int_eq(iommu_domain_create(unit, &domain), 0);
-	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq(iommu_dev_create(unit, (uint32_t)i, "dev", &devs[i]), 0);
-		iommu_group_add_device(group, devs[i]);
-		dma_set_master(devs[i], true);
-	}
-	ck_assert_int_eq(iommu_attach_group(domain, group), 0);
+	create_world();
 	for (i = 0; i < MAPPERS; i++)
 		ck_assert_int_eq(thread_create(&threads[i], "mapper", mapper_main, (void *)i), 0);
 	for (i = 0; i < 2; i++)
@@ -172,12 +193,7 @@ static void run(double seconds, bool first)
 	atomic_store(&stop, true);
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
-	iommu_detach_group(domain, group);
-	for (i = 0; i < 2; i++)
-		iommu_dev_destroy(devs[i]);
-	iommu_domain_destroy(domain);
-	iommu_group_destroy(group);
-	iommu_destroy(unit);
+	destroy_world();
 	printf("%s: %lu unmaps, %lu transfers, %lu late writes, %lu late reads\n",
 	       with_sync ? "promise" : "control", unmaps, dma_done, late_writes, late_reads);
 }
@@ -192,6 +208,68 @@ START_TEST(promise)
 	ck_assert_uint_gt(dma_done, 0);
 	ck_assert_uint_eq(late_writes, 0);
 	ck_assert_uint_eq(late_reads, 0);
+}
+END_TEST
+
+/* ---- the tight race ------------------------------------------------------------------------ */
+
+static void *tight_device(void *arg)
+{
+	static char buf[HOST_PAGE_SIZE];
+
+	memset(buf, DEVICE, sizeof(buf));
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		dma_write(arg, IOVA_BASE, buf, sizeof(buf));
+		atomic_fetch_add_explicit(&dma_done, 1, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+static void tight_mapper(double end)
+{
+	char *mem = mmap(NULL, HOST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	/* A transfer runs upwards: its last bytes are the latest. */
+	volatile uint64_t *word = (volatile uint64_t *)(mem + HOST_PAGE_SIZE - 8);
+	unsigned int i, j;
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	while (now() < end) {
+		for (i = 0; i < 1000; i++) {
+			ck_assert_int_eq(iommu_map(domain, IOVA_BASE, (paddr_t)mem, HOST_PAGE_SIZE,
+						   IOMMU_READ | IOMMU_WRITE),
+					 0);
+			for (j = i % 64; j; j--)
+				__builtin_ia32_pause();
+			iommu_unmap(domain, IOVA_BASE, HOST_PAGE_SIZE);
+			*word = 0;
+			for (j = 0; j < 100; j++) {
+				if (*word) {
+					atomic_fetch_add(&late_writes, 1);
+					break;
+				}
+			}
+		}
+		atomic_fetch_add_explicit(&unmaps, i, memory_order_relaxed);
+	}
+	munmap(mem, HOST_PAGE_SIZE);
+}
+
+START_TEST(tight_race)
+{
+	const char *seconds = getenv("UVFIO_STRESS_SECONDS");
+	pthread_t thread;
+
+	create_world();
+	ck_assert_int_eq(thread_create(&thread, "device", tight_device, devs[0]), 0);
+	tight_mapper(now() + (seconds ? atof(seconds) : 0.5));
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	destroy_world();
+	printf("tight race: %lu unmaps, %lu transfers, %lu late writes\n", unmaps, dma_done,
+	       late_writes);
+	ck_assert_uint_gt(dma_done, 0);
+	ck_assert_uint_eq(late_writes, 0);
 }
 END_TEST
 
@@ -212,6 +290,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 0);
 	tcase_add_test(tc, promise);
+	tcase_add_test(tc, tight_race);
 	tcase_add_test(tc, control);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
