@@ -19,8 +19,8 @@
 #define INTEL_BITS 48
 /* Six levels (the table grows as it is used). */
 #define AMD_BITS 64
-/* What an AMD unit says it can do, as Linux presents it: 48882 encodes every power of two from 4 KiB
- * to 2^51, and 512 GiB is left out because of an erratum. The walker makes three of them. */
+/* What an AMD unit says it can do, as Linux presents it: 48882 encodes every power of two from
+ * 4 KiB to 2^51, and 512 GiB is left out because of an erratum. The walker makes three of them. */
 #define AMD_PGSIZES 0xfff7ffffff000ULL
 
 #define NO_DEVICE UINT32_MAX

@@ -157,7 +157,13 @@ int nvme_backing_map(struct nvme_backing *b)
 	b->fd = fd;
 	b->durable = !b->session && fd_is_durable(fd);
 	b->mem = mem;
-	return 0;
+	rc = b->session ? nvme_holes_init(b) : 0;
+	if (rc) {
+		munmap(mem, b->size);
+		fd_close(fd);
+		b->mem = NULL;
+	}
+	return rc;
 }
 
 void nvme_backing_free(struct nvme_backing *b)
@@ -166,11 +172,12 @@ void nvme_backing_free(struct nvme_backing *b)
 		munmap(b->mem, b->size);
 		fd_close(b->fd);
 	}
+	nvme_holes_free(b);
 	free(b->path);
 	*b = (struct nvme_backing){ .fd = -1 };
 }
 
-bool nvme_backing_touch(const struct nvme_backing *b, uint64_t off, uint64_t len, bool write)
+bool nvme_backing_touch(struct nvme_backing *b, uint64_t off, uint64_t len, bool write)
 {
 	uintptr_t page = (uintptr_t)b->mem + ALIGN_DOWN(off, HOST_PAGE_SIZE);
 	uintptr_t end = (uintptr_t)b->mem + off + len;
@@ -178,6 +185,7 @@ bool nvme_backing_touch(const struct nvme_backing *b, uint64_t off, uint64_t len
 	for (; page < end; page += HOST_PAGE_SIZE)
 		if (write ? touch_write(page) : touch_read(page))
 			return false;
+	nvme_holes_filled(b, off, len);
 	return true;
 }
 
@@ -191,7 +199,7 @@ bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len)
 	return zero_nofault(b->mem + off, len) == 0;
 }
 
-bool nvme_backing_discard(const struct nvme_backing *b, uint64_t off, uint64_t len)
+bool nvme_backing_discard(struct nvme_backing *b, uint64_t off, uint64_t len)
 {
 	uint64_t start = ALIGN_UP(off, HOST_PAGE_SIZE);
 	uint64_t end = ALIGN_DOWN(off + len, HOST_PAGE_SIZE);
@@ -202,6 +210,7 @@ bool nvme_backing_discard(const struct nvme_backing *b, uint64_t off, uint64_t l
 	    fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
 		      (off_t)(end - start)))
 		return nvme_backing_zero(b, off, len);
+	nvme_holes_punched(b, start, end - start);
 	return nvme_backing_zero(b, off, start - off) && nvme_backing_zero(b, end, off + len - end);
 }
 

@@ -17,6 +17,10 @@ struct nvme_backing {
 	/* Stable storage stands behind the file: what was written survives the host only after a
 	 * sync. False for memory and for files in memory. */
 	bool durable;
+	/* Of a disk in memory (holes.c): a bit for each page that is known to be there, and a
+	 * stretch of which it is known that none is. NULL: pages are not accounted for. */
+	uint8_t *present;
+	uint64_t present_size, hole_start, hole_end;
 };
 
 /* Takes the file at @path, which must hold @size bytes, or with @size 0 sets the size from it. 0 or
@@ -30,13 +34,22 @@ int nvme_backing_map(struct nvme_backing *b);
 void nvme_backing_free(struct nvme_backing *b);
 
 /* Makes the pages present: false when the host cannot give one (a truncated file, no space). */
-bool nvme_backing_touch(const struct nvme_backing *b, uint64_t off, uint64_t len, bool write);
+bool nvme_backing_touch(struct nvme_backing *b, uint64_t off, uint64_t len, bool write);
 /* Copies out of the medium without faulting. False as above. */
 bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, size_t len);
 bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len);
 /* Zeroes the range and gives the host's memory or disk space back. Makes system calls. */
-bool nvme_backing_discard(const struct nvme_backing *b, uint64_t off, uint64_t len);
+bool nvme_backing_discard(struct nvme_backing *b, uint64_t off, uint64_t len);
 /* Returns when the range is on stable storage. May wait for a disk. */
 bool nvme_backing_sync(const struct nvme_backing *b, uint64_t off, uint64_t len);
+
+/* ---- holes.c ---------------------------------------------------------------------------------- */
+int nvme_holes_init(struct nvme_backing *b);
+void nvme_holes_free(struct nvme_backing *b);
+/* True when the range certainly holds nothing but zeroes and no page: it need not be read. */
+bool nvme_holes_covers(struct nvme_backing *b, uint64_t off, uint64_t len);
+/* Pages of the range are present from now on, or are gone. */
+void nvme_holes_filled(struct nvme_backing *b, uint64_t off, uint64_t len);
+void nvme_holes_punched(struct nvme_backing *b, uint64_t off, uint64_t len);
 
 #endif

@@ -203,9 +203,11 @@ uint16_t nvme_data_to_host(struct nvme_ctrl *c, const void *buf)
 	for (unsigned int i = 0; i < c->n_segments; i++) {
 		const struct nvme_segment *s = &c->segments[i];
 
-		if (!s->discard && nvme_dma_write(c, s->iova, p, s->len))
+		if (!s->discard &&
+		    (p ? nvme_dma_write(c, s->iova, p, s->len) : nvme_dma_zero(c, s->iova, s->len)))
 			return NVME_SC_DATA_XFER;
-		p += s->len;
+		if (p)
+			p += s->len;
 	}
 	return NVME_SC_SUCCESS;
 }

@@ -82,6 +82,10 @@ static uint16_t io_read(struct nvme_ctrl *c, struct nvme_req *req)
 
 	if (status)
 		return status;
+	if (nvme_holes_covers(&c->backing, off, len)) {
+		count_read(req, len);
+		return nvme_data_to_host(c, NULL);
+	}
 	if (!nvme_backing_touch(&c->backing, off, len, false))
 		return NVME_SC_UNRECOVERED_READ;
 	count_read(req, len);
@@ -141,8 +145,10 @@ static uint16_t io_verify(struct nvme_ctrl *c, struct nvme_req *req)
 		return status;
 	req->run->bytes -= MIN(req->run->bytes, len);
 	count_read(req, len);
-	return nvme_backing_touch(&c->backing, off, len, false) ? NVME_SC_SUCCESS
-								: NVME_SC_UNRECOVERED_READ;
+	if (nvme_holes_covers(&c->backing, off, len) ||
+	    nvme_backing_touch(&c->backing, off, len, false))
+		return NVME_SC_SUCCESS;
+	return NVME_SC_UNRECOVERED_READ;
 }
 
 static uint16_t io_write_zeroes(struct nvme_ctrl *c, struct nvme_req *req)

@@ -426,6 +426,83 @@ START_TEST(session_backing)
 }
 END_TEST
 
+/* A disk in memory takes what was written to it, not what was read. */
+START_TEST(sparse_reads)
+{
+	static const uint8_t zeroes[2 * DRV_PAGE];
+	struct stat st;
+
+	make_image(0);
+	start((const char *const[]){ "backing=" IMAGE, "size=4M", NULL });
+	for (unsigned int i = 0; i < 8192; i += 16) {
+		memset(back, 0xee, 2 * DRV_PAGE);
+		ck_status(1, drv_rw(NVME_IO_READ, i, 16, back), NVME_SC_SUCCESS);
+		ck_assert_mem_eq(back, zeroes, sizeof(zeroes));
+	}
+	ck_status(1, drv_rw(NVME_IO_VERIFY, 0, 8192, back), NVME_SC_SUCCESS);
+	ck_assert_int_eq(stat(IMAGE, &st), 0);
+	ck_assert_int_eq(st.st_size, 4 << 20);
+	ck_assert_int_eq(st.st_blocks, 0);
+	teardown_file();
+}
+END_TEST
+
+/* Many commands at random against an array: 256 KiB, so that they meet. */
+static void random_commands(const char *const *options)
+{
+	static uint8_t shadow[256 << 10];
+	struct nvme_dsm_range *range;
+	uint32_t seed = 1;
+
+	start(options);
+	range = drv_alloc(DRV_PAGE);
+	memset(shadow, 0, sizeof(shadow));
+	for (unsigned int i = 0; i < 6000; i++) {
+		uint32_t op, blocks, slba;
+		struct nvme_sqe cmd;
+
+		seed = seed * 1103515245 + 12345;
+		op = seed >> 28;
+		blocks = 1 + (seed >> 24) % 16;
+		slba = (seed >> 8) % (512 - blocks);
+		if (op < 6) {
+			memset(buf, (int)(i | 1), 2 * DRV_PAGE);
+			memcpy(shadow + slba * 512, buf, blocks * 512);
+			cmd = drv_rw(NVME_IO_WRITE, slba, blocks, buf);
+		} else if (op < 7) {
+			blocks = 512 - slba;
+			memset(shadow + slba * 512, 0, blocks * 512);
+			cmd = drv_rw(NVME_IO_WRITE_ZEROES, slba, blocks, buf);
+		} else if (op < 8) {
+			blocks = MIN(blocks * 20, 512 - slba);
+			*range = (struct nvme_dsm_range){ .slba = slba, .nlb = blocks };
+			memset(shadow + slba * 512, 0, blocks * 512);
+			cmd = drv_rw(NVME_IO_DSM, 0, 1, range);
+			cmd.cdw11 = NVME_DSM_AD;
+		} else {
+			ck_status(1, drv_rw(NVME_IO_READ, slba, blocks, back), NVME_SC_SUCCESS);
+			ck_assert_mem_eq(back, shadow + slba * 512, blocks * 512);
+			continue;
+		}
+		ck_status(1, cmd, NVME_SC_SUCCESS);
+	}
+	drv_stop();
+}
+
+START_TEST(random_on_memory)
+{
+	random_commands((const char *const[]){ "size=256K", NULL });
+}
+END_TEST
+
+START_TEST(random_on_file)
+{
+	make_image(256 << 10);
+	random_commands((const char *const[]){ "file=" IMAGE, NULL });
+	unlink(IMAGE);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *memory = tcase_create("memory"), *file = tcase_create("file"),
@@ -453,5 +530,8 @@ int main(void)
 	tcase_add_test(plain, blocks_of_4096);
 	tcase_add_test(plain, part_of_a_file);
 	tcase_add_test(plain, session_backing);
+	tcase_add_test(plain, sparse_reads);
+	tcase_add_test(plain, random_on_memory);
+	tcase_add_test(plain, random_on_file);
 	return drv_main("nvme_io", cases, 3);
 }

@@ -191,6 +191,11 @@ static inline int nvme_dma_write(const struct nvme_ctrl *c, iova_t iova, const v
 	return likely(c->dev->iommu) ? dma_write(c->dev->iommu, iova, buf, len) : -EIO;
 }
 
+static inline int nvme_dma_zero(const struct nvme_ctrl *c, iova_t iova, size_t len)
+{
+	return likely(c->dev->iommu) ? dma_zero(c->dev->iommu, iova, len) : -EIO;
+}
+
 static inline uint8_t nvme_ns_format(struct nvme_ctrl *c, uint32_t nsid)
 {
 	return atomic_load_explicit(&nvme_shared(c)->lba_format[nsid - 1], memory_order_relaxed);
@@ -260,7 +265,7 @@ void nvme_intr_mask(struct nvme_ctrl *c, uint32_t mask);
 /* ---- data.c --------------------------------------------------------------------------------- */
 /* Resolves PRPs or SGLs of @len bytes into c->segments; @to_host: a bit bucket takes data. */
 uint16_t nvme_data_map(struct nvme_ctrl *c, const struct nvme_sqe *cmd, uint32_t len, bool to_host);
-/* Move the whole buffer that was mapped. */
+/* Move the whole buffer that was mapped; @buf NULL: zeroes. */
 uint16_t nvme_data_to_host(struct nvme_ctrl *c, const void *buf);
 uint16_t nvme_data_from_host(struct nvme_ctrl *c, void *buf);
 /* Both steps. */
