@@ -43,7 +43,7 @@ bool nvme_backing_discard(struct nvme_backing *b, uint64_t off, uint64_t len);
 /* Returns when the range is on stable storage. May wait for a disk. */
 bool nvme_backing_sync(const struct nvme_backing *b, uint64_t off, uint64_t len);
 
-/* ---- holes.c ---------------------------------------------------------------------------------- */
+/* ---- holes.c -------------------------------------------------------------------------------- */
 int nvme_holes_init(struct nvme_backing *b);
 void nvme_holes_free(struct nvme_backing *b);
 /* True when the range certainly holds nothing but zeroes and no page: it need not be read. */

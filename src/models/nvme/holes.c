@@ -3,9 +3,9 @@
  * Where a disk in memory has no pages. A load from a hole of a shared mapping would make a page, so
  * that reading an empty disk from end to end would cost its size in memory: holes are not read.
  *
- * A bit says that a page is there; without one the file is asked (SEEK_DATA), and the stretch that it
- * names as empty is remembered. A stretch may be trusted until this process writes into it, since a
- * disk in memory has one user at a time: the process that opened the device.
+ * A bit says that a page is there; without one the file is asked (SEEK_DATA), and the stretch that
+ * it names as empty is remembered. A stretch may be trusted until this process writes into it, since
+ * a disk in memory has one user at a time: the process that opened the device.
  */
 #include <errno.h>
 #include <string.h>
