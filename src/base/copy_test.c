@@ -85,7 +85,7 @@ START_TEST(test_copy_residue)
 	size_t i, left;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		for (left = 1; left <= lens[i]; left += lens[i] > 600 ? 37 : 1) {
+		for (left = 1; left <= lens[i]; left += lens[i] > 600 ? 97 : 1 + lens[i] / 64) {
 			check_residue(edge, other, lens[i], left, true);
 			check_residue(edge, other + left % 8, lens[i], left, false);
 		}
@@ -98,8 +98,8 @@ START_TEST(test_zero_residue)
 	unsigned char *edge = guarded(PROT_READ | PROT_WRITE) + PAGES * HOST_PAGE_SIZE;
 	size_t len, left, i;
 
-	for (len = 1; len < 600; len += 1 + len / 40) {
-		for (left = 0; left <= len; left += 1 + left / 20) {
+	for (len = 1; len < 600; len += 1 + len / 20) {
+		for (left = 0; left <= len; left += 1 + left / 10) {
 			memset(edge - 700, 0xff, 700);
 			ck_assert_uint_eq(zero_nofault(edge - (len - left), len), left);
 			for (i = 1; i <= len - left; i++)
@@ -211,6 +211,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_copy_every_length);
 	tcase_add_test(tcase, test_copy_residue);
 	tcase_add_test(tcase, test_zero_residue);

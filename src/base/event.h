@@ -10,21 +10,21 @@
 #include "base/types.h"
 
 enum event_type {
-	EVENT_MAP,	/* a: iova, b: size, c: host pointer */
-	EVENT_UNMAP,	/* a: iova, b: size */
+	EVENT_MAP,	 /* a: iova, b: size, c: host pointer */
+	EVENT_UNMAP,	 /* a: iova, b: size */
 	EVENT_DMA_FAULT, /* a: iova, b: size, c: enum dma_fault_reason | direction << 8 */
-	EVENT_IRQ,	/* a: vector, b: 1 delivered, 0 pending */
-	EVENT_REG_READ,	/* a: region << 40 | offset, b: width, c: value */
+	EVENT_IRQ,	 /* a: vector, b: 1 delivered, 0 pending */
+	EVENT_REG_READ,	 /* a: region << 40 | offset, b: width, c: value */
 	EVENT_REG_WRITE, /* same */
-	EVENT_BIND,	/* a: 1 bind, 0 unbind */
+	EVENT_BIND,	 /* a: 1 bind, 0 unbind */
 	EVENT_RESET,
 };
 
 struct event {
-	uint64_t seq;	/* counts from 1; 0: never written */
-	uint64_t nsec;	/* CLOCK_MONOTONIC */
-	uint32_t type;	/* enum event_type */
-	uint32_t dev;	/* requester id: domain << 16 | bus << 8 | devfn; ~0: none */
+	uint64_t seq;  /* counts from 1; 0: never written */
+	uint64_t nsec; /* CLOCK_MONOTONIC */
+	uint32_t type; /* enum event_type */
+	uint32_t dev;  /* requester id: domain << 16 | bus << 8 | devfn; ~0: none */
 	uint64_t a, b, c;
 };
 
@@ -33,7 +33,8 @@ extern bool event_enabled;
 /* Safe in signal context. */
 void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c);
 
-static inline void event_emit(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c)
+static inline void event_emit(enum event_type type, uint32_t dev, uint64_t a, uint64_t b,
+			      uint64_t c)
 {
 	if (unlikely(__atomic_load_n(&event_enabled, __ATOMIC_RELAXED)))
 		event_write(type, dev, a, b, c);

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define WRITERS 3
+#define WRITERS	   3
 #define PER_WRITER 20000
 
 static atomic_int writers_left;
@@ -66,7 +66,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* Every event that is read is whole, in order for its writer, and read + lost is what was written. */
+/* Every event that is read is whole, in order for its writer; read + lost is what was written. */
 START_TEST(test_concurrent_writers)
 {
 	uint64_t next[WRITERS] = { 0 }, seq = 0, lost = 0, read = 0;
@@ -104,6 +104,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_off_costs_nothing);
 	tcase_add_test(tcase, test_overwritten_are_counted);
 	tcase_add_test(tcase, test_concurrent_writers);

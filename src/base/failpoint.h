@@ -11,7 +11,7 @@
 extern bool failpoint_enabled;
 bool failpoint_hit(void);
 
-#define FAIL_POINT()                                                                               \
+#define FAIL_POINT() \
 	(unlikely(__atomic_load_n(&failpoint_enabled, __ATOMIC_RELAXED)) && failpoint_hit())
 
 /* Arms the @nth point from now (1 is the next); 0 disarms. */

@@ -21,20 +21,20 @@
 #include "base/copy_priv.h"
 #include "base/sysraw.h"
 
-#define SLOTS		16
-#define KSA_RESTORER	0x04000000UL
-#define MASK_MARKER	KSIG(64)
-#define SYNC_SIGNALS	(FAULT_SIGNALS | KSIG(SIGILL) | KSIG(SIGFPE) | KSIG(SIGTRAP))
-#define BUS_MCEERR_AO_	5 /* asynchronous: says nothing about the instruction */
-#define RED_ZONE	128
+#define SLOTS	       16
+#define KSA_RESTORER   0x04000000UL
+#define MASK_MARKER    KSIG(64)
+#define SYNC_SIGNALS   (FAULT_SIGNALS | KSIG(SIGILL) | KSIG(SIGFPE) | KSIG(SIGTRAP))
+#define BUS_MCEERR_AO_ 5 /* asynchronous: says nothing about the instruction */
+#define RED_ZONE       128
 
 /* struct ucontext as the kernel writes it: one word of signal mask, the FPU state elsewhere. */
 #define KERNEL_UCONTEXT_SIZE (offsetof(ucontext_t, uc_sigmask) + sizeof(ksigset_t))
 /* Where the kernel describes the XSAVE area behind the legacy FXSAVE image. */
-#define FP_LEGACY_SIZE	     512
-#define FP_SW_MAGIC	     464
-#define FP_SW_EXTENDED_SIZE  468
-#define FP_XSTATE_MAGIC1     0x46505853U
+#define FP_LEGACY_SIZE	    512
+#define FP_SW_MAGIC	    464
+#define FP_SW_EXTENDED_SIZE 468
+#define FP_XSTATE_MAGIC1    0x46505853U
 
 struct action_slot {
 	atomic_uintptr_t handler;
@@ -237,7 +237,7 @@ static int install_ours(int sig, unsigned long program_flags, bool program_handl
 		.handler = fault_handler,
 		.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | KSA_RESTORER,
 		.restorer = fault_restorer,
-		/* No handler of the program's may run, or leave by longjmp, in the midst of ours. */
+		/* No handler of the program's may run, or leave by longjmp, inside ours. */
 		.mask = ~SYNC_SIGNALS,
 	};
 

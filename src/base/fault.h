@@ -32,7 +32,7 @@ int fault_program_action(int sig, const struct sigaction *act, struct sigaction 
 
 /*
  * Delivers @sig to the program's action as if the kernel had raised it at @ucontext with @info
- * (si_code > 0: a fault of the instruction). For the MMIO trap, which turns one signal into another.
+ * (si_code > 0: a fault of the instruction). For the MMIO trap, which turns one into another.
  * In signal context only. Returns when the program's handler has; the default action kills.
  */
 void fault_deliver(int sig, siginfo_t *info, void *ucontext);

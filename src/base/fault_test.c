@@ -151,7 +151,8 @@ static void fix_address(int sig, siginfo_t *info, void *ucontext)
 	errno = ENOTTY;
 	calls++;
 	want(mmap(info->si_addr, 4096, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED, 5);
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED,
+	     5);
 }
 
 static volatile char *hole(void)
@@ -386,6 +387,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tcase, 30);
 	tcase_add_loop_test(tcase, test_chaining, 0, (int)ARRAY_SIZE(cases));
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

@@ -97,7 +97,8 @@ bool fd_is_own(int fd)
 	if (fd < 0 || (unsigned int)fd >= FD_LIMIT)
 		return false;
 	return atomic_load_explicit(&own_fds[(unsigned int)fd / 64], memory_order_relaxed) >>
-		       ((unsigned int)fd % 64) & 1;
+		       ((unsigned int)fd % 64) &
+	       1;
 }
 
 int fd_next_own(int fd)

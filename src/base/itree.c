@@ -96,14 +96,14 @@ void itree_insert(struct itree *tree, struct itree_node *node)
 void itree_remove(struct itree *tree, struct itree_node *node)
 {
 	while (node->left && node->right)
-		rotate_up(tree, node->left->priority > node->right->priority ? node->left :
-									       node->right);
+		rotate_up(tree,
+			  node->left->priority > node->right->priority ? node->left : node->right);
 	replace_child(tree, node->parent, node, node->left ? node->left : node->right);
 	update_upwards(node->parent);
 	node->left = node->right = node->parent = NULL;
 }
 
-/* The first overlapping node in the subtree of @node, which has one that ends at or after @start. */
+/* The first overlapping node below @node, where one ends at or after @start. */
 static struct itree_node *subtree_first(struct itree_node *node, uint64_t start, uint64_t last)
 {
 	for (;;) {

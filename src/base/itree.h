@@ -24,7 +24,7 @@ struct itree_node *itree_first(const struct itree *tree, uint64_t start, uint64_
 /* The next overlapping node in order of start. */
 struct itree_node *itree_next(struct itree_node *node, uint64_t start, uint64_t last);
 
-#define itree_for_each(node, tree, start, last)                                                    \
+#define itree_for_each(node, tree, start, last) \
 	for (node = itree_first(tree, start, last); node; node = itree_next(node, start, last))
 
 #endif

@@ -139,6 +139,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_random_against_linear);
 	tcase_add_test(tcase, test_edges);
 	tcase_add_test(tcase, test_ascending_stays_shallow);

@@ -11,9 +11,8 @@ enum log_level { LOG_ERR = 3, LOG_WARN = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DE
 typedef void (*log_sink_fn)(void *arg, enum log_level level, const char *message);
 void log_set_sink(log_sink_fn fn, void *arg);
 
-/* Kernel-log-like line ("vfio-pci 0000:01:00.0: ..."), at most 511 bytes. Not for signal context. */
-void log_print(enum log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Kernel-log-like line ("vfio-pci 0000:01:00.0: ..."), at most 511 bytes. Not in signal context. */
+void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define pr_err(...)    log_print(LOG_ERR, __VA_ARGS__)
 #define pr_warn(...)   log_print(LOG_WARN, __VA_ARGS__)

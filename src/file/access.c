@@ -39,6 +39,11 @@ void access_read_end(void)
 	atomic_fetch_sub_explicit(&readers, 1, memory_order_release);
 }
 
+void access_fork_child(void)
+{
+	atomic_store(&readers, 0);
+}
+
 void access_retire(struct retired *r)
 {
 	if (r) {

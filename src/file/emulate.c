@@ -226,7 +226,7 @@ static enum emulate_result do_exchange(struct trap *t, const struct insn *insn, 
 		return ret;
 	if (insn->kind == INSN_XADD)
 		new = alu_function(ALU_ADD, (unsigned int)__builtin_ctz(insn->width))(mem, new,
-										     &flags);
+										      &flags);
 	ret = trap_write(t, addr, &new, insn->width);
 	if (ret != EMULATE_DONE)
 		return ret;
@@ -247,7 +247,7 @@ static enum emulate_result do_cmpxchg(struct trap *t, const struct insn *insn, u
 	if (ret != EMULATE_DONE)
 		return ret;
 	alu_function(ALU_CMP, (unsigned int)__builtin_ctz(insn->width))(get_reg(t, &acc), mem,
-								       &flags);
+									&flags);
 	equal = flags & FLAG_ZF;
 	/* The processor writes back what it read when they differ. */
 	ret = trap_write(t, addr, equal ? &new : &mem, insn->width);
@@ -277,8 +277,8 @@ static bool byte_mask(struct trap *t, const struct insn *insn, uint64_t *bytes)
 }
 
 /* Moves the bytes that are let through, run by run. */
-static enum emulate_result move_masked(struct trap *t, uintptr_t addr, uint8_t *buf,
-				       uint64_t bytes, bool write)
+static enum emulate_result move_masked(struct trap *t, uintptr_t addr, uint8_t *buf, uint64_t bytes,
+				       bool write)
 {
 	enum emulate_result ret = EMULATE_DONE;
 	unsigned int start, len;
@@ -288,8 +288,8 @@ static enum emulate_result move_masked(struct trap *t, uintptr_t addr, uint8_t *
 		start = (unsigned int)__builtin_ctzll(bytes);
 		rest = ~(bytes >> start);
 		len = rest ? (unsigned int)__builtin_ctzll(rest) : 64;
-		ret = write ? trap_write(t, addr + start, buf + start, len) :
-			      trap_read(t, addr + start, buf + start, len);
+		ret = write ? trap_write(t, addr + start, buf + start, len)
+			    : trap_read(t, addr + start, buf + start, len);
 		bytes &= ~(width_mask(8) >> (64 - len) << start);
 	}
 	return ret;
@@ -317,8 +317,8 @@ static enum emulate_result do_vload(struct trap *t, const struct insn *insn, uin
 	len = MAX(insn->vector_offset + insn->width, 16);
 	if (insn->zero_xmm)
 		memset(whole + insn->width, 0, 16U - insn->width);
-	return xstate_set_vector(t->uc, insn->reg, whole, len, insn->zero_upper) ? EMULATE_DONE :
-										   EMULATE_SEGV;
+	return xstate_set_vector(t->uc, insn->reg, whole, len, insn->zero_upper) ? EMULATE_DONE
+										 : EMULATE_SEGV;
 }
 
 static enum emulate_result do_vstore(struct trap *t, const struct insn *insn, uintptr_t addr)

@@ -10,8 +10,8 @@
  * cookie is not found (somebody moved it by a raw system call, or opened the memfd anew by its name
  * in /proc), fstat() decides and the cookie is put back.
  *
- * Entries are read without lock. Each holds a reference of its file; a reader takes its own if there
- * is one left to take, then looks whether the entry is still the same.
+ * Entries are read without lock. Each holds a reference of its file; a reader takes its own if
+ * there is one left to take, then looks whether the entry is still the same.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -23,8 +23,8 @@
 
 pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct file_obj *hash[HASH_SIZE]; /* files_lock */
-static struct file_obj *free_files;	 /* files_lock */
+static struct file_obj *hash[HASH_SIZE];  /* files_lock */
+static struct file_obj *free_files;	  /* files_lock */
 static int64_t next_cookie = COOKIE_BASE; /* files_lock */
 static atomic_uint live_files;
 static _Atomic(struct file_obj *) deferred;
@@ -212,9 +212,8 @@ bool file_try_get(struct file_obj *obj)
 	do {
 		if (!refs)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&obj->file.refs, &refs, refs + 1,
-							memory_order_acquire,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&obj->file.refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed));
 	return true;
 }
 
@@ -271,7 +270,7 @@ void file_drain_deferred(void)
 	}
 }
 
-/* In the child only this thread exists: what another held is free, and nothing is released twice. */
+/* In the child only this thread exists: what others held is free; nothing is released twice. */
 static void mark_dead(struct file_obj *obj)
 {
 	atomic_store(&obj->dead, true);

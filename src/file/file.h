@@ -3,7 +3,7 @@
  * What a file descriptor is here: the uAPI's side of every door.
  *
  * A struct file is an open file description. Its fds are fds of one memfd, so that the object is
- * recognised by the memfd's device and inode wherever the fd went (dup, SCM_RIGHTS, a stale number);
+ * recognised by the memfd's device and inode wherever the fd went (dup, SCM_RIGHTS, an old number);
  * the fd table in this folder is only a cache. The file is released when the last known fd and the
  * last mapping are gone, as in the kernel.
  *
@@ -60,10 +60,10 @@ struct file {
 	uint64_t map_base; /* added to the offset when map_fd is used */
 	uint64_t id;	   /* inode of the memfd */
 	int oflags;	   /* O_ACCMODE | O_NONBLOCK | O_APPEND as opened */
-	mode_t mode;	   /* what fstat says: S_IFCHR | 0600 for device nodes, S_IFREG for attributes */
+	mode_t mode; /* what fstat says: S_IFCHR | 0600 for device nodes, S_IFREG for attributes */
 	dev_t rdev;
-	uint64_t pos;	   /* guarded by a lock of the file's, held over read() and write() */
-	char path[256];	   /* the path inside the session by which it was opened ("/dev/vfio/7") */
+	uint64_t pos;	/* guarded by a lock of the file's, held over read() and write() */
+	char path[256]; /* the path inside the session by which it was opened ("/dev/vfio/7") */
 };
 
 /* @size: bytes of the sparse memfd (0: a page). The new file has one reference. 0 or -errno; on
@@ -135,7 +135,7 @@ int file_mprotect(uintptr_t addr, size_t len, int prot);
 int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_access access);
 
 /* Whether [@addr, @addr + @len) touches a tracked mapping. If so and @file is not NULL, it gets the
- * file that is mapped at @addr itself with a reference for the caller and its offset there, or NULL.
+ * file that is mapped at @addr itself, with a reference for the caller, or NULL.
  */
 bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t *off);
 /* The protection that the client asked for at @addr (PROT_*), -1 when it is not tracked. */

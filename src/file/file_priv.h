@@ -18,14 +18,14 @@ struct access_map;
 /* A struct file's memory is never given back, only used for the next file: who finds a pointer
  * without a lock may look at refs, and takes the file only when they are not 0. */
 struct file_obj {
-	struct file file;	   /* first; file.id is the inode number */
-	dev_t dev;		   /* of the memfd */
-	int64_t cookie;		   /* where the memfd's own position stands: fdtable.c */
-	atomic_bool dead;	   /* inherited over a fork */
-	struct file_obj *hash_next; /* files_lock */
-	struct file_obj *list_next; /* free list (files_lock), or the deferred list */
-	pthread_mutex_t pos_lock;  /* file.pos, held over an operation that uses it */
-	_Atomic(struct access_map *) access; /* NULL: all PAGE_DIRECT. Written under mappings_lock */
+	struct file file;		     /* first; file.id is the inode number */
+	dev_t dev;			     /* of the memfd */
+	int64_t cookie;			     /* where the memfd's own position stands: fdtable.c */
+	atomic_bool dead;		     /* inherited over a fork */
+	struct file_obj *hash_next;	     /* files_lock */
+	struct file_obj *list_next;	     /* free list (files_lock), or the deferred list */
+	pthread_mutex_t pos_lock;	     /* file.pos, held over an operation that uses it */
+	_Atomic(struct access_map *) access; /* NULL: all direct. Written under mappings_lock */
 };
 
 extern pthread_mutex_t files_lock;
@@ -67,6 +67,8 @@ void access_read_end(void);
 void access_retire(struct retired *retired);
 /* The access at @off; *@last is the end of the run of the same access that starts there. */
 enum page_access access_at(const struct file_obj *obj, uint64_t off, uint64_t *last);
+/* In the child of a fork: the readers of other threads are gone. */
+void access_fork_child(void);
 /* mappings_lock. 1: changed, 0: it was so before, or -ENOMEM. */
 int access_change(struct file_obj *obj, uint64_t off, uint64_t last, enum page_access access);
 /* Forgets the map of a file that nobody uses any more. */

@@ -457,6 +457,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_install_lookup_close);
 	tcase_add_test(tcase, test_dup_and_close_range);
 	tcase_add_test(tcase, test_stale_number);

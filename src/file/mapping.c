@@ -207,9 +207,9 @@ static int edit_table(const struct edit *e, struct map_table **old)
 
 	*old = NULL;
 	/* Every entry may fall into three; only the ones at the two ends really can. */
-	new = FAIL_POINT() ? NULL :
-			     malloc(sizeof(*new) +
-				    (count + 4 + e->add_count) * sizeof(new->entries[0]));
+	new = FAIL_POINT()
+		      ? NULL
+		      : malloc(sizeof(*new) + (count + 4 + e->add_count) * sizeof(new->entries[0]));
 	if (!new)
 		return -ENOMEM;
 	new->count = 0;
@@ -391,16 +391,18 @@ void file_munmap(uintptr_t addr, size_t len)
 {
 	struct map_table *old = NULL;
 	uintptr_t end = range_end(addr, len);
+	int ret = 0;
 
 	if (!end || !touches_bounds(addr, len))
 		return;
 	file_drain_deferred();
 	pthread_mutex_lock(&mappings_lock);
-	if (touches_table(atomic_load(&map_table), addr, end - addr) &&
-	    edit_table(&(struct edit){ .start = addr, .end = end }, &old))
-		pr_err("out of memory: an unmapped device mapping stays tracked");
+	if (touches_table(atomic_load(&map_table), addr, end - addr))
+		ret = edit_table(&(struct edit){ .start = addr, .end = end }, &old);
 	pthread_mutex_unlock(&mappings_lock);
 	put_table(old);
+	if (ret)
+		pr_err("out of memory: an unmapped device mapping stays tracked");
 }
 
 /* What of [@from, @from_end) is tracked, as it will stand at @to; with references. *@count of them,
@@ -583,11 +585,9 @@ int file_mprotect(uintptr_t addr, size_t len, int prot)
 		return 0;
 	pthread_mutex_lock(&mappings_lock);
 	if (touches_table(atomic_load(&map_table), addr, end - addr)) {
-		ret = edit_table(&(struct edit){ .start = addr,
-						 .end = end,
-						 .keep = true,
-						 .prot = prot },
-				 &old);
+		ret = edit_table(
+			&(struct edit){ .start = addr, .end = end, .keep = true, .prot = prot },
+			&old);
 		if (!ret)
 			ret = protect_gaps(addr, end, prot);
 		if (!ret)
@@ -604,8 +604,8 @@ int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_acc
 	struct file_obj *obj = file_obj(file);
 	const struct map_table *table;
 	uint64_t last, first, stop;
+	int ret, err;
 	size_t i;
-	int ret;
 
 	if (!range_last(off, len, &last) || !IS_ALIGNED(off | len, HOST_PAGE_SIZE))
 		return -EINVAL;
@@ -619,8 +619,8 @@ int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_acc
 			continue;
 		first = MAX(off, m->off);
 		stop = MIN(last + 1, m->off + (m->end - m->start));
-		if (protect(m, m->start + (first - m->off), m->start + (stop - m->off)))
-			pr_warn("cannot protect a device mapping");
+		err = protect(m, m->start + (first - m->off), m->start + (stop - m->off));
+		ret = err ? err : ret;
 	}
 	pthread_mutex_unlock(&mappings_lock);
 	return MIN(ret, 0);
@@ -650,6 +650,7 @@ void mapping_fork_child(void)
 	size_t i;
 
 	pthread_mutex_init(&mappings_lock, NULL);
+	access_fork_child();
 	for (i = 0; table && i < table->count; i++)
 		protect(&table->entries[i], 0, UINTPTR_MAX);
 }

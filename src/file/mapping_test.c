@@ -1,140 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Mappings of files: tracking, protection, revocation, and traps among threads. */
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
+/* Mappings of files: tracking, protection, revocation, what a trap does. */
+#include "file/mapping_fixture.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/copy.h"
-#include "base/depth.h"
 #include "base/failpoint.h"
 #include "base/fault.h"
-#include "base/sysraw.h"
-#include "file/file.h"
-
-#define PAGE  HOST_PAGE_SIZE
-#define PAGES 8
-
-/* Sanitizers leave the program's signals to the program. */
-#define SANITIZER_OPTIONS "handle_segv=0:handle_sigbus=0"
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
-
-__attribute__((used)) const char *__asan_default_options(void)
-{
-	return SANITIZER_OPTIONS;
-}
-
-__attribute__((used)) const char *__tsan_default_options(void)
-{
-	return SANITIZER_OPTIONS;
-}
-
-static uint8_t *alias;
-static struct file *file;
-static int released, mmap_answer;
-static atomic_int reads, writes, nested_writes;
-static volatile uint64_t last_off, last_value;
-static volatile unsigned int last_width;
-static volatile bool sigterm_blocked;
-static volatile int depth_seen;
-
-static void count_release(struct file *f)
-{
-	released++;
-}
-
-static uint64_t model_read(struct file *f, uint64_t off, unsigned int width)
-{
-	uint64_t value = 0;
-
-	atomic_fetch_add(&reads, 1);
-	/* In assembler: sanitizers do not see what the program's own stores do either. */
-	load_nofault((uintptr_t)alias + off, width, &value);
-	return value;
-}
-
-static void model_write(struct file *f, uint64_t off, unsigned int width, uint64_t value,
-			bool nested)
-{
-	ksigset_t mask;
-
-	atomic_fetch_add(nested ? &nested_writes : &writes, 1);
-	store_nofault((uintptr_t)alias + off, width, value);
-	if (*(bool *)f->priv)
-		return;
-	raw_sigprocmask(SIG_BLOCK, NULL, &mask);
-	sigterm_blocked = mask & KSIG(SIGTERM);
-	depth_seen = lib_depth;
-	last_off = off;
-	last_width = width;
-	last_value = value;
-	errno = 4711;
-}
-
-static int answer_mmap(struct file *f, uint64_t off, uint64_t len, int prot, int flags)
-{
-	return mmap_answer;
-}
-
-static const struct file_operations ops = {
-	.name = "model",
-	.release = count_release,
-	.mmap = answer_mmap,
-	.mmio_read = model_read,
-	.mmio_write = model_write,
-};
 
 static const struct file_operations no_ops = { .name = "none" };
-static bool quiet;
-
-static void setup(void)
-{
-	ck_assert_int_eq(file_alloc(&ops, &quiet, O_RDWR, PAGES * PAGE, &file), 0);
-	alias = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file->memfd, 0);
-	ck_assert(alias != MAP_FAILED);
-}
-
-static uint8_t *map(uint64_t off, size_t len, int prot)
-{
-	void *at = NULL;
-
-	ck_assert_int_eq(file_mmap(file, NULL, len, prot, MAP_SHARED, off, &at), 0);
-	return at;
-}
-
-static void set_access(uint64_t page, uint64_t pages, enum page_access access)
-{
-	ck_assert_int_eq(file_set_access(file, page * PAGE, pages * PAGE, access), 0);
-}
-
-/* As a door does it. */
-static void unmap(void *at, size_t len)
-{
-	file_munmap((uintptr_t)at, len);
-	munmap(at, len);
-}
-
-struct any_alignment {
-	uint32_t value;
-} __attribute__((packed));
-
-static void store32(void *at, uint32_t value)
-{
-	((volatile struct any_alignment *)at)->value = value;
-}
-
-static uint32_t load32(void *at)
-{
-	return *(volatile uint32_t *)at;
-}
 
 /* The signal that touching @at raises in a child, 0 if none. */
 static int death_by(uint8_t *at, bool write)
@@ -220,8 +98,7 @@ START_TEST(test_mmap_checks)
 	ck_assert_int_eq(file_mmap(file, NULL, PAGE, rw, MAP_SHARED, 5, &at), -EINVAL);
 	ck_assert_int_eq(file_mmap(file, NULL, PAGE, rw, 0, 0, &at), -EINVAL);
 	ck_assert_int_eq(file_mmap(file, NULL, ~0UL, rw, MAP_SHARED, 0, &at), -ENOMEM);
-	ck_assert_int_eq(file_mmap(file, NULL, PAGE, rw, MAP_SHARED, ~0UL << 12, &at),
-			 -EOVERFLOW);
+	ck_assert_int_eq(file_mmap(file, NULL, PAGE, rw, MAP_SHARED, ~0UL << 12, &at), -EOVERFLOW);
 	ck_assert_int_eq(file_mmap(file, (void *)1, PAGE, rw, MAP_SHARED | MAP_FIXED, 0, &at),
 			 -EINVAL);
 	mmap_answer = -EPERM;
@@ -527,130 +404,6 @@ START_TEST(test_fork)
 }
 END_TEST
 
-/* A thread with the alternate stack that Rust's standard library gives its threads. */
-static void *small_stack(void *arg)
-{
-	static uint8_t memory[8192] __attribute__((aligned(16)));
-	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
-	uint8_t *at = arg;
-	int i;
-
-	if (sigaltstack(&stack, NULL))
-		return (void *)1;
-	for (i = 0; i < 100; i++)
-		store32(at + 4 * (i % 16), (uint32_t)i);
-	memcpy(at + 100, at, 64);
-	stack.ss_flags = SS_DISABLE;
-	sigaltstack(&stack, NULL);
-	return NULL;
-}
-
-START_TEST(test_small_alternate_stack)
-{
-	uint8_t *at = map(0, PAGE, PROT_READ | PROT_WRITE);
-	pthread_t thread;
-	void *ret;
-
-	set_access(0, 1, PAGE_TRAP_ALL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, small_stack, at), 0);
-	pthread_join(thread, &ret);
-	ck_assert_ptr_null(ret);
-	ck_assert_mem_eq(alias, alias + 100, 64);
-	ck_assert_int_ge(writes, 100);
-}
-END_TEST
-
-static atomic_int stop;
-
-/* Writes its own word and reads it back: whatever the page is at the moment, a store is seen. */
-static void *hammer(void *arg)
-{
-	uint8_t *word = arg;
-	uintptr_t wrong = 0;
-	uint32_t i;
-
-	for (i = 1; !atomic_load(&stop); i++) {
-		uint64_t value;
-
-		store_nofault((uintptr_t)word + 64, 4, i); /* may be refused, must not trap */
-		__asm__ volatile("movl %1, (%0)" : : "r"(word), "r"(i) : "memory");
-		__asm__ volatile("movl (%1), %k0" : "=r"(value) : "r"(word) : "memory");
-		wrong += (uint32_t)value != i;
-	}
-	return (void *)wrong;
-}
-
-START_TEST(test_open_and_close_under_stores)
-{
-	uint8_t *at = map(0, 2 * PAGE, PROT_READ | PROT_WRITE);
-	pthread_t threads[3];
-	void *ret;
-	int i;
-
-	quiet = true;
-	set_access(0, 1, PAGE_TRAP_WRITE);
-	for (i = 0; i < 3; i++)
-		pthread_create(&threads[i], NULL, hammer, at + 256 * i);
-	for (i = 0; i < 2000; i++) {
-		set_access(0, 1, i % 3 == 0 ? PAGE_DIRECT :
-				 i % 3 == 1 ? PAGE_TRAP_WRITE :
-					      PAGE_TRAP_ALL);
-		if (i % 50 == 0) /* other mappings come and go */
-			unmap(map(PAGE, PAGE, PROT_READ), PAGE);
-		if (i % 100 == 0)
-			usleep(1000);
-	}
-	atomic_store(&stop, 1);
-	for (i = 0; i < 3; i++) {
-		pthread_join(threads[i], &ret);
-		ck_assert_ptr_null(ret);
-	}
-	ck_assert_int_gt(writes, 0);
-}
-END_TEST
-
-/* The last reference goes while a trap holds one. */
-static void *store_until_gone(void *arg)
-{
-	uint8_t *at = arg;
-
-	while (!atomic_load(&stop))
-		store32(at, 1);
-	return NULL;
-}
-
-static void ignore_segv(int sig, siginfo_t *info, void *ucontext)
-{
-	atomic_store(&stop, 1);
-	pthread_exit(NULL);
-}
-
-START_TEST(test_unmap_under_trap)
-{
-	struct sigaction act = { .sa_sigaction = ignore_segv, .sa_flags = SA_SIGINFO };
-	pthread_t thread;
-	uint8_t *at;
-	int round;
-
-	quiet = true;
-	ck_assert_int_eq(fault_init(), 0);
-	ck_assert_int_eq(fault_program_action(SIGSEGV, &act, NULL), 0);
-	set_access(0, 1, PAGE_TRAP_WRITE);
-	for (round = 0; round < 50; round++) {
-		at = map(0, PAGE, PROT_READ | PROT_WRITE);
-		atomic_store(&stop, 0);
-		pthread_create(&thread, NULL, store_until_gone, at);
-		usleep(200);
-		unmap(at, PAGE);
-		pthread_join(thread, NULL);
-	}
-	file_put(file);
-	/* What a trap put last is ended by the next ordinary call. */
-	file_munmap((uintptr_t)at, PAGE);
-	ck_assert_int_eq(released, 1);
-}
-END_TEST
-
 START_TEST(test_out_of_memory)
 {
 	unsigned int nth;
@@ -661,8 +414,8 @@ START_TEST(test_out_of_memory)
 		failpoint_arm(nth);
 		ret = file_set_access(file, PAGE, PAGE, PAGE_TRAP_ALL);
 		if (!ret)
-			ret = file_mmap(file, NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-					0, &at);
+			ret = file_mmap(file, NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0,
+					&at);
 		if (!ret)
 			ret = MIN(file_mprotect((uintptr_t)at + PAGE, PAGE, PROT_READ), 0);
 		failpoint_arm(0);
@@ -699,9 +452,6 @@ int main(void)
 	tcase_add_test(tcase, test_access_ranges);
 	tcase_add_test(tcase, test_other_fd_and_base);
 	tcase_add_test(tcase, test_fork);
-	tcase_add_test(tcase, test_small_alternate_stack);
-	tcase_add_test(tcase, test_open_and_close_under_stores);
-	tcase_add_test(tcase, test_unmap_under_trap);
 	tcase_add_test(tcase, test_out_of_memory);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

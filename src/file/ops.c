@@ -30,8 +30,8 @@ static bool access_ok(uintptr_t ubuf, size_t count)
 
 static ssize_t do_rw(struct file *file, bool write, uintptr_t ubuf, size_t count, uint64_t *pos)
 {
-	ssize_t (*op)(struct file *, uintptr_t, size_t, uint64_t *) =
-		write ? file->ops->write : file->ops->read;
+	ssize_t (*op)(struct file *, uintptr_t, size_t, uint64_t *) = write ? file->ops->write
+									    : file->ops->read;
 	int mode = file->oflags & O_ACCMODE;
 
 	if (mode == (write ? O_RDONLY : O_WRONLY))

@@ -57,8 +57,8 @@ static enum emulate_result one_element(struct trap *t, const struct insn *insn)
 static bool next_traps(struct trap *t, const struct insn *insn)
 {
 	return (insn->kind != INSN_LODS && trap_at(t, truncate(insn, *trap_reg(t->uc, RDI)))) ||
-	       (insn->kind != INSN_STOS && trap_at(t, truncate(insn, *trap_reg(t->uc, RSI)) +
-							       trap_segment(insn->segment)));
+	       (insn->kind != INSN_STOS &&
+		trap_at(t, truncate(insn, *trap_reg(t->uc, RSI)) + trap_segment(insn->segment)));
 }
 
 enum emulate_result emulate_string(struct trap *t, const struct insn *insn)

@@ -30,8 +30,8 @@
 #define CACHE_SIZE 64
 /* A page that is open but faults all the same: another thread is about to change its protection.
  * After so many tries somebody has protected it behind our back. */
-#define RETRIES	   20000
-#define PF_WRITE   2
+#define RETRIES	 20000
+#define PF_WRITE 2
 
 struct cached_insn {
 	uintptr_t rip; /* 0: empty */
@@ -185,14 +185,14 @@ static enum emulate_result device_cycle(struct trap *t, const struct mapping_hit
 		return EMULATE_BUS;
 	if (hit->access == PAGE_DIRECT || (hit->access == PAGE_TRAP_WRITE && !write))
 		/* What is not there although it should be is being changed right now. */
-		return native_cycle(addr, width, value, write) == EMULATE_DONE ? EMULATE_DONE :
-										 EMULATE_AGAIN;
+		return native_cycle(addr, width, value, write) == EMULATE_DONE ? EMULATE_DONE
+									       : EMULATE_AGAIN;
 	if (write) {
 		if (file->ops->mmio_write)
 			file->ops->mmio_write(file, hit->off, width, *value, t->nested);
 	} else {
-		*value = file->ops->mmio_read ? file->ops->mmio_read(file, hit->off, width) :
-						UINT64_MAX;
+		*value = file->ops->mmio_read ? file->ops->mmio_read(file, hit->off, width)
+					      : UINT64_MAX;
 	}
 	return EMULATE_DONE;
 }
@@ -375,14 +375,23 @@ static bool trap_fault(int sig, siginfo_t *info, void *ucontext)
 
 int trap_init(void)
 {
-	int ret;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static atomic_bool done;
+	int ret = 0;
 
-	ret = decode_init();
-	if (ret)
-		return ret;
-	xstate_init();
-	ret = fault_init();
-	if (!ret)
-		fault_set_mmio(trap_fault);
+	if (atomic_load_explicit(&done, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&lock);
+	if (!atomic_load_explicit(&done, memory_order_relaxed)) {
+		xstate_init();
+		ret = decode_init();
+		if (!ret)
+			ret = fault_init();
+		if (!ret) {
+			fault_set_mmio(trap_fault);
+			atomic_store_explicit(&done, true, memory_order_release);
+		}
+	}
+	pthread_mutex_unlock(&lock);
 	return ret;
 }

@@ -8,28 +8,55 @@
 #include "file/mapping_priv.h"
 
 enum insn_kind {
-	INSN_LOAD,	/* GPR from memory: mov, movzx, movsx, movbe */
-	INSN_STORE,	/* memory from GPR or immediate: mov, movnti, movbe */
-	INSN_ALU,	/* an operation with memory and GPR or immediate; either may be the target */
+	INSN_LOAD,  /* GPR from memory: mov, movzx, movsx, movbe */
+	INSN_STORE, /* memory from GPR or immediate: mov, movnti, movbe */
+	INSN_ALU,   /* an operation with memory and GPR or immediate; either may be the target */
 	INSN_CMOV,
 	INSN_SETCC,
 	INSN_XCHG,
 	INSN_XADD,
 	INSN_CMPXCHG,
-	INSN_VLOAD,	/* vector register from memory */
+	INSN_VLOAD, /* vector register from memory */
 	INSN_VSTORE,
 	INSN_MOVS,
 	INSN_STOS,
 	INSN_LODS,
-	INSN_TOUCH,	/* reads or writes nothing: prefetch, clflush */
+	INSN_TOUCH, /* reads or writes nothing: prefetch, clflush */
 };
 
 /* In the order of alu_table in alu.S. */
 enum alu_op {
-	ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST, ALU_INC,
-	ALU_DEC, ALU_NEG, ALU_NOT, ALU_BT, ALU_BTS, ALU_BTR, ALU_BTC, ALU_SHL, ALU_SHR, ALU_SAR,
-	ALU_ROL, ALU_ROR, ALU_RCL, ALU_RCR, ALU_IMUL, ALU_BSF, ALU_BSR, ALU_POPCNT, ALU_TZCNT,
-	ALU_LZCNT, ALU_COUNT,
+	ALU_ADD,
+	ALU_OR,
+	ALU_ADC,
+	ALU_SBB,
+	ALU_AND,
+	ALU_SUB,
+	ALU_XOR,
+	ALU_CMP,
+	ALU_TEST,
+	ALU_INC,
+	ALU_DEC,
+	ALU_NEG,
+	ALU_NOT,
+	ALU_BT,
+	ALU_BTS,
+	ALU_BTR,
+	ALU_BTC,
+	ALU_SHL,
+	ALU_SHR,
+	ALU_SAR,
+	ALU_ROL,
+	ALU_ROR,
+	ALU_RCL,
+	ALU_RCR,
+	ALU_IMUL,
+	ALU_BSF,
+	ALU_BSR,
+	ALU_POPCNT,
+	ALU_TZCNT,
+	ALU_LZCNT,
+	ALU_COUNT,
 };
 
 enum insn_rep { REP_NONE, REP };
@@ -40,18 +67,18 @@ enum insn_rep { REP_NONE, REP };
 
 struct insn {
 	uint8_t length;
-	uint8_t kind;	   /* enum insn_kind */
-	uint8_t op;	   /* enum alu_op; condition code for CMOV, SETCC */
-	uint8_t width;	   /* bytes of memory */
+	uint8_t kind;  /* enum insn_kind */
+	uint8_t op;    /* enum alu_op; condition code for CMOV, SETCC */
+	uint8_t width; /* bytes of memory */
 	/* the operand that is not memory */
 	uint8_t reg;	   /* NO_REG: imm */
 	uint8_t reg_width; /* bytes */
 	uint8_t reg_shift; /* 8 for AH, CH, DH, BH */
 	bool mem_is_target;
 	bool sign_extend;
-	bool swap;	   /* movbe */
-	bool three;	   /* imul reg, mem, imm */
-	bool implicit;	   /* no second operand: inc, dec, neg, not */
+	bool swap;     /* movbe */
+	bool three;    /* imul reg, mem, imm */
+	bool implicit; /* no second operand: inc, dec, neg, not */
 	uint64_t imm;
 	/* the address */
 	uint8_t base, index, scale, segment; /* segment: 4 FS, 5 GS, else 0 */
@@ -62,9 +89,9 @@ struct insn {
 	uint8_t element;       /* bytes that one mask bit stands for */
 	uint8_t mask;	       /* opmask register; 0: none */
 	bool zeroing;
-	bool zero_upper;       /* the rest of the whole register becomes 0 (VEX, EVEX) */
-	bool zero_xmm;	       /* the rest of the xmm register becomes 0 (movd, movq, movss …) */
-	bool repeated;	       /* rep */
+	bool zero_upper; /* the rest of the whole register becomes 0 (VEX, EVEX) */
+	bool zero_xmm;	 /* the rest of the xmm register becomes 0 (movd, movq, movss …) */
+	bool repeated;	 /* rep */
 };
 
 /* Loads the decoder; -ENODEV without it. Not for signal context. */

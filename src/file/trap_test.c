@@ -13,10 +13,10 @@
 #include "base/sysraw.h"
 #include "file/file.h"
 
-#define PAGES	 3
-#define SIZE	 (PAGES * HOST_PAGE_SIZE)
-#define ROUNDS	 2
-#define STATUS	 0x8d5UL
+#define PAGES  3
+#define SIZE   (PAGES * HOST_PAGE_SIZE)
+#define ROUNDS 2
+#define STATUS 0x8d5UL
 
 struct regs {
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, r8, flags;
@@ -161,10 +161,10 @@ static void check_case(const struct trap_case *c, uint64_t off)
 	if (memcmp(&on_plain, &on_device, sizeof(on_plain)))
 		ck_abort_msg("%s at %#lx: rax %#lx %#lx rbx %#lx %#lx rcx %#lx %#lx rsi %#lx %#lx "
 			     "rdi %#lx %#lx flags %#lx %#lx v0 %d v1 %d",
-			     c->text, off, on_plain.rax, on_device.rax, on_plain.rbx,
-			     on_device.rbx, on_plain.rcx, on_device.rcx, on_plain.rsi,
-			     on_device.rsi, on_plain.rdi, on_device.rdi, on_plain.flags,
-			     on_device.flags, memcmp(on_plain.v0, on_device.v0, 64),
+			     c->text, off, on_plain.rax, on_device.rax, on_plain.rbx, on_device.rbx,
+			     on_plain.rcx, on_device.rcx, on_plain.rsi, on_device.rsi, on_plain.rdi,
+			     on_device.rdi, on_plain.flags, on_device.flags,
+			     memcmp(on_plain.v0, on_device.v0, 64),
 			     memcmp(on_plain.v1, on_device.v1, 64));
 }
 
@@ -215,8 +215,7 @@ START_TEST(test_libc_moves)
 	uint8_t buf[2048];
 	size_t len;
 
-	ck_assert_int_eq(
-		file_set_access(file, HOST_PAGE_SIZE, HOST_PAGE_SIZE, PAGE_TRAP_ALL), 0);
+	ck_assert_int_eq(file_set_access(file, HOST_PAGE_SIZE, HOST_PAGE_SIZE, PAGE_TRAP_ALL), 0);
 	for (len = 1; len < sizeof(buf); len += len < 300 ? 1 : 97) {
 		fill(buf, len);
 		memcpy(device + HOST_PAGE_SIZE + 5, buf, len);
@@ -239,9 +238,9 @@ START_TEST(test_address_size)
 	void *at;
 
 	ck_assert_int_eq(file_set_access(file, 0, SIZE, PAGE_TRAP_ALL), 0);
-	ck_assert_int_eq(file_mmap(file, NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_32BIT,
-				   0, &at),
-			 0);
+	ck_assert_int_eq(
+		file_mmap(file, NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_32BIT, 0, &at),
+		0);
 	high |= (uint64_t)at + HOST_PAGE_SIZE + 8;
 	__asm__ volatile("movl %1, (%k2)\n\tmovl (%k2), %0"
 			 : "=&r"(got)

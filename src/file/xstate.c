@@ -9,11 +9,11 @@
 
 #include "file/trap_priv.h"
 
-#define XMM_OFFSET	160 /* in the legacy area */
-#define SW_MAGIC1	464
-#define SW_XFEATURES	472
-#define XSTATE_BV	512
-#define XSTATE_MAGIC1	0x46505853U
+#define XMM_OFFSET    160 /* in the legacy area */
+#define SW_MAGIC1     464
+#define SW_XFEATURES  472
+#define XSTATE_BV     512
+#define XSTATE_MAGIC1 0x46505853U
 
 enum component { X_SSE = 1, X_AVX = 2, X_OPMASK = 5, X_ZMM_HI256 = 6, X_HI16_ZMM = 7, X_COUNT };
 
