@@ -228,6 +228,24 @@ START_TEST(large_leaf_over_empty_tables)
 }
 END_TEST
 
+/* A table that was empty for a moment is not among those that may go. */
+START_TEST(used_again_is_kept)
+{
+	struct pgtable *pt = new_table(_i, 48);
+
+	ck_assert_int_eq(pgtable_map(pt, G1, PA, K4, RW), 0);
+	ck_assert_uint_eq(pgtable_unmap(pt, G1, K4), K4);
+	ck_assert_int_eq(pgtable_map(pt, G1, PA, M2, RW), 0);
+	for (iova_t i = 2; i < 200; i++)
+		ck_assert_int_eq(pgtable_map(pt, i * G1, PA, K4, RW), 0);
+	ck_assert_uint_eq(pgtable_unmap(pt, 2 * G1, 198 * G1), 198 * K4);
+	ck_assert(pgtable_needs_reclaim(pt));
+	pgtable_reclaim(pt);
+	expect(pt, G1, PA, M2, RW);
+	pgtable_destroy(pt);
+}
+END_TEST
+
 START_TEST(freeze_and_replace)
 {
 	struct pgtable *pt = new_table(_i, 48);
@@ -434,6 +452,7 @@ int main(void)
 	tcase_add_loop_test(tc, split_makes_a_boundary, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, failed_map_is_undone, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, large_leaf_over_empty_tables, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
+	tcase_add_loop_test(tc, used_again_is_kept, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, freeze_and_replace, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, references, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
 	tcase_add_loop_test(tc, decode, PGTABLE_AMDV1, PGTABLE_VTDSS + 1);
