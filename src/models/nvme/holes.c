@@ -4,7 +4,7 @@
  * that reading an empty disk from end to end would cost its size in memory: holes are not read.
  *
  * A bit says that a page is there; without one the file is asked (SEEK_DATA), and the stretch that
- * it names as empty is remembered. A stretch may be trusted until this process writes into it, since
+ * it names as empty is remembered. A stretch is trusted until this process writes into it, since
  * a disk in memory has one user at a time: the process that opened the device.
  */
 #include <errno.h>
