@@ -55,6 +55,11 @@ static fd_slot *make_slot(unsigned int fd)
 	return &leaf[fd % LEAF_ENTRIES];
 }
 
+static bool is_owner(void)
+{
+	return raw_getpid() == atomic_load_explicit(&owner_pid, memory_order_relaxed);
+}
+
 /* Enters @obj (NULL: nothing) for @fd, consuming a reference. What stood there is put. */
 static int set_entry(int fd, struct file_obj *obj)
 {
@@ -62,7 +67,7 @@ static int set_entry(int fd, struct file_obj *obj)
 	fd_slot *slot;
 
 	pthread_mutex_lock(&files_lock);
-	if (obj)
+	if (!atomic_load_explicit(&owner_pid, memory_order_relaxed))
 		atomic_store_explicit(&owner_pid, raw_getpid(), memory_order_relaxed);
 	slot = obj ? make_slot((unsigned int)fd) : slot_of((unsigned int)fd);
 	if (slot)
@@ -164,7 +169,8 @@ void file_fd_dup(int oldfd, int newfd)
 {
 	struct file *file;
 
-	if (newfd < 0 || oldfd == newfd)
+	if (newfd < 0 || oldfd == newfd || (!file_fd_maybe(oldfd) && !file_fd_maybe(newfd)) ||
+	    !is_owner())
 		return;
 	file_drain_deferred();
 	file = file_fd_maybe(oldfd) ? file_from_fd(oldfd) : NULL;
@@ -175,7 +181,7 @@ void file_fd_dup(int oldfd, int newfd)
 
 void file_fd_close(int fd)
 {
-	if (!file_fd_maybe(fd) || raw_getpid() != atomic_load(&owner_pid))
+	if (!file_fd_maybe(fd) || !is_owner())
 		return;
 	file_drain_deferred();
 	set_entry(fd, NULL);

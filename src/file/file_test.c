@@ -323,7 +323,8 @@ START_TEST(test_close_in_another_process)
 	pid = fork();
 	if (!pid) {
 		file_fd_close(fd); /* before file_after_fork(): as a vfork child does */
-		_exit(file_fd_maybe(fd) ? 0 : 1);
+		file_fd_dup(fd, dup2(fd, 100));
+		_exit(file_fd_maybe(fd) && !file_fd_maybe(100) ? 0 : 1);
 	}
 	waitpid(pid, &status, 0);
 	ck_assert_int_eq(status, 0);
