@@ -475,7 +475,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 static void catch_segv(void)
 {
 	struct sigaction act = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
-	volatile int *wrong = (void *)16;
+	volatile int *volatile wrong = (void *)16;
 
 	ck_assert_int_eq(sigaction(SIGSEGV, &act, NULL), 0);
 	if (!sigsetjmp(back, 1))
@@ -550,8 +550,7 @@ static void *blocked_reader(void *arg)
 {
 	char byte;
 
-	read(*(int *)arg, &byte, 1);
-	return NULL;
+	return read(*(int *)arg, &byte, 1) == 1 ? arg : NULL;
 }
 
 static void *endless_ioctls(void *arg)
@@ -562,7 +561,8 @@ static void *endless_ioctls(void *arg)
 
 		ioctl(*(int *)arg, VFIO_DEVICE_GET_INFO, &info);
 		/* A cancellation point, here as in the kernel. */
-		pread(*(int *)arg, &byte, 1, (off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40);
+		if (pread(*(int *)arg, &byte, 1, (off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) != 1)
+			return NULL;
 	}
 }
 
@@ -752,7 +752,9 @@ static void add_tests(TCase *names, TCase *rest)
 	tcase_add_test(rest, own_segv_handler);
 	tcase_add_test(rest, blocked_segv);
 	tcase_add_test(rest, mmio_in_a_handler);
+#ifndef __SANITIZE_ADDRESS__ /* gcc 12's runtime takes the stack of a cancelled thread for wild */
 	tcase_add_test(rest, cancellation);
+#endif
 	tcase_add_test(rest, threads);
 	tcase_add_test(rest, write_stores);
 	tcase_add_test(rest, stdio_stores);
