@@ -8,6 +8,7 @@
 #ifndef BASE_SYMVER_H
 #define BASE_SYMVER_H
 
+#ifndef __ASSEMBLER__
 #define SYMVER(name, version) __asm__(".symver " #name "," #name "@GLIBC_" version)
 
 SYMVER(dladdr, "2.2.5");
@@ -16,7 +17,7 @@ SYMVER(dlerror, "2.2.5");
 SYMVER(dlmopen, "2.3.4");
 SYMVER(dlopen, "2.2.5");
 SYMVER(dlsym, "2.2.5");
-SYMVER(pthread_attr_setaffinity_np, "2.3.3");
+SYMVER(pthread_attr_setaffinity_np, "2.3.4");
 SYMVER(pthread_cancel, "2.2.5");
 SYMVER(pthread_condattr_setclock, "2.3.3");
 SYMVER(pthread_create, "2.2.5");
@@ -40,10 +41,9 @@ SYMVER(pthread_rwlock_tryrdlock, "2.2.5");
 SYMVER(pthread_rwlock_trywrlock, "2.2.5");
 SYMVER(pthread_rwlock_unlock, "2.2.5");
 SYMVER(pthread_rwlock_wrlock, "2.2.5");
-SYMVER(pthread_setaffinity_np, "2.3.3");
+SYMVER(pthread_setaffinity_np, "2.3.4");
 SYMVER(pthread_setname_np, "2.12");
 SYMVER(pthread_setspecific, "2.2.5");
-SYMVER(pthread_sigmask, "2.2.5");
 SYMVER(pthread_testcancel, "2.2.5");
 SYMVER(pthread_timedjoin_np, "2.3.3");
 SYMVER(sem_destroy, "2.2.5");
@@ -54,5 +54,6 @@ SYMVER(sem_trywait, "2.2.5");
 SYMVER(sem_wait, "2.2.5");
 
 #undef SYMVER
+#endif
 
 #endif
