@@ -2,8 +2,8 @@
 /*
  * The bus type "pci": matching, dynamic ids, uevent variables, adding functions.
  *
- * A driver fits when the function's driver_override names it, or, without an override, when an id of
- * its dynamic list or its table does. Dynamic ids come first (the kernel's pci_match_device()).
+ * A driver fits when the function's driver_override names it, or, without an override, when an id
+ * of its dynamic list or its table does. Dynamic ids come first (the kernel's pci_match_device()).
  * Everything here runs under core->lock.
  */
 #include "pci/bus.h"
@@ -73,10 +73,10 @@ static bool pci_match(struct device *device, struct device_driver *driver)
 
 size_t pci_modalias(const struct pci_dev *dev, char *buf, size_t size)
 {
-	return (size_t)snprintf(buf, size, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", dev->vendor,
-				dev->device, dev->subsystem_vendor, dev->subsystem_device,
-				(dev->class_code >> 16) & 0xff, (dev->class_code >> 8) & 0xff,
-				dev->class_code & 0xff);
+	return (size_t)snprintf(buf, size, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
+				dev->vendor, dev->device, dev->subsystem_vendor,
+				dev->subsystem_device, (dev->class_code >> 16) & 0xff,
+				(dev->class_code >> 8) & 0xff, dev->class_code & 0xff);
 }
 
 static size_t pci_uevent(struct device *device, char *buf, size_t size)
@@ -92,7 +92,7 @@ static size_t pci_uevent(struct device *device, char *buf, size_t size)
 				dev->subsystem_device, device->name, modalias);
 }
 
-/* ---- dynamic ids --------------------------------------------------------------------------------- */
+/* ---- dynamic ids ---------------------------------------------------------------------------- */
 
 /* Hexadecimal fields as sscanf("%x") reads them; what follows the last good one is ignored. */
 static unsigned int parse_fields(const char *buf, unsigned long *fields, unsigned int max)
@@ -138,10 +138,10 @@ static bool table_has_data(const struct pci_driver *drv, unsigned long data)
 /* The kernel asks whether a function with exactly these numbers would match already. */
 static bool id_known(const struct pci_driver *drv, const struct pci_device_id *new)
 {
-	struct pci_dev probe = { .vendor = (uint16_t)new->vendor,
-				 .device = (uint16_t)new->device,
-				 .subsystem_vendor = (uint16_t)new->subvendor,
-				 .subsystem_device = (uint16_t)new->subdevice,
+	struct pci_dev probe = { .vendor = (uint16_t) new->vendor,
+				 .device = (uint16_t) new->device,
+				 .subsystem_vendor = (uint16_t) new->subvendor,
+				 .subsystem_device = (uint16_t) new->subdevice,
 				 .class_code = new->class_code };
 
 	return dynid_matches(drv, &probe) || table_matches(drv, &probe);
@@ -219,8 +219,9 @@ size_t pci_driver_dynids(const struct pci_driver *drv, char *buf, size_t size)
 
 		if (len < size)
 			len += (size_t)snprintf(buf + len, size - len, "%x %x %x %x %x %x %lx\n",
-						id->vendor, id->device, id->subvendor, id->subdevice,
-						id->class_code, id->class_mask, id->driver_data);
+						id->vendor, id->device, id->subvendor,
+						id->subdevice, id->class_code, id->class_mask,
+						id->driver_data);
 	}
 	return len;
 }
@@ -231,7 +232,7 @@ static const struct attribute pci_drv_attrs[] = {
 	{ .name = NULL },
 };
 
-/* ---- the bus ------------------------------------------------------------------------------------- */
+/* ---- the bus -------------------------------------------------------------------------------- */
 
 static ssize_t rescan_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The bus type "pci" of the driver core: which driver fits which function, what sysfs shows, and where
- * functions sit (the kernel's drivers/pci/pci-driver.c, pci-sysfs.c, probe.c).
+ * The bus type "pci" of the driver core: which driver fits which function, what sysfs shows, and
+ * where functions sit (the kernel's drivers/pci/pci-driver.c, pci-sysfs.c, probe.c).
  */
 #ifndef PCI_BUS_H
 #define PCI_BUS_H
@@ -32,15 +32,15 @@ static inline struct pci_dev *to_pci_dev(struct device *dev)
 }
 
 /*
- * Adds a function that its model has made (pci_dev_created() is called here): does what firmware does
- * (pci_firmware_init()), puts it below @port (NULL: on the root bus, below @root) and calls
+ * Adds a function that its model has made (pci_dev_created() is called here): does what firmware
+ * does (pci_firmware_init()), puts it below @port (NULL: on the root bus, below @root) and calls
  * device_add(). The device's last step of removal, device_del(), destroys it. Binding is
  * device_attach().
  */
 int pci_bus_add_device(struct pci_bus *bus, struct pci_dev *dev, struct pci_dev *port,
 		       struct device *root);
-/* BAR addresses (a function of the place alone, so that every process agrees), COMMAND, the interrupt
- * line. -ENOSPC: the BARs do not fit below 4 GiB. */
+/* BAR addresses (a function of the place alone, so that every process agrees), COMMAND, the
+ * interrupt line. -ENOSPC: the BARs do not fit below 4 GiB. */
 int pci_firmware_init(struct pci_dev *dev);
 
 /* A PCI Express root port at @rid with @secondary below it. */
@@ -48,7 +48,7 @@ int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out);
 /* The host bridge at 00:00.0. */
 int pci_host_bridge_create(uint32_t rid, struct pci_dev **out);
 
-/* ---- drivers ------------------------------------------------------------------------------------ */
+/* ---- drivers -------------------------------------------------------------------------------- */
 
 #define PCI_ANY_ID 0xffffffffu
 

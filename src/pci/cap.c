@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Builders of capability structures (PCI Local Bus 3.0 section 6.7, PCI Express Base 3.0 section 7).
+ * Builders of capability structures (PCI Local Bus 3.0 section 6.7, PCI Express Base 3.0 section
+ * 7).
  *
  * They run while the model makes its function, before anybody else sees it: no lock. A capability's
  * bytes are read-only until the builder opens bits in wmask; registers with effects get a hook.
@@ -20,9 +21,8 @@ int pci_add_hook(struct pci_dev *dev, unsigned int off, unsigned int len,
 
 	if (in->n_hooks == PCI_MAX_HOOKS)
 		return -ENOSPC;
-	in->hooks[in->n_hooks++] = (struct pci_cfg_hook){ .off = (uint16_t)off,
-							  .len = (uint16_t)len,
-							  .fn = fn };
+	in->hooks[in->n_hooks++] =
+		(struct pci_cfg_hook){ .off = (uint16_t)off, .len = (uint16_t)len, .fn = fn };
 	return 0;
 }
 
@@ -109,7 +109,7 @@ int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, ui
 	return (int)off;
 }
 
-/* ---- power management (PCI Power Management 1.2) ----------------------------------------------- */
+/* ---- power management (PCI Power Management 1.2) -------------------------------------------- */
 
 static void pmcsr_written(struct pci_dev *dev)
 {
@@ -118,7 +118,8 @@ static void pmcsr_written(struct pci_dev *dev)
 	/* 3.2.4: a state that is not supported is dropped, the write itself completes. */
 	if (state == 1 || state == 2) {
 		dev->config[dev->pm_cap + PCI_PM_CTRL] =
-			(uint8_t)((dev->config[dev->pm_cap + PCI_PM_CTRL] & ~PCI_PM_CTRL_STATE_MASK) |
+			(uint8_t)((dev->config[dev->pm_cap + PCI_PM_CTRL] &
+				   ~PCI_PM_CTRL_STATE_MASK) |
 				  dev->internal->power_state);
 		return;
 	}
@@ -140,7 +141,7 @@ int pci_add_pm_cap(struct pci_dev *dev)
 	return off;
 }
 
-/* ---- PCI Express (PCI Express Base 3.0, 7.8) ---------------------------------------------------- */
+/* ---- PCI Express (PCI Express Base 3.0, 7.8) ------------------------------------------------ */
 
 #define PCIE_CAP_SIZE 0x3c
 
@@ -150,7 +151,7 @@ static void devctl_written(struct pci_dev *dev)
 	uint8_t *high = &dev->config[dev->pcie_cap + PCI_EXP_DEVCTL + 1];
 
 	if (*high & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) {
-		*high &= (uint8_t)~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
+		*high &= (uint8_t) ~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
 		dev->internal->flr = true;
 	}
 }
@@ -196,7 +197,7 @@ bool pci_has_flr(const struct pci_dev *dev)
 	       (pci_get_long(dev, dev->pcie_cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR);
 }
 
-/* ---- MSI and MSI-X (PCI Local Bus 3.0, 6.8) ------------------------------------------------------ */
+/* ---- MSI and MSI-X (PCI Local Bus 3.0, 6.8) ------------------------------------------------- */
 
 static unsigned int log2_up(unsigned int n)
 {
@@ -234,8 +235,8 @@ int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable)
 	return off;
 }
 
-int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar, uint32_t table_off,
-		     uint32_t pba_off)
+int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
+		     uint32_t table_off, uint32_t pba_off)
 {
 	uint64_t table_size = (uint64_t)vectors * PCI_MSIX_ENTRY_SIZE;
 	uint64_t pba_size = ALIGN_UP((uint64_t)vectors, 64) / 8;
@@ -257,7 +258,8 @@ int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar
 	pci_set_word(dev, off + PCI_MSIX_FLAGS, (uint16_t)(vectors - 1));
 	pci_set_long(dev, off + PCI_MSIX_TABLE, table_off | bar);
 	pci_set_long(dev, off + PCI_MSIX_PBA, pba_off | bar);
-	dev->wmask[off + PCI_MSIX_FLAGS + 1] = (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
+	dev->wmask[off + PCI_MSIX_FLAGS + 1] = (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >>
+					       8;
 	pci_add_hook(dev, off + PCI_MSIX_FLAGS, 2, pci_irqs_config_changed);
 	/* Loads are native, stores have effects. */
 	pci_bar_declare(dev, bar, table_off, ALIGN_UP(table_size, HOST_PAGE_SIZE), PAGE_TRAP_WRITE);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Config cycles as the function sees them (PCI Local Bus 3.0, section 6): wmask says which bits a
- * write changes, w1cmask which a written 1 clears; then the hooks of the registers that were touched
- * run. dev->lock is held; the interrupt lock around the bytes that it guards too (pci_priv.h).
+ * write changes, w1cmask which a written 1 clears; then the hooks of the registers that were
+ * touched run. dev->lock is held; the interrupt lock around the bytes that it guards too
+ * (pci_priv.h).
  */
 #include "pci/pci.h"
 
@@ -144,11 +145,12 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int width,
 	pci_config_write_masked(dev, off, width, value, ~0u);
 }
 
-/* ---- what host drivers write ------------------------------------------------------------------- */
+/* ---- what host drivers write ---------------------------------------------------------------- */
 
 void pci_set_master(struct pci_dev *dev, bool on)
 {
-	pci_config_write_masked(dev, PCI_COMMAND, 2, on ? PCI_COMMAND_MASTER : 0, PCI_COMMAND_MASTER);
+	pci_config_write_masked(dev, PCI_COMMAND, 2, on ? PCI_COMMAND_MASTER : 0,
+				PCI_COMMAND_MASTER);
 }
 
 void pci_enable_decode(struct pci_dev *dev)
@@ -157,8 +159,8 @@ void pci_enable_decode(struct pci_dev *dev)
 
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
 		if (dev->bar[i].size)
-			bits |= dev->bar[i].flags & PCI_BASE_ADDRESS_SPACE_IO ? PCI_COMMAND_IO :
-										PCI_COMMAND_MEMORY;
+			bits |= dev->bar[i].flags & PCI_BASE_ADDRESS_SPACE_IO ? PCI_COMMAND_IO
+									      : PCI_COMMAND_MEMORY;
 	pci_config_write_masked(dev, PCI_COMMAND, 2, bits, bits);
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Stores that trapped while the thread was inside the library (design D9): a signal handler of the
- * program's that writes a doorbell in the middle of a call. No lock may be taken then, so the store is
- * queued and run when the thread leaves the library.
+ * program's that writes a doorbell in the middle of a call. No lock may be taken then, so the store
+ * is queued and run when the thread leaves the library.
  *
- * Entries come from one preallocated pool for the process and are pushed onto a list of the thread's
- * own. Only this thread and signal handlers on top of it touch the list, so a compare-and-swap is
- * enough; the runner takes the whole list and turns it round, oldest first. When the pool is exhausted
- * a store to the same register replaces the one queued last; failing that it is lost and logged at
- * the next exit.
+ * Entries come from one preallocated pool for the process and are pushed onto a list of the
+ * thread's own. Only this thread and signal handlers on top of it touch the list, so a
+ * compare-and-swap is enough; the runner takes the whole list and turns it round, oldest first.
+ * When the pool is exhausted a store to the same register replaces the one queued last; failing
+ * that it is lost and logged at the next exit.
  */
 #include <stdatomic.h>
 

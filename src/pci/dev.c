@@ -3,8 +3,8 @@
  * A function: its life, identity, BARs and the cycles that reach them.
  *
  * Memory BARs live in one sparse memfd, region i at i << PCI_REGION_SHIFT, and are mapped for the
- * library read-write as long as the function is powered. What a client's mapping of a page may do is
- * page_access; listeners carry changes of it to the client's mappings.
+ * library read-write as long as the function is powered. What a client's mapping of a page may do
+ * is page_access; listeners carry changes of it to the client's mappings.
  */
 #include "pci/pci.h"
 
@@ -122,7 +122,7 @@ void pci_dev_set_ids(struct pci_dev *dev, uint16_t vendor, uint16_t device, uint
 	}
 }
 
-/* ---- BARs ------------------------------------------------------------------------------------- */
+/* ---- BARs ----------------------------------------------------------------------------------- */
 
 int pci_dev_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, uint32_t flags)
 {
@@ -132,8 +132,9 @@ int pci_dev_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, uint32
 	uint32_t fixed = io ? 3 : bar == PCI_ROM_BAR ? 0x7fe : 0xf;
 	size_t pages = ALIGN_UP(size, HOST_PAGE_SIZE) >> HOST_PAGE_SHIFT;
 
-	if (bar > PCI_ROM_BAR || size < 16 || (size & (size - 1)) || size > 1ULL << PCI_REGION_SHIFT ||
-	    (wide && bar >= PCI_NUM_BARS - 1) || (!wide && size > 1ULL << 31) || dev->bar[bar].size)
+	if (bar > PCI_ROM_BAR || size < 16 || (size & (size - 1)) ||
+	    size > 1ULL << PCI_REGION_SHIFT || (wide && bar >= PCI_NUM_BARS - 1) ||
+	    (!wide && size > 1ULL << 31) || dev->bar[bar].size)
 		return -EINVAL;
 	if (!io) {
 		dev->bar[bar].page_access = malloc(pages);
@@ -156,7 +157,8 @@ int pci_dev_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, uint32
 	return 0;
 }
 
-static void set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, int access)
+static void set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
+		       int access)
 {
 	uint64_t end = ALIGN_UP(dev->bar[bar].size, HOST_PAGE_SIZE);
 
@@ -171,7 +173,8 @@ void pci_bar_declare(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64
 	set_access(dev, bar, off, len, access);
 }
 
-void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, int access)
+void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
+			int access)
 {
 	struct pci_bar_listener *l;
 
@@ -180,7 +183,7 @@ void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
 		l->set_access(l, bar, off, len, access);
 }
 
-/* ---- power ------------------------------------------------------------------------------------ */
+/* ---- power ---------------------------------------------------------------------------------- */
 
 static void unmap_bars(struct pci_dev *dev)
 {
@@ -275,7 +278,7 @@ void pci_dev_power_off(struct pci_dev *dev)
 	pthread_mutex_unlock(&in->power_lock);
 }
 
-/* ---- memory and I/O cycles --------------------------------------------------------------------- */
+/* ---- memory and I/O cycles ------------------------------------------------------------------ */
 
 uint64_t pci_mem_load(const volatile void *p, unsigned int width)
 {
@@ -313,7 +316,8 @@ static uint64_t ones(unsigned int width)
 	return width == 8 ? UINT64_MAX : (1ULL << (8 * width)) - 1;
 }
 
-static bool bar_decodes(const struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width)
+static bool bar_decodes(const struct pci_dev *dev, unsigned int bar, uint64_t off,
+			unsigned int width)
 {
 	if (bar >= PCI_NUM_REGIONS || !range_within(off, width, dev->bar[bar].size))
 		return false;
@@ -348,7 +352,8 @@ uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsig
 	return value;
 }
 
-uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width)
+uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			     unsigned int width)
 {
 	if (!bar_decodes(dev, bar, off, width) || !dev->bar[bar].mem)
 		return ones(width);
@@ -359,7 +364,8 @@ void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned
 		   uint64_t value)
 {
 	atomic_fetch_add_explicit(&dev->stats->reg_writes, 1, memory_order_relaxed);
-	event_emit(EVENT_REG_WRITE, dev->rid, (uint64_t)bar << PCI_REGION_SHIFT | off, width, value);
+	event_emit(EVENT_REG_WRITE, dev->rid, (uint64_t)bar << PCI_REGION_SHIFT | off, width,
+		   value);
 	pci_dev_lock(dev);
 	if (!bar_decodes(dev, bar, off, width))
 		goto out;

@@ -25,8 +25,8 @@ struct pci_model {
 	const char *name, *summary;
 	const struct model_option *options; /* ends with key == NULL */
 	size_t shared_size;		    /* bytes of session-wide state; pointer-free */
-	/* Makes the function: ids, BARs, capabilities, private state. @err (of @err_size bytes) gets
-	 * one clear sentence on failure that names the option, the value and the way out. */
+	/* Makes the function: ids, BARs, capabilities, private state. @err (of @err_size bytes)
+	 * gets one clear sentence on failure that names the option, the value and the way out. */
 	int (*create)(struct pci_dev *dev, const struct model_config *config, char *err,
 		      size_t err_size);
 	void (*destroy)(struct pci_dev *dev);
@@ -35,14 +35,17 @@ struct pci_model {
 	/* First user in this process: BAR memory exists, storage may be mapped. 0 or -errno. */
 	int (*power_on)(struct pci_dev *dev);
 	void (*power_off)(struct pci_dev *dev);
-	/* FLR or conventional reset: registers to their defaults, queues gone, BAR memory rewritten. */
+	/* FLR or conventional reset: registers to their defaults, queues gone, BAR memory
+	 * rewritten. */
 	void (*reset)(struct pci_dev *dev);
-	/* @off is below the BAR's size, @width 1, 2, 4 or 8. May run in a trap: no malloc, no libc I/O. */
-	uint64_t (*bar_read)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width);
+	/* @off is below the BAR's size, @width 1, 2, 4 or 8. May run in a trap: no malloc, no
+	 * libc I/O. */
+	uint64_t (*bar_read)(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			     unsigned int width);
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
 			  uint64_t value);
-	/* Looks at the doorbell registers in BAR memory (which the program writes natively while the
-	 * page is open) and runs what they ask for; true when anything was done. */
+	/* Looks at the doorbell registers in BAR memory (which the program writes natively while
+	 * the page is open) and runs what they ask for; true when anything was done. */
 	bool (*poll)(struct pci_dev *dev);
 	/* Goes on with work left over from the inline budget; true when more is left. */
 	bool (*work)(struct pci_dev *dev);

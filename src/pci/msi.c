@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages of a function, MSI proper and what MSI and MSI-X share (PCI Local Bus 3.0, 6.8.1 and 6.8.3).
+ * Messages of a function, MSI proper and what MSI and MSI-X share (PCI Local Bus 3.0, 6.8.1 and
+ * 6.8.3).
  *
  * A message is a memory write of the function: without COMMAND.BUS_MASTER, or outside D0, none is
  * sent. A masked message is kept in the pending bits and sent when the mask goes away. The table of
  * triggers is the host's: where a message with the host's address and data ends.
  *
- * irqs->lock is held while a trigger is signalled, so that whoever replaces one knows when it is free.
+ * irqs->lock is held while a trigger is signalled, so that whoever replaces one knows when it is
+ * free.
  */
 #include "pci/msi.h"
 
@@ -129,7 +131,8 @@ void pci_irqs_config_changed(struct pci_dev *dev)
 		       dev->internal->power_state == 0;
 	if (dev->msi_cap) {
 		flags = pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS);
-		irqs->msi_count = MIN(1u << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4), irqs->msi_vectors);
+		irqs->msi_count =
+			MIN(1u << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4), irqs->msi_vectors);
 		pci_msi_flush(dev);
 	}
 	if (dev->msix_cap) {
@@ -162,7 +165,7 @@ void pci_irq_raise(struct pci_dev *dev, unsigned int vector)
 	pthread_mutex_unlock(&irqs->lock);
 }
 
-/* ---- MSI ---------------------------------------------------------------------------------------- */
+/* ---- MSI ------------------------------------------------------------------------------------ */
 
 static bool msi_maskable(const struct pci_dev *dev)
 {
@@ -219,7 +222,7 @@ void pci_msi_program(struct pci_dev *dev, unsigned int vectors)
 	pci_set_word(dev, off + PCI_MSI_FLAGS, flags);
 }
 
-/* ---- the host driver's side ---------------------------------------------------------------------- */
+/* ---- the host driver's side ----------------------------------------------------------------- */
 
 static void msi_connect(struct pci_dev *dev, unsigned int vector, struct irq_trigger *trigger)
 {
@@ -229,8 +232,8 @@ static void msi_connect(struct pci_dev *dev, unsigned int vector, struct irq_tri
 	if (!msi_maskable(dev))
 		return;
 	pci_set_long(dev, off,
-		     trigger ? pci_get_long(dev, off) & ~BIT(vector) :
-			       pci_get_long(dev, off) | BIT(vector));
+		     trigger ? pci_get_long(dev, off) & ~BIT(vector)
+			     : pci_get_long(dev, off) | BIT(vector));
 	pci_msi_flush(dev);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interrupts of a function: INTx, MSI and MSI-X (PCI Local Bus 3.0, 6.8). The model raises a vector;
- * mask bits, function mask, enable bits and the pending array decide; then the vector's trigger is
- * signalled. Raising takes irqs->lock only (a leaf lock) and is safe in signal context.
+ * Interrupts of a function: INTx, MSI and MSI-X (PCI Local Bus 3.0, 6.8). The model raises a
+ * vector; mask bits, function mask, enable bits and the pending array decide; then the vector's
+ * trigger is signalled. Raising takes irqs->lock only (a leaf lock) and is safe in signal context.
  */
 #ifndef PCI_MSI_H
 #define PCI_MSI_H
@@ -12,7 +12,7 @@
 
 enum pci_irq_type { PCI_IRQ_NONE, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX };
 
-/* ---- the model's side ------------------------------------------------------------------------ */
+/* ---- the model's side ----------------------------------------------------------------------- */
 
 /* Raises message @vector. With MSI on and fewer messages than vectors, the vector is taken modulo
  * the number enabled; with neither MSI nor MSI-X on, nothing (see pci_intx_set()). */
@@ -21,17 +21,19 @@ void pci_irq_raise(struct pci_dev *dev, unsigned int vector);
 void pci_intx_set(struct pci_dev *dev, bool level);
 /* Which of the three is enabled in config space now. */
 enum pci_irq_type pci_irq_mode(const struct pci_dev *dev);
-unsigned int pci_msi_vectors(const struct pci_dev *dev);  /* 0: no capability */
+unsigned int pci_msi_vectors(const struct pci_dev *dev); /* 0: no capability */
 unsigned int pci_msix_vectors(const struct pci_dev *dev);
 
-/* ---- the host driver's side (vfio_pci) --------------------------------------------------------- */
+/* ---- the host driver's side (vfio_pci) ------------------------------------------------------ */
 
-/* Connects vector @vector of @type to @trigger (not owned), or with NULL disconnects it; returns when
- * no signal to the previous trigger is running. Programs and unmasks the hardware's table entry. */
+/* Connects vector @vector of @type to @trigger (not owned), or with NULL disconnects it; returns
+ * when no signal to the previous trigger is running. Programs and unmasks the hardware's table
+ * entry. */
 int pci_irq_connect(struct pci_dev *dev, enum pci_irq_type type, unsigned int vector,
 		    struct irq_trigger *trigger);
-/* INTx as the host sees it: called (under irqs->lock, no locks allowed besides) when the line rises or
- * is seen high after an unmask. NULL disconnects; the previous function is not running then. */
+/* INTx as the host sees it: called (under irqs->lock, no locks allowed besides) when the line
+ * rises or is seen high after an unmask. NULL disconnects; the previous function is not running
+ * then. */
 int pci_intx_connect(struct pci_dev *dev, void (*fn)(void *arg), void *arg);
 /* Returns when no function of pci_intx_connect() that began before is running. */
 void pci_intx_sync(struct pci_dev *dev);

@@ -2,8 +2,8 @@
 /*
  * MSI-X: the table and the pending bit array in BAR memory (PCI Local Bus 3.0, 6.8.2 and 6.8.3.2).
  *
- * Loads of both are native, so the memory there is the register. irqs->lock is held by the functions
- * that pci_priv.h says so of.
+ * Loads of both are native, so the memory there is the register. irqs->lock is held by the
+ * functions that pci_priv.h says so of.
  */
 #include <stdatomic.h>
 
@@ -54,8 +54,8 @@ static void flush_vector(struct pci_dev *dev, unsigned int vector)
 	struct pci_irqs *irqs = dev->irqs;
 	uint64_t bit = 1ULL << (vector % 64);
 
-	if (irqs->mode != PCI_IRQ_MSIX || !irqs->master ||
-	    !(irqs->msix_pba[vector / 64] & bit) || masked(irqs, vector))
+	if (irqs->mode != PCI_IRQ_MSIX || !irqs->master || !(irqs->msix_pba[vector / 64] & bit) ||
+	    masked(irqs, vector))
 		return;
 	irqs->msix_pba[vector / 64] &= ~bit;
 	pci_irq_signal(dev, irqs->msix[vector], vector);

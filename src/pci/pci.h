@@ -4,8 +4,8 @@
  * names): config space with the bits that silicon lets one write, BARs, interrupts, reset, the
  * function's place in the topology. What a VFIO user may see of it is vfio_pci's business.
  *
- * Lock: dev->lock (the device lock of docs/locking.md) guards everything here unless said otherwise;
- * model operations run with it held. Interrupt state has a lock of its own below it.
+ * Lock: dev->lock (the device lock of docs/locking.md) guards everything here unless said
+ * otherwise; model operations run with it held. Interrupt state has a lock of its own below it.
  */
 #ifndef PCI_PCI_H
 #define PCI_PCI_H
@@ -22,7 +22,8 @@
 #define PCI_NUM_BARS	 6
 #define PCI_ROM_BAR	 6
 #define PCI_NUM_REGIONS	 7
-/* Region i of a device's memfd starts at i << PCI_REGION_SHIFT; config space is region 7, as in vfio. */
+/* Region i of a device's memfd starts at i << PCI_REGION_SHIFT; config space is region 7, as in
+ * vfio. */
 #define PCI_REGION_SHIFT 40
 
 struct pci_dev;
@@ -33,8 +34,9 @@ struct pci_bar {
 	uint64_t size;	/* power of two; 0: not there */
 	uint32_t flags; /* PCI_BASE_ADDRESS_* low bits: I/O, 64-bit, prefetchable */
 	uint64_t addr;	/* bus address as assigned by the firmware (sysfs `resource`) */
-	/* The backing memory of memory BARs, always readable and writable for the library; NULL until
-	 * pci_dev_power_on(). Models keep register values there, so that native loads see them. */
+	/* The backing memory of memory BARs, always readable and writable for the library; NULL
+	 * until pci_dev_power_on(). Models keep register values there, so that native loads see
+	 * them. */
 	void *mem;
 	/* enum page_access (file/file.h) of each page, as the model declared it. */
 	uint8_t *page_access;
@@ -56,8 +58,8 @@ struct pci_sysfs_state {
 	uint8_t reset_order[2]; /* 1: flr, 2: bus; 0: the default order */
 };
 
-/* Told when bytes of the hardware's config space changed. Called with dev->lock or the interrupt lock
- * held: it may read dev->config and take a leaf lock of its own, nothing else. */
+/* Told when bytes of the hardware's config space changed. Called with dev->lock or the interrupt
+ * lock held: it may read dev->config and take a leaf lock of its own, nothing else. */
 struct pci_config_listener {
 	struct list_head node;
 	void (*changed)(struct pci_config_listener *l, unsigned int off, unsigned int len);
@@ -69,22 +71,22 @@ void pci_remove_config_listener(struct pci_dev *dev, struct pci_config_listener 
 
 struct pci_dev {
 	struct device dev;
-	uint32_t rid;	    /* domain << 16 | bus << 8 | devfn */
+	uint32_t rid; /* domain << 16 | bus << 8 | devfn */
 	uint16_t vendor, device, subsystem_vendor, subsystem_device;
 	uint32_t class_code; /* 24 bits */
 	uint8_t revision;
 	bool is_bridge;
 
 	pthread_mutex_t lock;
-	_Atomic int lock_waiters; /* see pci_dev_lock() */
-	uint8_t config[PCI_CFG_EXT_SIZE]; /* hardware's bytes, little-endian */
-	uint8_t wmask[PCI_CFG_EXT_SIZE];  /* bits that software may write */
-	uint8_t w1cmask[PCI_CFG_EXT_SIZE]; /* bits that a written 1 clears */
-	uint16_t cfg_size;		  /* 256 or 4096 */
+	_Atomic int lock_waiters;		     /* see pci_dev_lock() */
+	uint8_t config[PCI_CFG_EXT_SIZE];	     /* hardware's bytes, little-endian */
+	uint8_t wmask[PCI_CFG_EXT_SIZE];	     /* bits that software may write */
+	uint8_t w1cmask[PCI_CFG_EXT_SIZE];	     /* bits that a written 1 clears */
+	uint16_t cfg_size;			     /* 256 or 4096 */
 	uint8_t msi_cap, msix_cap, pm_cap, pcie_cap; /* offsets; 0: not there */
 
 	struct pci_bar bar[PCI_NUM_REGIONS];
-	int memfd;	/* sparse, region i at i << 40; -1 until pci_dev_power_on() */
+	int memfd; /* sparse, region i at i << 40; -1 until pci_dev_power_on() */
 	struct list_head bar_listeners;
 	struct list_head config_listeners;
 	bool no_mmap;	  /* BARs are not offered for mapping */
@@ -107,8 +109,8 @@ struct pci_stats {
 };
 
 /*
- * Takes dev->lock. Counts itself while it waits, so that a thread that polls the device in a loop can
- * let it in: a mutex that is unlocked and locked at once never reaches a sleeper.
+ * Takes dev->lock. Counts itself while it waits, so that a thread that polls the device in a loop
+ * can let it in: a mutex that is unlocked and locked at once never reaches a sleeper.
  */
 static inline void pci_dev_lock(struct pci_dev *dev)
 {
@@ -124,7 +126,7 @@ static inline void pci_dev_unlock(struct pci_dev *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* ---- making a function (models, bridges) ------------------------------------------------------- */
+/* ---- making a function (models, bridges) ---------------------------------------------------- */
 
 /*
  * Allocates a function with an empty type 0 header of 4096 bytes. @rid as above. Bytes that no
@@ -146,25 +148,25 @@ void pci_bar_declare(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64
 void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
 			int access);
 /*
- * Add capabilities; each returns the offset or -errno. A capability added later comes earlier in the
- * chain. pci_add_capability() takes the lowest free place; the builders have their usual places when
- * they are free: PM at 0x60, PCI Express at 0x80, MSI-X at 0x40.
+ * Add capabilities; each returns the offset or -errno. A capability added later comes earlier in
+ * the chain. pci_add_capability() takes the lowest free place; the builders have their usual places
+ * when they are free: PM at 0x60, PCI Express at 0x80, MSI-X at 0x40.
  */
 int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
 int pci_add_capability_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t size);
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
 int pci_add_pm_cap(struct pci_dev *dev);
-int pci_add_pcie_endpoint_cap(struct pci_dev *dev); /* with FLR */
+int pci_add_pcie_endpoint_cap(struct pci_dev *dev);	      /* with FLR */
 int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type); /* PCI_EXP_TYPE_*, without FLR */
 int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable);
 /* The table and the PBA are put into BAR @bar at @table_off and @pba_off, in pages of their own. */
 int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
 		     uint32_t table_off, uint32_t pba_off);
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
-/* Called before the first user of this process: memfd and BAR memory exist, the model's private state
- * is set up (model->power_on). Counted; 0 or -errno. */
+/* Called before the first user of this process: memfd and BAR memory exist, the model's private
+ * state is set up (model->power_on). Counted; 0 or -errno. */
 int pci_dev_power_on(struct pci_dev *dev);
 void pci_dev_power_off(struct pci_dev *dev);
 /* Function-level reset: config registers, interrupts, the model; BAR addresses are kept by whoever
@@ -176,7 +178,7 @@ bool pci_has_flr(const struct pci_dev *dev);
 void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE]);
 void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
 
-/* ---- access ---------------------------------------------------------------------------------------- */
+/* ---- access --------------------------------------------------------------------------------- */
 
 /* Config cycles on the bus, @width 1, 2 or 4, naturally aligned. Take dev->lock. */
 uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int width);
@@ -199,28 +201,31 @@ uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off);
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value);
 void pci_set_long(struct pci_dev *dev, unsigned int off, uint32_t value);
 
-/* Memory and I/O cycles, @width 1, 2, 4 or 8. MSI-X table and PBA are served here, all else by the
- * model. Take dev->lock. A device whose memory decode is off answers all ones and ignores writes. */
+/* Memory and I/O cycles, @width 1, 2, 4 or 8. MSI-X table and PBA are served here, all else by
+ * the model. Take dev->lock. A device whose memory decode is off answers all ones and ignores
+ * writes. */
 uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width);
 void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
 		   uint64_t value);
 /* A write that arrived while the thread was inside the library (depth above 0): queued without a
  * lock and run by pci_run_deferred() at the outermost exit. */
-void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off,
-			    unsigned int width, uint64_t value);
+void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
+			    uint64_t value);
 void pci_run_deferred(void);
-/* A load that arrived at depth above 0: what BAR memory holds, all ones where there is none. No lock. */
+/* A load that arrived at depth above 0: what BAR memory holds, all ones where there is none. No
+ * lock. */
 uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			     unsigned int width);
 
-/* ---- the device's thread ---------------------------------------------------------------------------- */
+/* ---- the device's thread -------------------------------------------------------------------- */
 
 /* Work that exceeded the inline budget, or that waits (flush, long transfers): model->work() is
  * called on the function's own thread, lock held for each piece, until it returns false. */
 void pci_dev_kick(struct pci_dev *dev);
 
-/* State that belongs to the hardware and is shared by the session's processes (design D2a): under a
- * robust mutex. Returns 1 when the previous holder died inside (the function must be reset), else 0. */
+/* State that belongs to the hardware and is shared by the session's processes (design D2a):
+ * under a robust mutex. Returns 1 when the previous holder died inside (the function must be
+ * reset), else 0. */
 int pci_shared_lock(struct pci_dev *dev);
 void pci_shared_unlock(struct pci_dev *dev);
 /* machine/ gives each function its piece of the session's file: @mem starts with the mutex and has

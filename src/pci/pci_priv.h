@@ -29,8 +29,8 @@ struct pci_internal {
 	struct pci_cap_extent caps[PCI_MAX_CAPS];
 	unsigned int n_caps;
 	uint8_t reset_config[PCI_CFG_EXT_SIZE]; /* config space after a reset */
-	bool snapshot; /* reset_config is filled */
-	bool created;  /* model->destroy() is due */
+	bool snapshot;				/* reset_config is filled */
+	bool created;				/* model->destroy() is due */
 
 	unsigned int power_state; /* PMCSR's, as far as it took effect */
 	bool flr;		  /* DEVCTL.FLR was written: reset at the end of the write */
@@ -71,21 +71,21 @@ void pci_thread_stop(struct pci_dev *dev);
 void pci_forget_deferred(struct pci_dev *dev);
 
 /*
- * Interrupt state. irqs->lock is a leaf; it also guards COMMAND.INTX_DISABLE and STATUS.INTERRUPT, the
- * two config bits that change without dev->lock, and the MSI-X table and PBA in BAR memory.
+ * Interrupt state. irqs->lock is a leaf; it also guards COMMAND.INTX_DISABLE and STATUS.INTERRUPT,
+ * the two config bits that change without dev->lock, and the MSI-X table and PBA in BAR memory.
  */
 struct pci_irqs {
 	pthread_mutex_t lock;
 	enum pci_irq_type mode;
-	bool master;	     /* messages are memory writes: COMMAND.BUS_MASTER and D0 */
+	bool master;		/* messages are memory writes: COMMAND.BUS_MASTER and D0 */
 	unsigned int msi_count; /* messages enabled */
-	bool msix_masked;    /* function mask */
+	bool msix_masked;	/* function mask */
 	unsigned int msi_vectors, msix_vectors;
 	struct irq_trigger **msi, **msix;
 	volatile uint32_t *msix_table; /* in BAR memory; NULL: powered off */
 	volatile uint64_t *msix_pba;
-	bool intx_level;	/* what the model asks for */
-	bool intx_asserted;	/* what leaves the function */
+	bool intx_level;    /* what the model asks for */
+	bool intx_asserted; /* what leaves the function */
 	void (*intx_fn)(void *arg);
 	void *intx_arg;
 };

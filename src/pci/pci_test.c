@@ -23,7 +23,8 @@ static uint64_t last_write;
 static unsigned int writes, resets;
 static _Atomic unsigned int work_left;
 
-static uint64_t test_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width)
+static uint64_t test_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			      unsigned int width)
 {
 	return 0x1122334455667700 + off;
 }
@@ -69,7 +70,8 @@ static void setup(void)
 	ck_assert_int_gt(pci_add_msi_cap(dev, 4, true), 0);
 	pci_dev_created(dev);
 	ck_assert_int_eq(pci_dev_power_on(dev), 0);
-	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_IO);
+	pci_config_write(dev, PCI_COMMAND, 2,
+			 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_IO);
 	writes = resets = 0;
 }
 
@@ -89,7 +91,7 @@ static uint64_t eventfd_value(int fd)
 	return value;
 }
 
-/* ---- config space -------------------------------------------------------------------------------------- */
+/* ---- config space --------------------------------------------------------------------------- */
 
 START_TEST(chain_and_defaults)
 {
@@ -212,7 +214,7 @@ START_TEST(flr_and_restore)
 }
 END_TEST
 
-/* ---- BARs ------------------------------------------------------------------------------------------------- */
+/* ---- BARs ----------------------------------------------------------------------------------- */
 
 START_TEST(bar_cycles)
 {
@@ -287,7 +289,7 @@ START_TEST(access_listeners)
 }
 END_TEST
 
-/* ---- interrupts --------------------------------------------------------------------------------------------- */
+/* ---- interrupts ----------------------------------------------------------------------------- */
 
 START_TEST(msix_mask_and_pending)
 {
@@ -349,7 +351,8 @@ END_TEST
 
 START_TEST(msi_mask_and_modulo)
 {
-	unsigned int mask = dev->msi_cap + PCI_MSI_MASK_64, pending = dev->msi_cap + PCI_MSI_PENDING_64;
+	unsigned int mask = dev->msi_cap + PCI_MSI_MASK_64,
+		     pending = dev->msi_cap + PCI_MSI_PENDING_64;
 	int fd[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
 	struct irq_trigger *t[2];
 
@@ -411,7 +414,7 @@ START_TEST(intx_level)
 }
 END_TEST
 
-/* ---- shared state, topology ---------------------------------------------------------------------------------- */
+/* ---- shared state, topology ----------------------------------------------------------------- */
 
 static void *die_with_lock(void *arg)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Function-level reset and saved state (PCI Express Base 3.0, 6.6.2; the kernel's pci_save_state() and
- * pci_restore_state()).
+ * Function-level reset and saved state (PCI Express Base 3.0, 6.6.2; the kernel's pci_save_state()
+ * and pci_restore_state()).
  *
- * A reset ends DMA and interrupts first, then lets the model forget, then brings config space to what
- * it was when the function was made. Whoever resets on behalf of the host restores the registers that
- * the host set: the header, and what capabilities let one write. Bytes that no capability claims are
- * not part of it.
+ * A reset ends DMA and interrupts first, then lets the model forget, then brings config space to
+ * what it was when the function was made. Whoever resets on behalf of the host restores the
+ * registers that the host set: the header, and what capabilities let one write. Bytes that no
+ * capability claims are not part of it.
  */
 #include "pci/pci.h"
 

@@ -9,7 +9,8 @@
 
 #include "pci/pci_priv.h"
 
-_Static_assert(sizeof(pthread_mutex_t) <= PCI_SHARED_HEADER, "the mutex has its place in the header");
+_Static_assert(sizeof(pthread_mutex_t) <= PCI_SHARED_HEADER,
+	       "the mutex has its place in the header");
 
 static pthread_mutex_t *shared_mutex(struct pci_dev *dev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a function's directory in sysfs shows and takes (Documentation/ABI/testing/sysfs-bus-pci, the
- * kernel's drivers/pci/pci-sysfs.c). All run under core->lock.
+ * What a function's directory in sysfs shows and takes (Documentation/ABI/testing/sysfs-bus-pci,
+ * the kernel's drivers/pci/pci-sysfs.c). All run under core->lock.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -18,7 +18,7 @@ static struct pci_dev *dev_of(void *obj)
 	return to_pci_dev(obj);
 }
 
-/* ---- identity ------------------------------------------------------------------------------------- */
+/* ---- identity ------------------------------------------------------------------------------- */
 
 enum { ID_VENDOR, ID_DEVICE, ID_SUBVENDOR, ID_SUBDEVICE, ID_CLASS, ID_REVISION };
 
@@ -58,7 +58,7 @@ static ssize_t irq_show(void *obj, const struct attribute *attr, char *buf, size
 			dev->config[PCI_INTERRUPT_PIN] ? dev->config[PCI_INTERRUPT_LINE] : 0);
 }
 
-/* ---- numbers that the function keeps --------------------------------------------------------------- */
+/* ---- numbers that the function keeps -------------------------------------------------------- */
 
 /* A fixed text, given as the attribute's argument. */
 static ssize_t text_show(void *obj, const struct attribute *attr, char *buf, size_t size)
@@ -146,10 +146,11 @@ static ssize_t cpus_show(void *obj, const struct attribute *attr, char *buf, siz
 	unsigned int cpus = (unsigned int)thread_cpus();
 
 	if (attr->arg)
-		return cpus > 1 ? snprintf(buf, size, "0-%u\n", cpus - 1) :
-				  snprintf(buf, size, "0\n");
+		return cpus > 1 ? snprintf(buf, size, "0-%u\n", cpus - 1)
+				: snprintf(buf, size, "0\n");
 	/* Groups of 32 CPUs, the highest first. */
-	ssize_t len = snprintf(buf, size, "%x", (uint32_t)(cpus % 32 ? (1ull << cpus % 32) - 1 : ~0u));
+	ssize_t len =
+		snprintf(buf, size, "%x", (uint32_t)(cpus % 32 ? (1ull << cpus % 32) - 1 : ~0u));
 
 	for (unsigned int i = 0; i < (cpus - 1) / 32; i++)
 		len += snprintf(buf + len, size - (size_t)len, ",ffffffff");
@@ -157,7 +158,7 @@ static ssize_t cpus_show(void *obj, const struct attribute *attr, char *buf, siz
 	return len;
 }
 
-/* ---- link and bridge -------------------------------------------------------------------------------- */
+/* ---- link and bridge ------------------------------------------------------------------------ */
 
 static bool has_pcie(void *obj, const struct attribute *attr)
 {
@@ -169,13 +170,13 @@ static ssize_t link_show(void *obj, const struct attribute *attr, char *buf, siz
 	static const char *const speeds[] = { "Unknown", "2.5 GT/s PCIe", "5.0 GT/s PCIe",
 					      "8.0 GT/s PCIe", "16.0 GT/s PCIe" };
 	const struct pci_dev *dev = dev_of(obj);
-	uint32_t reg = attr->arg & 1 ? pci_get_long(dev, dev->pcie_cap + PCI_EXP_LNKCAP) :
-				       pci_get_word(dev, dev->pcie_cap + PCI_EXP_LNKSTA);
+	uint32_t reg = attr->arg & 1 ? pci_get_long(dev, dev->pcie_cap + PCI_EXP_LNKCAP)
+				     : pci_get_word(dev, dev->pcie_cap + PCI_EXP_LNKSTA);
 
 	if (attr->arg & 2)
 		return snprintf(buf, size, "%u\n", (reg >> 4) & 0x3f);
-	return snprintf(buf, size, "%s\n", (reg & 0xf) < ARRAY_SIZE(speeds) ? speeds[reg & 0xf] :
-									      speeds[0]);
+	return snprintf(buf, size, "%s\n",
+			(reg & 0xf) < ARRAY_SIZE(speeds) ? speeds[reg & 0xf] : speeds[0]);
 }
 
 static bool is_bridge(void *obj, const struct attribute *attr)
@@ -188,7 +189,7 @@ static ssize_t bus_number_show(void *obj, const struct attribute *attr, char *bu
 	return snprintf(buf, size, "%u\n", dev_of(obj)->config[attr->arg]);
 }
 
-/* ---- resources --------------------------------------------------------------------------------------- */
+/* ---- resources ------------------------------------------------------------------------------ */
 
 /* IORESOURCE_*: IO 0x100, MEM 0x200, PREFETCH 0x2000, READONLY 0x4000, SIZEALIGN 0x40000, MEM_64
  * 0x100000, ROM_ENABLE and the register's low bits below. */
@@ -265,7 +266,8 @@ static uint64_t config_size(void *obj, const struct attribute *attr)
 	return dev_of(obj)->cfg_size;
 }
 
-/* resourceN of an I/O BAR is read and written by its widths; of a memory BAR it can only be mapped. */
+/* resourceN of an I/O BAR is read and written by its widths; of a memory BAR it can only be
+ * mapped. */
 static ssize_t resource_rw(struct pci_dev *dev, unsigned int i, void *buf, size_t len, uint64_t off,
 			   bool write)
 {
@@ -302,7 +304,8 @@ static ssize_t resource_write(void *obj, const struct attribute *attr, const voi
 	return resource_rw(dev_of(obj), (unsigned int)attr->arg, &value, len, off, true);
 }
 
-/* Config cycles: bytes up to an aligned word, words up to an aligned dword, dwords, and the rest. */
+/* Config cycles: bytes up to an aligned word, words up to an aligned dword, dwords, and the
+ * rest. */
 static unsigned int config_step(uint64_t off, size_t len)
 {
 	if ((off & 1) || len < 2)
@@ -354,7 +357,8 @@ static bool has_rom(void *obj, const struct attribute *attr)
 	return dev_of(obj)->bar[PCI_ROM_BAR].size;
 }
 
-static ssize_t rom_read(void *obj, const struct attribute *attr, void *buf, size_t len, uint64_t off)
+static ssize_t rom_read(void *obj, const struct attribute *attr, void *buf, size_t len,
+			uint64_t off)
 {
 	struct pci_dev *dev = dev_of(obj);
 
@@ -375,7 +379,7 @@ static ssize_t rom_write(void *obj, const struct attribute *attr, const void *bu
 	return (ssize_t)len;
 }
 
-/* ---- actions ------------------------------------------------------------------------------------------ */
+/* ---- actions -------------------------------------------------------------------------------- */
 
 static bool can_reset(void *obj, const struct attribute *attr)
 {
@@ -409,7 +413,8 @@ static ssize_t reset_method_show(void *obj, const struct attribute *attr, char *
 	return len;
 }
 
-static ssize_t reset_method_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
+static ssize_t reset_method_store(void *obj, const struct attribute *attr, const char *buf,
+				  size_t len)
 {
 	struct pci_dev *dev = dev_of(obj);
 	uint8_t order[2] = { 0 };
@@ -473,17 +478,26 @@ static ssize_t rescan_store(void *obj, const struct attribute *attr, const char 
 /* Runtime power management is the driver's: "auto" for what vfio-pci idles. */
 static ssize_t runtime_status_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
-	return snprintf(buf, size, "%s\n", pci_power_state(dev_of(obj)) == 3 ? "suspended" : "active");
+	return snprintf(buf, size, "%s\n",
+			pci_power_state(dev_of(obj)) == 3 ? "suspended" : "active");
 }
 
-#define RO(n, fn, a)                                                                               \
-	{                                                                                          \
-		.name = (n), .mode = 0444, .show = (fn), .arg = (uintptr_t)(a)                     \
+#define RO(n, fn, a)                                                           \
+	{                                                                      \
+		.name = (n), .mode = 0444, .show = (fn), .arg = (uintptr_t)(a) \
 	}
-#define RESOURCE(n)                                                                                \
-	{                                                                                          \
-		.name = "resource" #n, .mode = 0600, .bin_read = resource_read,                    \
-		.bin_write = resource_write, .get_size = bar_size, .arg = (n), .visible = has_bar                     \
+#define FLAG(n, a)                                                                            \
+	{                                                                                     \
+		.name = (n), .mode = 0644, .show = flag_show, .store = flag_store, .arg = (a) \
+	}
+#define LINK(n, a)                                                                            \
+	{                                                                                     \
+		.name = (n), .mode = 0444, .show = link_show, .arg = (a), .visible = has_pcie \
+	}
+#define RESOURCE(n)                                                                               \
+	{                                                                                         \
+		.name = "resource" #n, .mode = 0600, .bin_read = resource_read,                   \
+		.bin_write = resource_write, .get_size = bar_size, .arg = (n), .visible = has_bar \
 	}
 
 const struct attribute pci_dev_attrs[] = {
@@ -500,24 +514,35 @@ const struct attribute pci_dev_attrs[] = {
 	RO("dma_mask_bits", text_show, "32"),
 	RO("local_cpulist", cpus_show, 1),
 	RO("local_cpus", cpus_show, 0),
-	{ .name = "broken_parity_status", .mode = 0644, .show = flag_show, .store = flag_store, .arg = 2 },
-	{ .name = "d3cold_allowed", .mode = 0644, .show = flag_show, .store = flag_store, .arg = 1 },
-	{ .name = "msi_bus", .mode = 0644, .show = flag_show, .store = flag_store, .arg = 0 },
+	FLAG("broken_parity_status", 2),
+	FLAG("d3cold_allowed", 1),
+	FLAG("msi_bus", 0),
 	{ .name = "numa_node", .mode = 0644, .show = numa_node_show, .store = numa_node_store },
-	{ .name = "driver_override", .mode = 0644, .show = driver_override_show,
+	{ .name = "driver_override",
+	  .mode = 0644,
+	  .show = driver_override_show,
 	  .store = driver_override_store },
 	{ .name = "enable", .mode = 0644, .show = enable_show, .store = enable_store },
 	{ .name = "power_state", .mode = 0444, .show = power_state_show, .volatile_value = true },
-	{ .name = "current_link_speed", .mode = 0444, .show = link_show, .arg = 0, .visible = has_pcie },
-	{ .name = "current_link_width", .mode = 0444, .show = link_show, .arg = 2, .visible = has_pcie },
-	{ .name = "max_link_speed", .mode = 0444, .show = link_show, .arg = 1, .visible = has_pcie },
-	{ .name = "max_link_width", .mode = 0444, .show = link_show, .arg = 3, .visible = has_pcie },
-	{ .name = "secondary_bus_number", .mode = 0444, .show = bus_number_show,
-	  .arg = PCI_SECONDARY_BUS, .visible = is_bridge },
-	{ .name = "subordinate_bus_number", .mode = 0444, .show = bus_number_show,
-	  .arg = PCI_SUBORDINATE_BUS, .visible = is_bridge },
+	LINK("current_link_speed", 0),
+	LINK("current_link_width", 2),
+	LINK("max_link_speed", 1),
+	LINK("max_link_width", 3),
+	{ .name = "secondary_bus_number",
+	  .mode = 0444,
+	  .show = bus_number_show,
+	  .arg = PCI_SECONDARY_BUS,
+	  .visible = is_bridge },
+	{ .name = "subordinate_bus_number",
+	  .mode = 0444,
+	  .show = bus_number_show,
+	  .arg = PCI_SUBORDINATE_BUS,
+	  .visible = is_bridge },
 	RO("resource", resource_show, 0),
-	{ .name = "config", .mode = 0644, .bin_read = config_read, .bin_write = config_write,
+	{ .name = "config",
+	  .mode = 0644,
+	  .bin_read = config_read,
+	  .bin_write = config_write,
 	  .get_size = config_size },
 	RESOURCE(0),
 	RESOURCE(1),
@@ -525,16 +550,26 @@ const struct attribute pci_dev_attrs[] = {
 	RESOURCE(3),
 	RESOURCE(4),
 	RESOURCE(5),
-	{ .name = "rom", .mode = 0600, .bin_read = rom_read, .bin_write = rom_write,
-	  .get_size = bar_size, .arg = PCI_ROM_BAR, .visible = has_rom },
+	{ .name = "rom",
+	  .mode = 0600,
+	  .bin_read = rom_read,
+	  .bin_write = rom_write,
+	  .get_size = bar_size,
+	  .arg = PCI_ROM_BAR,
+	  .visible = has_rom },
 	{ .name = "reset", .mode = 0200, .store = reset_store, .visible = can_reset },
-	{ .name = "reset_method", .mode = 0644, .show = reset_method_show, .store = reset_method_store,
+	{ .name = "reset_method",
+	  .mode = 0644,
+	  .show = reset_method_show,
+	  .store = reset_method_store,
 	  .visible = can_reset },
 	{ .name = "remove", .mode = 0220, .store = remove_store },
 	{ .name = "rescan", .mode = 0200, .store = rescan_store },
 	RO("power/control", text_show, "auto"),
 	RO("power/runtime_enabled", text_show, "enabled"),
-	{ .name = "power/runtime_status", .mode = 0444, .show = runtime_status_show,
+	{ .name = "power/runtime_status",
+	  .mode = 0444,
+	  .show = runtime_status_show,
 	  .volatile_value = true },
 	{ .name = NULL },
 };

@@ -2,9 +2,9 @@
 /*
  * The function's thread: runs what exceeded the inline budget (design D4a) and what waits.
  *
- * It exists from power on to power off when the model has a work operation, since a kick may come in
- * signal context where no thread can be made. It takes dev->lock for each piece and lets waiters in
- * between. sem_post() is safe in signal context; `kicked` keeps the count at one.
+ * It exists from power on to power off when the model has a work operation, since a kick may come
+ * in signal context where no thread can be made. It takes dev->lock for each piece and lets waiters
+ * in between. sem_post() is safe in signal context; `kicked` keeps the count at one.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where functions sit: root ports with a type 1 header (PCI-to-PCI Bridge 1.2, 3.2), the host bridge,
- * and what firmware does before an operating system runs.
+ * Where functions sit: root ports with a type 1 header (PCI-to-PCI Bridge 1.2, 3.2), the host
+ * bridge, and what firmware does before an operating system runs.
  *
- * A function's bus addresses follow from its place alone, so that each process of a session gives out
- * the same ones: a window of 2 MiB below 4 GiB for each bus, cut into eight for the functions; what is
- * larger and may lie above goes there.
+ * A function's bus addresses follow from its place alone, so that each process of a session gives
+ * out the same ones: a window of 2 MiB below 4 GiB for each bus, cut into eight for the functions;
+ * what is larger and may lie above goes there.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 #include "pci/bus.h"
 #include "pci/pci_priv.h"
 
-#define WINDOW_TOP	0xfe600000u /* bus 1's window ends here, the next ones follow downwards */
-#define WINDOW_SIZE	0x200000u
-#define SLICE_SIZE	(WINDOW_SIZE / 8)
-#define ROOT_BUS_BASE	0xfe800000u /* functions on the root bus, 128 KiB a slot */
-#define ROOT_SLOT_SIZE	0x20000u
-#define HIGH_BASE	0x8000000000ull /* 64 GiB for each function */
-#define HIGH_SHIFT	36
-#define IO_BASE		0x1000u
+#define WINDOW_TOP     0xfe600000u /* bus 1's window ends here, the next ones follow downwards */
+#define WINDOW_SIZE    0x200000u
+#define SLICE_SIZE     (WINDOW_SIZE / 8)
+#define ROOT_BUS_BASE  0xfe800000u /* functions on the root bus, 128 KiB a slot */
+#define ROOT_SLOT_SIZE 0x20000u
+#define HIGH_BASE      0x8000000000ull /* 64 GiB for each function */
+#define HIGH_SHIFT     36
+#define IO_BASE	       0x1000u
 
 static uint64_t window_base(unsigned int bus)
 {
@@ -70,7 +70,8 @@ static int assign_bars(struct pci_dev *dev)
 		unsigned int i = 0;
 
 		for (unsigned int j = 0; j < PCI_NUM_REGIONS; j++) {
-			if (!done[j] && dev->bar[j].size && (!bar || dev->bar[j].size > bar->size)) {
+			if (!done[j] && dev->bar[j].size &&
+			    (!bar || dev->bar[j].size > bar->size)) {
 				bar = &dev->bar[j];
 				i = j;
 			}
@@ -111,7 +112,7 @@ int pci_firmware_init(struct pci_dev *dev)
 	return 0;
 }
 
-/* ---- bridges ------------------------------------------------------------------------------------ */
+/* ---- bridges -------------------------------------------------------------------------------- */
 
 static const struct pci_model root_port_model = {
 	.name = "root-port",

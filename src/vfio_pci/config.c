@@ -4,11 +4,12 @@
  *
  * At open the chains of capabilities are walked and the tables compiled into masks, one bit of virt
  * and write for each bit of config space. A write is cut into naturally aligned pieces that lie
- * inside one capability; of a piece, writable virtual bits go to vconfig, other writable bits to the
- * function, then the functions of the registers that were touched run.
+ * inside one capability; of a piece, writable virtual bits go to vconfig, other writable bits to
+ * the function, then the functions of the registers that were touched run.
  *
- * What a user reads is kept ready in the image: (function & ~virt) | (vconfig & virt). It lies in the
- * device's memfd, so a read is a copy. A listener keeps it current when the function changes by itself.
+ * What a user reads is kept ready in the image: (function & ~virt) | (vconfig & virt). It lies in
+ * the device's memfd, so a read is a copy. A listener keeps it current when the function changes by
+ * itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -60,7 +61,7 @@ void vfio_pci_vconfig_set(struct vfio_pci_device *vpd, unsigned int off, unsigne
 	pthread_mutex_unlock(&vpd->config.lock);
 }
 
-/* ---- compiling the tables ---------------------------------------------------------------------------- */
+/* ---- compiling the tables ------------------------------------------------------------------- */
 
 static void add_reg(struct vfio_pci_config *c, unsigned int pos, const struct vfio_pci_reg *reg)
 {
@@ -127,7 +128,7 @@ static void walk_caps(struct vfio_pci_device *vpd)
 		add_cap(vpd, pos, len, cap, hw[pos] == PCI_CAP_ID_MSI);
 		if (hw[pos] == PCI_CAP_ID_PM) {
 			/* What is virtual of it starts as 0: wake-up events are not offered. */
-			c->vconfig[pos + PCI_PM_PMC + 1] &= (uint8_t)~(PCI_PM_CAP_PME_MASK >> 8);
+			c->vconfig[pos + PCI_PM_PMC + 1] &= (uint8_t) ~(PCI_PM_CAP_PME_MASK >> 8);
 			c->vconfig[pos + PCI_PM_CTRL + 1] &= 0x7e;
 		}
 		found++;
@@ -222,7 +223,7 @@ void vfio_pci_config_free(struct vfio_pci_device *vpd)
 	c->image = NULL;
 }
 
-/* ---- access -------------------------------------------------------------------------------------------- */
+/* ---- access --------------------------------------------------------------------------------- */
 
 ssize_t vfio_pci_config_read(struct vfio_pci_device *vpd, uint64_t off, void *buf, size_t count)
 {
@@ -244,7 +245,8 @@ ssize_t vfio_pci_config_read(struct vfio_pci_device *vpd, uint64_t off, void *bu
 	return (ssize_t)count;
 }
 
-/* The longest naturally aligned piece of at most 4 bytes at @pos that stays inside one capability. */
+/* The longest naturally aligned piece of at most 4 bytes at @pos that stays inside one
+ * capability. */
 static unsigned int piece_at(const struct vfio_pci_config *c, unsigned int pos, size_t count)
 {
 	unsigned int same = 1;
@@ -271,8 +273,8 @@ static void write_piece(struct vfio_pci_device *vpd, unsigned int pos, unsigned 
 		uint8_t virt = c->virt[pos + i], write = c->write[pos + i];
 		uint8_t byte = (uint8_t)(value >> (8 * i));
 
-		c->vconfig[pos + i] = (uint8_t)((c->vconfig[pos + i] & ~(write & virt)) |
-						(byte & write & virt));
+		c->vconfig[pos + i] =
+			(uint8_t)((c->vconfig[pos + i] & ~(write & virt)) | (byte & write & virt));
 		hw_mask |= (uint32_t)(uint8_t)(write & ~virt) << (8 * i);
 	}
 	refresh_locked(vpd, pos, width);
@@ -284,7 +286,8 @@ static void write_piece(struct vfio_pci_device *vpd, unsigned int pos, unsigned 
 			c->hooks[i].fn(vpd, c->hooks[i].pos, &w);
 }
 
-ssize_t vfio_pci_config_write(struct vfio_pci_device *vpd, uint64_t off, const void *buf, size_t count)
+ssize_t vfio_pci_config_write(struct vfio_pci_device *vpd, uint64_t off, const void *buf,
+			      size_t count)
 {
 	size_t done = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Config space in a user's hands. The table of what each byte takes was recorded from Linux's vfio-pci
- * with an emulated NVMe controller of this shape.
+ * Config space in a user's hands. The table of what each byte takes was recorded from Linux's
+ * vfio-pci with an emulated NVMe controller of this shape.
  */
 #include <check.h>
 #include <errno.h>
@@ -77,7 +77,8 @@ START_TEST(each_byte_as_recorded)
 		test_write(off, 1, 0xff);
 		ck_assert_msg(test_read(off, 1) == ff, "%#x: ff reads %#x", off, test_read(off, 1));
 		test_write(off, 1, 0);
-		ck_assert_msg(test_read(off, 1) == zero, "%#x: 00 reads %#x", off, test_read(off, 1));
+		ck_assert_msg(test_read(off, 1) == zero, "%#x: 00 reads %#x", off,
+			      test_read(off, 1));
 		ck_assert_msg(back_to(off, before) == before, "%#x: not back", off);
 	}
 }
@@ -99,15 +100,16 @@ START_TEST(exhaustive)
 					uint8_t got = (uint8_t)test_read(off + i, 1);
 
 					if (!find(off + i, &ff, &zero)) {
-						ck_assert_uint_eq(got, (uint8_t)(before >> (8 * i)));
+						ck_assert_uint_eq(got,
+								  (uint8_t)(before >> (8 * i)));
 						continue;
 					}
 					/* D1 and D2 are no states of this function. */
 					if (off + i == 0x64)
 						continue;
 					ck_assert_msg(got == ((want & ff) | zero),
-						      "%#x+%u width %u: %#x wrote, %#x read", off, i,
-						      width, want, got);
+						      "%#x+%u width %u: %#x wrote, %#x read", off,
+						      i, width, want, got);
 				}
 			}
 			test_write(off, width, before);
@@ -182,7 +184,7 @@ START_TEST(power_state)
 }
 END_TEST
 
-/* ---- a richer function -------------------------------------------------------------------------------------- */
+/* ---- a richer function ---------------------------------------------------------------------- */
 
 static int msi_at, vndr_at, ssvid_at, aer_at, vpd_at;
 
@@ -255,7 +257,8 @@ START_TEST(msi_is_virtual)
 	unsigned int m = (unsigned int)msi_at;
 
 	ck_assert_uint_eq(test_read(m + 2, 2), 0x0186);
-	/* Enable and queue size are what SET_IRQS made possible: nothing yet. The rest is the user's. */
+	/* Enable and queue size are what SET_IRQS made possible: nothing yet. The rest is the
+	 * user's. */
 	test_write(m + 2, 2, 0xffff);
 	ck_assert_uint_eq(test_read(m + 2, 2), 0x018e);
 	ck_assert_uint_eq(pci_config_read(test_pdev, m + 2, 2) & PCI_MSI_FLAGS_ENABLE, 0);

@@ -2,9 +2,9 @@
 /*
  * Opening, closing, describing and resetting a function for a user (the kernel's vfio_pci_core.c).
  *
- * Open: power, no bus mastering, decoding on, reset, state saved, virtual config space made. Close is
- * the reverse: the user's interrupts go, the function is reset and gets the saved state back, and it
- * sleeps in D3hot until the next open.
+ * Open: power, no bus mastering, decoding on, reset, state saved, virtual config space made. Close
+ * is the reverse: the user's interrupts go, the function is reset and gets the saved state back,
+ * and it sleeps in D3hot until the next open.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -105,9 +105,10 @@ static int reset(struct vfio_device *vdev)
 	return ret;
 }
 
-/* ---- what there is ------------------------------------------------------------------------------------- */
+/* ---- what there is -------------------------------------------------------------------------- */
 
-static int get_info(struct vfio_device *vdev, struct vfio_device_info *info, struct vfio_info_cap *caps)
+static int get_info(struct vfio_device *vdev, struct vfio_device_info *info,
+		    struct vfio_info_cap *caps)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 
@@ -192,7 +193,7 @@ static int get_irq_info(struct vfio_device *vdev, struct vfio_irq_info *info)
 	return 0;
 }
 
-/* ---- requests and names ---------------------------------------------------------------------------------- */
+/* ---- requests and names --------------------------------------------------------------------- */
 
 static void request(struct vfio_device *vdev, unsigned int count)
 {
@@ -207,7 +208,8 @@ static void request(struct vfio_device *vdev, unsigned int count)
 				  vdev->dev->name, count);
 		irq_trigger_signal(trigger);
 	} else if (count == 0) {
-		pr_warn("vfio-pci %s: No device request channel registered, blocked until released by user",
+		pr_warn("vfio-pci %s: No device request channel registered, "
+			"blocked until released by user",
 			vdev->dev->name);
 	}
 	pthread_mutex_unlock(&vpd->req_lock);
@@ -219,8 +221,9 @@ static bool is_uuid(const char *text)
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 		char c = text[i];
 
-		if (dash ? c != '-' :
-			   !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+		if (dash ? c != '-'
+			 : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+			     (c >= 'A' && c <= 'F')))
 			return false;
 	}
 	return true;
@@ -290,7 +293,7 @@ const struct vfio_device_ops vfio_pci_ops = {
 	.ioctl = bus_ioctl,
 };
 
-/* ---- an instance ------------------------------------------------------------------------------------------- */
+/* ---- an instance ---------------------------------------------------------------------------- */
 
 int vfio_pci_device_create(struct pci_dev *pdev, struct vfio_pci_device **out)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What variant drivers build on (vfio_pci_core in the kernel): make an instance, register its vdev. */
+/* What variant drivers build on (vfio_pci_core in the kernel): make an instance, register its
+ * vdev. */
 #ifndef VFIO_PCI_CORE_H
 #define VFIO_PCI_CORE_H
 

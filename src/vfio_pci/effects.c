@@ -4,14 +4,14 @@
  */
 #include "vfio_pci/vfio_pci_priv.h"
 
-/* ---- the header ---------------------------------------------------------------------------------------- */
+/* ---- the header ----------------------------------------------------------------------------- */
 
 /* Whether the function was reset behind our back and lost the addresses that the host gave it. */
 static bool bars_lost(struct vfio_pci_device *vpd)
 {
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
-		if (vpd->config.rbar[i] &&
-		    pci_config_read(vpd->pdev, PCI_BASE_ADDRESS_0 + 4 * i, 4) != vpd->config.rbar[i])
+		if (vpd->config.rbar[i] && pci_config_read(vpd->pdev, PCI_BASE_ADDRESS_0 + 4 * i,
+							   4) != vpd->config.rbar[i])
 			return true;
 	return false;
 }
@@ -81,7 +81,8 @@ void vfio_pci_fixup_bars(struct vfio_pci_device *vpd)
 		c->vconfig[PCI_ROM_ADDRESS + b] &= (uint8_t)(mask >> (8 * b));
 }
 
-void vfio_pci_bar_written(struct vfio_pci_device *vpd, unsigned int reg, const struct vfio_pci_write *w)
+void vfio_pci_bar_written(struct vfio_pci_device *vpd, unsigned int reg,
+			  const struct vfio_pci_write *w)
 {
 	pthread_mutex_lock(&vpd->config.lock);
 	vfio_pci_fixup_bars(vpd);
@@ -89,7 +90,7 @@ void vfio_pci_bar_written(struct vfio_pci_device *vpd, unsigned int reg, const s
 	vfio_pci_config_refresh(vpd, reg, 4);
 }
 
-/* ---- power management ------------------------------------------------------------------------------------ */
+/* ---- power management ----------------------------------------------------------------------- */
 
 int vfio_pci_set_power_state(struct vfio_pci_device *vpd, unsigned int state)
 {
@@ -110,7 +111,7 @@ void vfio_pci_pmcsr_written(struct vfio_pci_device *vpd, unsigned int reg,
 		vfio_pci_set_power_state(vpd, w->value & PCI_PM_CTRL_STATE_MASK);
 }
 
-/* ---- resets ------------------------------------------------------------------------------------------------ */
+/* ---- resets --------------------------------------------------------------------------------- */
 
 void vfio_pci_devctl_written(struct vfio_pci_device *vpd, unsigned int reg,
 			     const struct vfio_pci_write *w)
@@ -126,7 +127,8 @@ void vfio_pci_devctl_written(struct vfio_pci_device *vpd, unsigned int reg,
 		vfio_pci_reset_locked(vpd);
 }
 
-void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg, const struct vfio_pci_write *w)
+void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg,
+			 const struct vfio_pci_write *w)
 {
 	uint8_t need = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
 	uint8_t ctrl = vpd->config.vconfig[reg];
@@ -138,10 +140,11 @@ void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg, const st
 		vfio_pci_reset_locked(vpd);
 }
 
-/* ---- MSI ------------------------------------------------------------------------------------------------------ */
+/* ---- MSI ------------------------------------------------------------------------------------ */
 
 /* SET_IRQS enables messages; the user's bits work within what it enabled. */
-void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg, const struct vfio_pci_write *w)
+void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
+			  const struct vfio_pci_write *w)
 {
 	uint16_t flags = vfio_pci_vconfig_word(vpd, reg);
 	unsigned int wanted = (flags & PCI_MSI_FLAGS_QSIZE) >> 4, most = vpd->config.msi_qmax;
@@ -155,10 +158,11 @@ void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg, const s
 				PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 }
 
-/* ---- vital product data ------------------------------------------------------------------------------------------ */
+/* ---- vital product data --------------------------------------------------------------------- */
 
 /* The user's F bit says read (0) or write (1); the function's toggles when it is done. */
-void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg, const struct vfio_pci_write *w)
+void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg,
+			  const struct vfio_pci_write *w)
 {
 	unsigned int data = reg - PCI_VPD_ADDR + PCI_VPD_DATA;
 	uint16_t addr = vfio_pci_vconfig_word(vpd, reg);

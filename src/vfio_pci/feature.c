@@ -58,7 +58,8 @@ void vfio_pci_low_power_exit(struct vfio_pci_device *vpd, bool signal)
 	pthread_mutex_unlock(&vpd->memory_lock);
 }
 
-/* The host has to wake the function for whatever is asked of it; who gave an eventfd hears of it. */
+/* The host has to wake the function for whatever is asked of it; who gave an eventfd hears of
+ * it. */
 void vfio_pci_resume(struct vfio_pci_device *vpd)
 {
 	if (unlikely(atomic_load_explicit(&vpd->wake_on_use, memory_order_relaxed)))
@@ -89,7 +90,8 @@ static int feature_low_power_wakeup(struct vfio_pci_device *vpd, uint32_t flags,
 	return ret;
 }
 
-int vfio_pci_feature(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data, size_t size)
+int vfio_pci_feature(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data,
+		     size_t size)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	int ret;

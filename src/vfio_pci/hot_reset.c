@@ -2,8 +2,8 @@
 /*
  * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET (the kernel's vfio_pci_core.c).
  *
- * A hot reset takes everything below the function's port with it, so the user must show the groups of
- * all functions there.
+ * A hot reset takes everything below the function's port with it, so the user must show the groups
+ * of all functions there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,8 @@
 #define MAX_FUNCTIONS 256
 
 /* Fills up to @max rows with the functions below the port; how many there are, or -ENODEV. */
-static int functions_below(struct pci_dev *pdev, struct vfio_pci_dependent_device *rows, unsigned int max)
+static int functions_below(struct pci_dev *pdev, struct vfio_pci_dependent_device *rows,
+			   unsigned int max)
 {
 	struct device *port = pdev->dev.parent;
 	struct device_core *core = pdev->dev.bus->core;

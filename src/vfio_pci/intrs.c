@@ -3,9 +3,9 @@
  * VFIO_DEVICE_SET_IRQS: dispatch by index and action, messages, the error and request indexes (the
  * kernel's vfio_pci_intrs.c). vdev->lock is held, the header has been checked.
  *
- * One of INTx, MSI and MSI-X is in use at a time; who wants another disables the first with DATA_NONE
- * and count 0. A vector's trigger lives in vectors[]; MSI-X vectors beyond those enabled first are
- * added when they get one.
+ * One of INTx, MSI and MSI-X is in use at a time; who wants another disables the first with
+ * DATA_NONE and count 0. A vector's trigger lives in vectors[]; MSI-X vectors beyond those enabled
+ * first are added when they get one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ unsigned int vfio_pci_irq_count(struct vfio_pci_device *vpd, unsigned int index)
 	}
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 static enum pci_irq_type pci_type(unsigned int index)
 {
@@ -78,7 +78,8 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpd, unsigned int index)
 	vpd->irq_type = VFIO_PCI_IRQ_NONE;
 }
 
-static int set_vector(struct vfio_pci_device *vpd, unsigned int index, unsigned int vector, int32_t fd)
+static int set_vector(struct vfio_pci_device *vpd, unsigned int index, unsigned int vector,
+		      int32_t fd)
 {
 	struct irq_trigger *trigger = NULL, *old = vpd->vectors[vector];
 	int ret;
@@ -149,7 +150,7 @@ int vfio_pci_set_msi_trigger(struct vfio_pci_device *vpd, unsigned int index, un
 	return 0;
 }
 
-/* ---- error and request --------------------------------------------------------------------------------- */
+/* ---- error and request ---------------------------------------------------------------------- */
 
 static void replace_single(struct vfio_pci_device *vpd, _Atomic(struct irq_trigger *) *slot,
 			   struct irq_trigger *trigger)
@@ -201,10 +202,10 @@ static int set_single(struct vfio_pci_device *vpd, _Atomic(struct irq_trigger *)
 	return 0;
 }
 
-/* ---- dispatch --------------------------------------------------------------------------------------------- */
+/* ---- dispatch ------------------------------------------------------------------------------- */
 
-int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index, unsigned int start,
-		      unsigned int count, const void *data)
+int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index,
+		      unsigned int start, unsigned int count, const void *data)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	uint32_t action = flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;

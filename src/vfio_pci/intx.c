@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * INTx for a user: level-triggered, hence masked automatically when it fires and fired again on unmask
- * when the line is still high.
+ * INTx for a user: level-triggered, hence masked automatically when it fires and fired again on
+ * unmask when the line is still high.
  *
  * The interrupt handler runs under the function's irqs->lock and takes nothing else: `masked` and
- * `trigger` are atomics. intx.lock orders those who mask and unmask among each other. An unmask says
- * "not masked" before it opens the function's gate, so that a handler that runs at once has the last
- * word.
+ * `trigger` are atomics. intx.lock orders those who mask and unmask among each other. An unmask
+ * says "not masked" before it opens the function's gate, so that a handler that runs at once has
+ * the last word.
  */
 #include <errno.h>
 
@@ -169,8 +169,8 @@ int vfio_pci_set_intx_unmask(struct vfio_pci_device *vpd, unsigned int start, un
 		int32_t fd = *(const int32_t *)data;
 
 		if (fd >= 0)
-			return vpd->intx.unmask ? -EBUSY :
-						  virqfd_enable(fd, unmask_signalled, vpd,
+			return vpd->intx.unmask ? -EBUSY
+						: virqfd_enable(fd, unmask_signalled, vpd,
 								&vpd->intx.unmask);
 		virqfd_disable(vpd->intx.unmask);
 		vpd->intx.unmask = NULL;

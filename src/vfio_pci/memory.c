@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mappings of BARs: which stretch may be mapped, how its pages behave, when touching them is an error.
+ * Mappings of BARs: which stretch may be mapped, how its pages behave, when touching them is an
+ * error.
  *
- * The function declares how pages behave (page_access); the file learns it at the first mapping. While
- * memory is not answered (COMMAND.MEMORY off, D3hot, low power) all of it is PAGE_REVOKED and a touch
- * raises SIGBUS; afterwards the pages are what they were. file, revoked: under dev->lock of the
- * function, which its listener runs with.
+ * The function declares how pages behave (page_access); the file learns it at the first mapping.
+ * While memory is not answered (COMMAND.MEMORY off, D3hot, low power) all of it is PAGE_REVOKED and
+ * a touch raises SIGBUS; afterwards the pages are what they were. file, revoked: under dev->lock of
+ * the function, which its listener runs with.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -110,7 +111,7 @@ void vfio_pci_memory_exit(struct vfio_pci_device *vpd)
 	pci_dev_unlock(vpd->pdev);
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------------------ */
+/* ---- mmap ----------------------------------------------------------------------------------- */
 
 static bool page_plain(const struct vfio_pci_device *vpd, unsigned int bar, uint64_t page)
 {
@@ -126,8 +127,8 @@ static bool sparse_allows(const struct vfio_pci_device *vpd, unsigned int bar, u
 	return true;
 }
 
-int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, uint64_t len, int prot,
-		  int flags)
+int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, uint64_t len,
+		  int prot, int flags)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	uint64_t end;
@@ -175,7 +176,8 @@ int vfio_pci_sparse_cap(struct vfio_pci_device *vpd, unsigned int bar, struct vf
 	cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
 	cap->header.version = 1;
 	cap->nr_areas = n;
-	ret = vfio_info_add_capability(caps, &cap->header, sizeof(*cap) + n * sizeof(cap->areas[0]));
+	ret = vfio_info_add_capability(caps, &cap->header,
+				       sizeof(*cap) + n * sizeof(cap->areas[0]));
 	free(cap);
 	return ret;
 }

@@ -2,9 +2,9 @@
 /*
  * What a user may see and write of config space, as data (design D8): one table a capability.
  *
- * Sections: PCI is the PCI Local Bus specification 3.0, PM the PCI Power Management specification 1.2,
- * PCIe the PCI Express Base specification 3.0. Which bits are virtual is what Linux's vfio-pci does.
- * A capability that has no entry is hidden: the chain leads around it.
+ * Sections: PCI is the PCI Local Bus specification 3.0, PM the PCI Power Management specification
+ * 1.2, PCIe the PCI Express Base specification 3.0. Which bits are virtual is what Linux's vfio-pci
+ * does. A capability that has no entry is hidden: the chain leads around it.
  */
 #include "vfio_pci/vfio_pci_priv.h"
 
@@ -36,7 +36,10 @@ static const struct vfio_pci_reg header_regs[] = {
 	{ PCI_INTERRUPT_PIN, 1, ALL, NO, NULL, "PCI 6.2.4" },
 };
 
-#define NEXT(section) { PCI_CAP_LIST_NEXT, 1, ALL, NO, NULL, section }
+#define NEXT(section)                                        \
+	{                                                    \
+		PCI_CAP_LIST_NEXT, 1, ALL, NO, NULL, section \
+	}
 
 #define PM_PME (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS)
 static const struct vfio_pci_reg pm_regs[] = {
@@ -61,10 +64,10 @@ static const struct vfio_pci_reg pcix_regs[] = {
 };
 
 /* The data register's place depends on the address size: see the two tables' users. */
-#define MSI_COMMON                                                                                 \
-	NEXT("PCI 6.8.1.2"), { PCI_MSI_FLAGS, 1, ALL, ALL, vfio_pci_msi_written, "PCI 6.8.1.3" },  \
-	{                                                                                          \
-		PCI_MSI_ADDRESS_LO, 4, ALL, ALL, NULL, "PCI 6.8.1.4"                               \
+#define MSI_COMMON                                                                                \
+	NEXT("PCI 6.8.1.2"), { PCI_MSI_FLAGS, 1, ALL, ALL, vfio_pci_msi_written, "PCI 6.8.1.3" }, \
+	{                                                                                         \
+		PCI_MSI_ADDRESS_LO, 4, ALL, ALL, NULL, "PCI 6.8.1.4"                              \
 	}
 static const struct vfio_pci_reg msi64_regs[] = {
 	MSI_COMMON,
@@ -89,11 +92,12 @@ static const struct vfio_pci_reg msi32_mask_regs[] = {
 	{ PCI_MSI_PENDING_32, 4, NO, ALL, NULL, "PCI 6.8.1.8" },
 };
 
-/* Phantom functions would change the requester, payload and read request sizes are the host's view of
- * the whole path, ARI belongs to the port. A function-level reset is done by the host. */
+/* Phantom functions would change the requester, payload and read request sizes are the host's
+ * view of the whole path, ARI belongs to the port. A function-level reset is done by the host. */
 static const struct vfio_pci_reg exp_regs[] = {
 	NEXT("PCIe 7.8.1"),
-	{ PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ,
+	{ PCI_EXP_DEVCTL, 2,
+	  PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ,
 	  ~(uint32_t)PCI_EXP_DEVCTL_PHANTOM, vfio_pci_devctl_written, "PCIe 7.8.4" },
 	{ PCI_EXP_DEVCTL2, 2, NO, ~(uint32_t)PCI_EXP_DEVCTL2_ARI, NULL, "PCIe 7.8.16" },
 };
@@ -107,13 +111,14 @@ static const struct vfio_pci_reg next_regs[] = {
 	NEXT("PCI 6.7"),
 };
 
-/* ---- lengths that are in the capability itself ---------------------------------------------------- */
+/* ---- lengths that are in the capability itself ---------------------------------------------- */
 
 static int msi_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
 	uint16_t flags = pci_get_word(vpd->pdev, pos + PCI_MSI_FLAGS);
 
-	return 10 + (flags & PCI_MSI_FLAGS_64BIT ? 4 : 0) + (flags & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
+	return 10 + (flags & PCI_MSI_FLAGS_64BIT ? 4 : 0) +
+	       (flags & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
 }
 
 static int pcix_len(struct vfio_pci_device *vpd, unsigned int pos)
@@ -128,7 +133,8 @@ static int vndr_len(struct vfio_pci_device *vpd, unsigned int pos)
 
 static int exp_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
-	return (pci_get_word(vpd->pdev, pos + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS) > 1 ? 0x3c : 0x14;
+	return (pci_get_word(vpd->pdev, pos + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS) > 1 ? 0x3c
+										       : 0x14;
 }
 
 static int sata_len(struct vfio_pci_device *vpd, unsigned int pos)
@@ -174,7 +180,8 @@ static int rebar_len(struct vfio_pci_device *vpd, unsigned int pos)
 
 static int dpa_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
-	return (int)(16 + (pci_get_long(vpd->pdev, pos + PCI_DPA_CAP) & PCI_DPA_CAP_SUBSTATE_MASK) + 1);
+	return (int)(16 + (pci_get_long(vpd->pdev, pos + PCI_DPA_CAP) & PCI_DPA_CAP_SUBSTATE_MASK) +
+		     1);
 }
 
 static int tph_len(struct vfio_pci_device *vpd, unsigned int pos)
@@ -186,10 +193,13 @@ static int tph_len(struct vfio_pci_device *vpd, unsigned int pos)
 	return (int)(12 + (((cap & PCI_TPH_CAP_ST_MASK) >> PCI_TPH_CAP_ST_SHIFT) + 1) * 2);
 }
 
-/* ---- extended capabilities -------------------------------------------------------------------------- */
+/* ---- extended capabilities ------------------------------------------------------------------ */
 
 /* The header is virtual as a whole: it holds the link to the next one. */
-#define EXT_HEADER(section) { 0, 4, ALL, NO, NULL, section }
+#define EXT_HEADER(section)                  \
+	{                                    \
+		0, 4, ALL, NO, NULL, section \
+	}
 
 #define UNCOR_MASK 0x03fff031u
 #define COR_MASK   0x0000f1c1u
@@ -214,7 +224,8 @@ static const struct vfio_pci_reg ext_next_regs[] = {
 
 #define TABLE(r) .regs = (r), .n_regs = ARRAY_SIZE(r)
 
-const struct vfio_pci_cap vfio_pci_header_cap = { .len = PCI_STD_HEADER_SIZEOF, TABLE(header_regs) };
+const struct vfio_pci_cap vfio_pci_header_cap = { .len = PCI_STD_HEADER_SIZEOF,
+						  TABLE(header_regs) };
 
 static const struct vfio_pci_cap caps[] = {
 	[PCI_CAP_ID_PM] = { .len = PCI_PM_SIZEOF, TABLE(pm_regs) },
@@ -266,7 +277,8 @@ const struct vfio_pci_reg *vfio_pci_msi_regs(uint16_t flags, unsigned int *n)
 {
 	bool wide = flags & PCI_MSI_FLAGS_64BIT, mask = flags & PCI_MSI_FLAGS_MASKBIT;
 
-	*n = wide ? mask ? ARRAY_SIZE(msi64_mask_regs) : ARRAY_SIZE(msi64_regs) :
-	     mask ? ARRAY_SIZE(msi32_mask_regs) : ARRAY_SIZE(msi32_regs);
+	*n = wide   ? mask ? ARRAY_SIZE(msi64_mask_regs) : ARRAY_SIZE(msi64_regs)
+	       : mask ? ARRAY_SIZE(msi32_mask_regs)
+		    : ARRAY_SIZE(msi32_regs);
 	return wide ? mask ? msi64_mask_regs : msi64_regs : mask ? msi32_mask_regs : msi32_regs;
 }

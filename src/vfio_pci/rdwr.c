@@ -108,10 +108,9 @@ static ssize_t region_rw(struct vfio_pci_device *vpd, unsigned int region, uint6
 		return -EINVAL;
 	vfio_pci_resume(vpd);
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return write ? vfio_pci_config_write(vpd, off, buf, count) :
-			       vfio_pci_config_read(vpd, off, buf, count);
-	if (region == VFIO_PCI_VGA_REGION_INDEX ||
-	    (region == VFIO_PCI_ROM_REGION_INDEX && write))
+		return write ? vfio_pci_config_write(vpd, off, buf, count)
+			     : vfio_pci_config_read(vpd, off, buf, count);
+	if (region == VFIO_PCI_VGA_REGION_INDEX || (region == VFIO_PCI_ROM_REGION_INDEX && write))
 		return -EINVAL;
 	return bar_region_rw(vpd, region, off, buf, count, write);
 }
@@ -129,9 +128,10 @@ ssize_t vfio_pci_region_write(struct vfio_device *vdev, unsigned int region, uin
 	return region_rw(to_vpd(vdev), region, off, (void *)buf, count, true);
 }
 
-/* ---- traps ----------------------------------------------------------------------------------------------- */
+/* ---- traps ---------------------------------------------------------------------------------- */
 
-/* Signal context. The handler has raised the depth once; anything above is library code below us. */
+/* Signal context. The handler has raised the depth once; anything above is library code below
+ * us. */
 uint64_t vfio_pci_mmio_read(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			    unsigned int width)
 {
@@ -156,7 +156,7 @@ void vfio_pci_mmio_write(struct vfio_device *vdev, unsigned int region, uint64_t
 	pci_run_deferred();
 }
 
-/* ---- ioeventfds ------------------------------------------------------------------------------------------- */
+/* ---- ioeventfds ----------------------------------------------------------------------------- */
 
 /* On the virqfd thread, without locks. */
 static void ioeventfd_signalled(void *arg)

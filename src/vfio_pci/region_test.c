@@ -49,7 +49,8 @@ static void setup(void)
 	ck_assert_int_eq(fault_init(), 0);
 	testdev_create(io_bar);
 	testdev_open();
-	ck_assert_int_eq(file_alloc_memfd(&fops, NULL, 2, test_vpd->vdev.memfd, &file, &existed), 0);
+	ck_assert_int_eq(file_alloc_memfd(&fops, NULL, 2, test_vpd->vdev.memfd, &file, &existed),
+			 0);
 	test_vpd->vdev.file = file;
 	test_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 }

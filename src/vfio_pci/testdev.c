@@ -51,7 +51,8 @@ void testdev_create(void (*extra)(struct pci_dev *dev))
 	pci_bar_declare(dev, 0, 0x1000, 0x1000, PAGE_DIRECT);
 	ck_assert_int_eq(pci_add_pm_cap(dev), 0x60);
 	ck_assert_int_eq(pci_add_pcie_endpoint_cap(dev), 0x80);
-	ck_assert_int_eq(pci_add_msix_cap(dev, TEST_VECTORS, 0, TEST_MSIX_TABLE, TEST_MSIX_PBA), 0x40);
+	ck_assert_int_eq(pci_add_msix_cap(dev, TEST_VECTORS, 0, TEST_MSIX_TABLE, TEST_MSIX_PBA),
+			 0x40);
 	if (extra)
 		extra(dev);
 	pci_dev_created(dev);
@@ -81,8 +82,8 @@ uint32_t test_read(unsigned int off, unsigned int width)
 {
 	uint32_t value = 0, raw = 0;
 
-	ck_assert_int_eq(vfio_pci_ops.region_read(&test_vpd->vdev, VFIO_PCI_CONFIG_REGION_INDEX, off,
-						  &value, width),
+	ck_assert_int_eq(vfio_pci_ops.region_read(&test_vpd->vdev, VFIO_PCI_CONFIG_REGION_INDEX,
+						  off, &value, width),
 			 width);
 	/* A raw pread of the device's memfd is right, too. */
 	ck_assert_int_eq(pread(test_pdev->memfd, &raw, width, (off_t)7 << PCI_REGION_SHIFT | off),
@@ -93,8 +94,8 @@ uint32_t test_read(unsigned int off, unsigned int width)
 
 void test_write(unsigned int off, unsigned int width, uint32_t value)
 {
-	ck_assert_int_eq(vfio_pci_ops.region_write(&test_vpd->vdev, VFIO_PCI_CONFIG_REGION_INDEX, off,
-						   &value, width),
+	ck_assert_int_eq(vfio_pci_ops.region_write(&test_vpd->vdev, VFIO_PCI_CONFIG_REGION_INDEX,
+						   off, &value, width),
 			 width);
 }
 

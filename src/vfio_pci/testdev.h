@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For unit tests: a function shaped like the emulated NVMe controller, opened through vfio_pci_ops. */
+/* For unit tests: a function shaped like the emulated NVMe controller, opened through
+ * vfio_pci_ops. */
 #ifndef VFIO_PCI_TESTDEV_H
 #define VFIO_PCI_TESTDEV_H
 
@@ -8,8 +9,8 @@
 #include "vfio_pci/vfio_pci_priv.h"
 
 #define TEST_MSIX_TABLE 0x2000
-#define TEST_MSIX_PBA   0x3000
-#define TEST_VECTORS    65
+#define TEST_MSIX_PBA	0x3000
+#define TEST_VECTORS	65
 
 extern struct pci_dev *test_pdev;
 extern struct vfio_pci_device *test_vpd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver vfio-pci: it fits only functions whose driver_override names it or that new_id gave it.
- * A bound function idles in D3hot.
+ * The driver vfio-pci: it fits only functions whose driver_override names it or that new_id gave
+ * it. A bound function idles in D3hot.
  */
 #include "vfio_pci/vfio_pci.h"
 

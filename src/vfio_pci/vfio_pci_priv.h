@@ -2,9 +2,9 @@
 /*
  * One function in a user's hands (struct vfio_pci_core_device in the kernel).
  *
- * Locks, outermost first: vdev->lock (open, close, SET_IRQS, reset), memory_lock (what changes whether
- * memory is answered: config writes, resets, power), intx.lock (masked, trigger), pci's dev->lock and
- * irqs->lock, config.lock (vconfig and image; a leaf).
+ * Locks, outermost first: vdev->lock (open, close, SET_IRQS, reset), memory_lock (what changes
+ * whether memory is answered: config writes, resets, power), intx.lock (masked, trigger), pci's
+ * dev->lock and irqs->lock, config.lock (vconfig and image; a leaf).
  */
 #ifndef VFIO_PCI_VFIO_PCI_PRIV_H
 #define VFIO_PCI_VFIO_PCI_PRIV_H
@@ -28,13 +28,14 @@ struct vfio_pci_write {
 	uint32_t value;
 };
 
-/* @w touched the register at @reg (absolute); runs after the bytes have been stored, memory_lock held. */
+/* @w touched the register at @reg (absolute); runs after the bytes have been stored, memory_lock
+ * held. */
 typedef void (*vfio_pci_written_fn)(struct vfio_pci_device *vpd, unsigned int reg,
 				    const struct vfio_pci_write *w);
 
 /*
- * A register as a user may see it. A bit that is virtual lives in vconfig, any other in the function; a
- * bit that is not writable drops what is written. @off is relative to the capability.
+ * A register as a user may see it. A bit that is virtual lives in vconfig, any other in the
+ * function; a bit that is not writable drops what is written. @off is relative to the capability.
  */
 struct vfio_pci_reg {
 	uint16_t off;
@@ -44,8 +45,8 @@ struct vfio_pci_reg {
 	const char *section; /* of the specification */
 };
 
-/* A capability: its length (or a function that finds it), its registers. Bytes that no register names
- * come from the function and cannot be written, unless @raw. */
+/* A capability: its length (or a function that finds it), its registers. Bytes that no register
+ * names come from the function and cannot be written, unless @raw. */
 struct vfio_pci_cap {
 	uint16_t len;
 	int (*find_len)(struct vfio_pci_device *vpd, unsigned int pos);
@@ -71,7 +72,7 @@ struct vfio_pci_config {
 	uint8_t *image; /* what a user reads; the memfd's region 7 */
 	uint8_t vconfig[PCI_CFG_EXT_SIZE];
 	uint8_t virt[PCI_CFG_EXT_SIZE], write[PCI_CFG_EXT_SIZE];
-	uint8_t owner[PCI_CFG_EXT_SIZE]; /* which capability a byte belongs to; 0: none, 1: the header */
+	uint8_t owner[PCI_CFG_EXT_SIZE]; /* the capability of a byte; 0: none, 1: header */
 	struct vfio_pci_hook hooks[VFIO_PCI_MAX_HOOKS];
 	unsigned int n_hooks, n_owners;
 	uint32_t rbar[PCI_NUM_REGIONS]; /* the function's BARs, to notice a reset behind our back */
@@ -117,7 +118,7 @@ struct vfio_pci_device {
 	struct irq_trigger *wakeup;
 
 	/* Interrupts; vdev->lock. */
-	unsigned int irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
+	unsigned int irq_type;	   /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	atomic_bool virq_disabled; /* the user's COMMAND.INTX_DISABLE */
 	struct vfio_pci_intx intx;
 	struct irq_trigger **vectors;
@@ -138,7 +139,8 @@ static inline struct vfio_pci_device *to_vpd(struct vfio_device *vdev)
 int vfio_pci_config_init(struct vfio_pci_device *vpd);
 void vfio_pci_config_free(struct vfio_pci_device *vpd);
 ssize_t vfio_pci_config_read(struct vfio_pci_device *vpd, uint64_t off, void *buf, size_t count);
-ssize_t vfio_pci_config_write(struct vfio_pci_device *vpd, uint64_t off, const void *buf, size_t count);
+ssize_t vfio_pci_config_write(struct vfio_pci_device *vpd, uint64_t off, const void *buf,
+			      size_t count);
 /* Recomputes what a user reads of [@off, @off + @len). */
 void vfio_pci_config_refresh(struct vfio_pci_device *vpd, unsigned int off, unsigned int len);
 uint16_t vfio_pci_vconfig_word(struct vfio_pci_device *vpd, unsigned int off);
@@ -148,19 +150,19 @@ void vfio_pci_vconfig_set(struct vfio_pci_device *vpd, unsigned int off, unsigne
 /* effects.c: what writes to single registers do. */
 void vfio_pci_command_before(struct vfio_pci_device *vpd, const struct vfio_pci_write *w);
 void vfio_pci_command_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			      const struct vfio_pci_write *w);
 void vfio_pci_bar_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			  const struct vfio_pci_write *w);
 void vfio_pci_pmcsr_written(struct vfio_pci_device *vpd, unsigned int reg,
 			    const struct vfio_pci_write *w);
 void vfio_pci_devctl_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			     const struct vfio_pci_write *w);
 void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			 const struct vfio_pci_write *w);
 void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			  const struct vfio_pci_write *w);
 void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w);
+			  const struct vfio_pci_write *w);
 void vfio_pci_fixup_bars(struct vfio_pci_device *vpd);
 int vfio_pci_set_power_state(struct vfio_pci_device *vpd, unsigned int state);
 
@@ -169,8 +171,8 @@ void vfio_pci_memory_zap(struct vfio_pci_device *vpd);
 void vfio_pci_memory_update(struct vfio_pci_device *vpd);
 void vfio_pci_memory_init(struct vfio_pci_device *vpd);
 void vfio_pci_memory_exit(struct vfio_pci_device *vpd);
-int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, uint64_t len, int prot,
-		  int flags);
+int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, uint64_t len,
+		  int prot, int flags);
 int vfio_pci_sparse_cap(struct vfio_pci_device *vpd, unsigned int bar, struct vfio_info_cap *caps);
 
 /* core.c */
@@ -193,8 +195,8 @@ long vfio_pci_ioeventfd(struct vfio_pci_device *vpd, unsigned long arg);
 void vfio_pci_ioeventfds_free(struct vfio_pci_device *vpd);
 
 /* intrs.c, vdev->lock held. */
-int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index, unsigned int start,
-		      unsigned int count, const void *data);
+int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index,
+		      unsigned int start, unsigned int count, const void *data);
 unsigned int vfio_pci_irq_count(struct vfio_pci_device *vpd, unsigned int index);
 void vfio_pci_irqs_close(struct vfio_pci_device *vpd);
 int vfio_pci_set_msi_trigger(struct vfio_pci_device *vpd, unsigned int index, unsigned int start,
