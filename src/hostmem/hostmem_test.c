@@ -4,6 +4,8 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,6 +503,74 @@ START_TEST(no_memory)
 }
 END_TEST
 
+static atomic_bool race_stop;
+static atomic_int race_frozen;
+
+static void race_freeze(struct hostmem_pin *pin, uintptr_t addr, size_t len)
+{
+	atomic_fetch_add(&race_frozen, (int)(len / K4));
+}
+
+static void race_moved(struct hostmem_pin *pin, uintptr_t addr, size_t len, uintptr_t new_addr)
+{
+	atomic_fetch_sub(&race_frozen, (int)(len / K4));
+	/* The bytes are there, wherever that is. */
+	for (size_t i = 0; new_addr && i < len; i += K4)
+		ck_assert_int_ne(((volatile char *)new_addr)[i], 0x7f);
+}
+
+static void *race_program(void *arg)
+{
+	char *mem = arg;
+	uint32_t rng = 1;
+
+	while (!atomic_load(&race_stop)) {
+		size_t first, n;
+
+		rng = rng * 1664525 + 1013904223;
+		first = (rng >> 16) % 12;
+		n = 1 + (rng >> 24) % 4;
+		hostmem_will_unmap(hm, (uintptr_t)mem + first * K4, n * K4);
+		ck_assert_ptr_ne(mmap(mem + first * K4, n * K4, RW,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+				 MAP_FAILED);
+	}
+	return NULL;
+}
+
+/* Pins come and go while the program replaces the memory under them. */
+START_TEST(pinning_races_with_unmapping)
+{
+	static const struct hostmem_pin_ops race_ops = { .freeze = race_freeze,
+							 .moved = race_moved };
+	char *mem = new_mem(16 * K4, RW);
+	struct hostmem_pin pins[8] = { 0 };
+	bool pinned[8] = { false };
+	pthread_t thread;
+	size_t i, moved = 0;
+
+	pthread_create(&thread, NULL, race_program, mem);
+	for (i = 0; i < 20000; i++) {
+		size_t k = i % 8;
+
+		if (pinned[k]) {
+			moved += hostmem_pin_moved(&pins[k]);
+			hostmem_unpin(&pins[k]);
+		}
+		pinned[k] = !hostmem_pin(hm, (uintptr_t)mem + k * K4, (1 + i % 7) * K4, i & 1,
+					 &race_ops, NULL, &pins[k]);
+	}
+	atomic_store(&race_stop, true);
+	pthread_join(thread, NULL);
+	for (i = 0; i < 8; i++)
+		if (pinned[i])
+			hostmem_unpin(&pins[i]);
+	ck_assert_uint_gt(moved, 0);
+	ck_assert_int_eq(atomic_load(&race_frozen), 0);
+	ck_assert(!hostmem_any(hm, (uintptr_t)mem, 16 * K4));
+}
+END_TEST
+
 START_TEST(fork_forgets)
 {
 	char *mem = new_mem(K4, RW);
@@ -558,6 +628,7 @@ int main(void)
 	tcase_add_test(tc, hugetlb);
 	tcase_add_test(tc, mremap_takes_pins_along);
 	tcase_add_test(tc, no_memory);
+	tcase_add_test(tc, pinning_races_with_unmapping);
 	tcase_add_test(tc, fork_forgets);
 	tcase_add_test(tc, mmio_is_asked);
 	suite_add_tcase(suite, tc);
