@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * libc's own functions behind the interposed ones: found by dlsym(RTLD_NEXT) at the first use and
- * kept in a table of atomic pointers. Early constructors and sanitizer runtimes call wrappers before
- * any constructor of ours, so nothing here needs one.
+ * kept in a table of atomic pointers. Early constructors and sanitizer runtimes call wrappers
+ * before any constructor of ours, so nothing here needs one.
  */
 #ifndef PRELOAD_REAL_H
 #define PRELOAD_REAL_H
