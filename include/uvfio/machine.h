@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * A machine in this process: emulated PCI devices behind a software IOMMU, and the same files that a
- * program under `uvfio run` finds (/dev/vfio/…, /sys/bus/pci/…), without preloading anything.
+ * A machine in this process: emulated PCI devices behind a software IOMMU, and the same files that
+ * a program under `uvfio run` finds (/dev/vfio/…, /sys/bus/pci/…), without preloading anything.
  *
  * Every function returns 0 (or a count, or an fd) on success and -errno on failure; objects come by
  * out-parameter. Functions may be called from any thread; a machine must outlive its open files.
@@ -33,8 +33,8 @@ struct uvfio_machine_config {
 };
 
 /**
- * Builds a machine. @err (may be NULL) receives one sentence on failure that names what is wrong and
- * the way out. The caller owns *@out and ends it with uvfio_machine_destroy().
+ * Builds a machine. @err (may be NULL) receives one sentence on failure that names what is wrong
+ * and the way out. The caller owns *@out and ends it with uvfio_machine_destroy().
  */
 int uvfio_machine_create(const struct uvfio_machine_config *config, struct uvfio_machine **out,
 			 char *err, size_t err_size);
@@ -57,8 +57,8 @@ int uvfio_machine_device(struct uvfio_machine *machine, unsigned int index,
 			 struct uvfio_device_info *info);
 
 /**
- * The system calls on the machine's files. @path is what a program would use ("/dev/vfio/vfio"); the
- * fd is a real one, to be used with these functions and closed with uvfio_close().
+ * The system calls on the machine's files. @path is what a program would use ("/dev/vfio/vfio");
+ * the fd is a real one, to be used with these functions and closed with uvfio_close().
  */
 int uvfio_open(struct uvfio_machine *machine, const char *path, int flags);
 int uvfio_close(struct uvfio_machine *machine, int fd);

@@ -15,8 +15,9 @@ struct args {
 };
 
 static const struct argp_option options[] = {
-	{"session", 's', "DIR", 0, "The session (the one that this program runs in, or the only one)", 0},
-	{0},
+	{ "session", 's', "DIR", 0,
+	  "The session (the one that this program runs in, or the only one)", 0 },
+	{ 0 },
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -88,7 +89,8 @@ static int do_bind(struct uvfio_machine *machine, const struct args *args)
 	return ret == -ENOENT ? -ENODEV : ret;
 }
 
-static int run_with_machine(struct args *args, int (*fn)(struct uvfio_machine *, const struct args *))
+static int run_with_machine(struct args *args,
+			    int (*fn)(struct uvfio_machine *, const struct args *))
 {
 	struct uvfio_machine *machine;
 	struct session *session;
@@ -114,7 +116,7 @@ int cmd_bind(int argc, char **argv)
 		.args_doc = "DEVICE [DRIVER]",
 		.doc = "Bind DEVICE to DRIVER (vfio-pci), taking it from the driver that has it.",
 	};
-	struct args args = {0};
+	struct args args = { 0 };
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return EXIT_USAGE;
@@ -129,7 +131,7 @@ int cmd_unbind(int argc, char **argv)
 		.args_doc = "DEVICE",
 		.doc = "Unbind DEVICE from its driver; waits until its user has closed it.",
 	};
-	struct args args = {.unbind = true};
+	struct args args = { .unbind = true };
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return EXIT_USAGE;

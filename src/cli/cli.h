@@ -11,7 +11,7 @@
 /* Exit status: wrong use, or the session cannot be made. */
 #define EXIT_USAGE 2
 /* The command ended with 0, but devices saw DMA errors. */
-#define EXIT_DMA   99
+#define EXIT_DMA 99
 
 /* "uvfio: …" on stderr. Returns EXIT_USAGE. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

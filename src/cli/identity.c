@@ -12,9 +12,9 @@ static const struct {
 	const char *name;
 	unsigned int bit;
 } capabilities[] = {
-	{"chown", 0},	      {"dac_override", 1}, {"fowner", 3},    {"kill", 5},	{"net_admin", 12},
-	{"net_raw", 13},      {"ipc_lock", 14},	   {"sys_rawio", 17}, {"sys_admin", 21}, {"sys_nice", 23},
-	{"sys_resource", 24}, {"mknod", 27},
+	{ "chown", 0 },	     { "dac_override", 1 }, { "fowner", 3 },	    { "kill", 5 },
+	{ "net_admin", 12 }, { "net_raw", 13 },	    { "ipc_lock", 14 },	    { "sys_rawio", 17 },
+	{ "sys_admin", 21 }, { "sys_nice", 23 },    { "sys_resource", 24 }, { "mknod", 27 },
 };
 
 int parse_caps(const char *text, uint64_t *caps)
@@ -101,9 +101,10 @@ int parse_memlock(const char *text, uint64_t *bytes)
 	unit = *end ? strchr(units, *end) : NULL;
 	if (end == text || *text == '-' || errno || (*end && (!unit || end[1])) ||
 	    (unit && value > UINT64_MAX >> (10 * (unit - units + 1))))
-		return fail("--memlock: \"%s\" is no size; write bytes, or a number with K, M, G or T, "
-			    "or unlimited",
-			    text);
+		return fail(
+			"--memlock: \"%s\" is no size; write bytes, or a number with K, M, G or T, "
+			"or unlimited",
+			text);
 	*bytes = unit ? value << (10 * (unit - units + 1)) : value;
 	return 0;
 }

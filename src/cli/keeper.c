@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `uvfio keeper DIR`: takes the keeper's place in a session that outlives its `uvfio run`. Started on
- * demand by the library; goes into the background and ends when nobody talks to it any more.
+ * `uvfio keeper DIR`: takes the keeper's place in a session that outlives its `uvfio run`. Started
+ * on demand by the library; goes into the background and ends when nobody talks to it any more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,7 +35,7 @@ int cmd_keeper(int argc, char **argv)
 	ret = keeper_create(session, &keeper);
 	if (ret)
 		return ret == -EBUSY ? 0 : EXIT_USAGE;
-	fd = (struct pollfd){.fd = keeper_fd(keeper), .events = POLLIN};
+	fd = (struct pollfd){ .fd = keeper_fd(keeper), .events = POLLIN };
 	do {
 		ret = poll(&fd, 1, IDLE_MSEC);
 		if (ret > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The environment of a command in a session: LD_PRELOAD, the session's name, and the malloc tunables
- * that keep freed memory mapped (design D5). What the user has set stays: our library goes behind
- * his, our tunables beside his.
+ * The environment of a command in a session: LD_PRELOAD, the session's name, and the malloc
+ * tunables that keep freed memory mapped (design D5). What the user has set stays: our library goes
+ * behind his, our tunables beside his.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -98,8 +98,8 @@ static bool is_variable(const char *entry, const char *name)
 
 char **launch_environment(const char *library, const char *session)
 {
-	char *ours[] = {variable("LD_PRELOAD", getenv("LD_PRELOAD"), ':', library),
-			variable(SESSION_ENV, NULL, 0, session), tunables_variable()};
+	char *ours[] = { variable("LD_PRELOAD", getenv("LD_PRELOAD"), ':', library),
+			 variable(SESSION_ENV, NULL, 0, session), tunables_variable() };
 	size_t count = 0, n = 0;
 	char **out;
 
@@ -109,7 +109,8 @@ char **launch_environment(const char *library, const char *session)
 	if (!out || !ours[0] || !ours[1] || !ours[2])
 		return NULL;
 	for (size_t i = 0; i < count; i++)
-		if (!is_variable(environ[i], "LD_PRELOAD") && !is_variable(environ[i], SESSION_ENV) &&
+		if (!is_variable(environ[i], "LD_PRELOAD") &&
+		    !is_variable(environ[i], SESSION_ENV) &&
 		    !is_variable(environ[i], "GLIBC_TUNABLES"))
 			out[n++] = environ[i];
 	for (size_t i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `uvfio ls`: the devices of a session as its tree tells them, inside or outside of the session. The
- * tree is read as files, no machine is built.
+ * `uvfio ls`: the devices of a session as its tree tells them, inside or outside of the session.
+ * The tree is read as files, no machine is built.
  */
 #include <argp.h>
 #include <dirent.h>
@@ -21,10 +21,11 @@ struct args {
 };
 
 static const struct argp_option options[] = {
-	{"json", 'j', NULL, 0, "Print JSON", 0},
-	{"all", 'a', NULL, 0, "Also host bridges and root ports", 0},
-	{"session", 's', "DIR", 0, "The session (the one that this program runs in, or the only one)", 0},
-	{0},
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ "all", 'a', NULL, 0, "Also host bridges and root ports", 0 },
+	{ "session", 's', "DIR", 0,
+	  "The session (the one that this program runs in, or the only one)", 0 },
+	{ 0 },
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -54,7 +55,7 @@ static const struct argp argp = {
 	.doc = "List the devices of a session with their groups and drivers.",
 };
 
-/* ---- sessions ----------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 struct found {
 	char dir[PATH_MAX];
@@ -74,7 +75,7 @@ static void note_session(void *arg, const char *dir)
 
 int open_session(const char *dir, struct session **out)
 {
-	struct found found = {.count = 0};
+	struct found found = { .count = 0 };
 	int ret;
 
 	if (!dir)
@@ -84,14 +85,15 @@ int open_session(const char *dir, struct session **out)
 		if (!found.count)
 			return fail("there is no session; start one with `uvfio run`");
 		if (found.count > 1)
-			return fail("there are %u sessions; name one with --session DIR", found.count);
+			return fail("there are %u sessions; name one with --session DIR",
+				    found.count);
 		dir = found.dir;
 	}
 	ret = session_open(dir, out);
 	return ret ? fail("%s is no session: %s", dir, strerror(-ret)) : 0;
 }
 
-/* ---- devices ------------------------------------------------------------------------------------ */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 struct device_line {
 	char driver[64], group[16], vendor[16], device[16], class_code[16];
@@ -157,7 +159,7 @@ static json_t *device_json(const struct shared_device *dev, const struct device_
 
 int cmd_ls(int argc, char **argv)
 {
-	struct args args = {0};
+	struct args args = { 0 };
 	struct session *session;
 	const struct shared_header *shared;
 	json_t *list = json_array(), *root;
@@ -178,8 +180,10 @@ int cmd_ls(int argc, char **argv)
 			json_array_append_new(list, device_json(dev, &line));
 		else
 			printf("%-12s  %-11s %.4s:%.4s  %5s  %s\n", dev->name, dev->model,
-			       line.vendor[0] ? line.vendor + 2 : "", line.device[0] ? line.device + 2 : "",
-			       line.group[0] ? line.group : "-", line.driver[0] ? line.driver : "-");
+			       line.vendor[0] ? line.vendor + 2 : "",
+			       line.device[0] ? line.device + 2 : "",
+			       line.group[0] ? line.group : "-",
+			       line.driver[0] ? line.driver : "-");
 	}
 	if (args.json) {
 		root = json_pack("{s:s, s:O}", "session", session_dir(session), "devices", list);

@@ -13,13 +13,13 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"run", "make a machine and run a command in it", cmd_run},
-	{"ls", "list the devices, groups and drivers of a session", cmd_ls},
-	{"models", "list the device models with their options", cmd_models},
-	{"bind", "bind a device to a driver", cmd_bind},
-	{"unbind", "unbind a device from its driver", cmd_unbind},
-	{"version", "print the version", cmd_version},
-	{"keeper", NULL, cmd_keeper},
+	{ "run", "make a machine and run a command in it", cmd_run },
+	{ "ls", "list the devices, groups and drivers of a session", cmd_ls },
+	{ "models", "list the device models with their options", cmd_models },
+	{ "bind", "bind a device to a driver", cmd_bind },
+	{ "unbind", "unbind a device from its driver", cmd_unbind },
+	{ "version", "print the version", cmd_version },
+	{ "keeper", NULL, cmd_keeper },
 };
 
 int fail(const char *format, ...)
@@ -37,7 +37,7 @@ int fail(const char *format, ...)
 static void help(FILE *out)
 {
 	fputs("Usage: uvfio COMMAND [OPTION…]\n"
-	      "VFIO without the hardware: run unmodified programs against emulated PCI devices.\n\n",
+	      "VFIO without the hardware: run programs against emulated PCI devices.\n\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (commands[i].help)

@@ -38,14 +38,14 @@ static void print_options(const struct model_option *options)
 	for (; options && options->key; options++) {
 		const char *value = options->default_value ? options->default_value : "";
 
-		printf("    %-10s %s%s%s%s\n", options->key, options->help, *value ? " (" : "", value,
-		       *value ? ")" : "");
+		printf("    %-10s %s%s%s%s\n", options->key, options->help, *value ? " (" : "",
+		       value, *value ? ")" : "");
 	}
 }
 
 int cmd_models(int argc, char **argv)
 {
-	struct args args = {0};
+	struct args args = { 0 };
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
 		return EXIT_USAGE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whether the preload library can come up in a program: a dynamically linked x86-64 ELF file for this
- * C library, started without a change of rights. A script is as good as its interpreter.
+ * Whether the preload library can come up in a program: a dynamically linked x86-64 ELF file for
+ * this C library, started without a change of rights. A script is as good as its interpreter.
  */
 #include <elf.h>
 #include <errno.h>
@@ -66,12 +66,12 @@ static const char *elf_obstacle(int fd, const char *path, const Elf64_Ehdr *head
 
 	if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_machine != EM_X86_64)
 		return "is not an x86-64 program; build it for x86-64";
-	if (fstat(fd, &st) == 0 && ((st.st_mode & S_ISUID && st.st_uid != getuid()) ||
-				    ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-				     st.st_gid != getgid())))
-		return "is setuid or setgid, and the loader ignores LD_PRELOAD for it; run a copy";
+	if (fstat(fd, &st) == 0 &&
+	    ((st.st_mode & S_ISUID && st.st_uid != getuid()) ||
+	     ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())))
+		return "is setuid or setgid, so that the loader ignores LD_PRELOAD; run a copy";
 	if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		return "has file capabilities, and the loader ignores LD_PRELOAD for it; run a copy";
+		return "has file capabilities, so that the loader ignores LD_PRELOAD; run a copy";
 	for (unsigned int i = 0; i < head->e_phnum; i++) {
 		size_t len;
 

@@ -40,7 +40,8 @@ uint64_t report_faults(const struct session *session, FILE *out)
 		if (!atomic_load_explicit(&f->ready, memory_order_acquire))
 			continue;
 		listed++;
-		fprintf(out, "  %s: %s of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s (%s, pid %u)\n",
+		fprintf(out,
+			"  %s: %s of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s (%s, pid %u)\n",
 			f->name, f->write ? "write" : "read", f->len, f->iova,
 			dma_fault_reason_text(f->reason), f->comm, f->pid);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `uvfio run`: makes the session, runs the command in it, is its keeper meanwhile, reports and cleans
- * up. The exit status is the command's; 128 + n when signal n ended it.
+ * `uvfio run`: makes the session, runs the command in it, is its keeper meanwhile, reports and
+ * cleans up. The exit status is the command's; 128 + n when signal n ended it.
  */
 #include <argp.h>
 #include <errno.h>
@@ -32,25 +32,25 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{"device", 'd', "MODEL[,KEY=VALUE…]", 0,
-	 "Add a device; a comma inside a value is written twice (`uvfio models` lists models and keys)",
-	 0},
-	{"machine", 'm', "FILE", 0, "Take the machine's description from an INI file", 0},
-	{"iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0},
-	{"keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1},
-	{"session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one", 1},
-	{"stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1},
-	{"dma-errors", OPT_DMA_ERRORS, "fail|warn", 0,
-	 "fail: exit with 99 when a device saw a DMA error and the command ended with 0 (the default)",
-	 1},
-	{"user", OPT_USER, "USER[:GROUP]", 0, "The session's user as VFIO checks see it (root)", 2},
-	{"caps", OPT_CAPS, "all|none|NAME,…", 0,
-	 "The session's capabilities (all for root, none for others)", 2},
-	{"memlock", OPT_MEMLOCK, "BYTES", 0,
-	 "Limit of locked memory; also K, M, G, T, unlimited. Takes ipc_lock away unless --caps says "
-	 "otherwise",
-	 2},
-	{0},
+	{ "device", 'd', "MODEL[,KEY=VALUE…]", 0,
+	  "Add a device; a comma in a value is written twice (`uvfio models` lists models)", 0 },
+	{ "machine", 'm', "FILE", 0, "Take the machine's description from an INI file", 0 },
+	{ "iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0 },
+	{ "keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1 },
+	{ "session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one",
+	  1 },
+	{ "stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1 },
+	{ "dma-errors", OPT_DMA_ERRORS, "fail|warn", 0,
+	  "fail (the default): exit with 99 after a DMA error when the command ended with 0", 1 },
+	{ "user", OPT_USER, "USER[:GROUP]", 0, "The session's user as VFIO checks see it (root)",
+	  2 },
+	{ "caps", OPT_CAPS, "all|none|NAME,…", 0,
+	  "The session's capabilities (all for root, none for others)", 2 },
+	{ "memlock", OPT_MEMLOCK, "BYTES", 0,
+	  "Limit of locked memory; also K, M, G, T, unlimited. Takes ipc_lock away unless "
+	  "--caps says otherwise",
+	  2 },
+	{ 0 },
 };
 
 struct run {
@@ -131,10 +131,10 @@ static const struct argp argp = {
 	.parser = parse_option,
 	.args_doc = "COMMAND [ARGUMENT…]",
 	.doc = "Run COMMAND, unmodified, on a machine with emulated PCI devices behind an IOMMU. "
-	       "Without -d and -m the machine has one NVMe controller of 1 GiB at 0000:01:00.0, bound "
-	       "to vfio-pci.\v"
-	       "The exit status is the command's, 128 + N when signal N ended it, 99 after DMA errors, "
-	       "and 2 when the machine cannot be made or the command cannot be started in it.\n\n"
+	       "Without -d and -m the machine has one NVMe controller of 1 GiB at 0000:01:00.0, "
+	       "bound to vfio-pci.\v"
+	       "The exit status is the command's, 128 + N when signal N ended it, 99 after DMA "
+	       "errors, and 2 when the machine cannot be made or the command cannot be started in it.\n\n"
 	       "  uvfio run -- lspci -vv\n"
 	       "  uvfio run -d nvme,file=disk.img -- qemu-img info nvme://0000:01:00.0/1\n"
 	       "  uvfio run -d nvme,ns=2 -d nvme --iommu intel -- bash",
@@ -153,9 +153,9 @@ static void complete_identity(struct run *run)
 		id->memlock = 8 << 20;
 }
 
-/* ---- the child ---------------------------------------------------------------------------------- */
+/* ---- the child ------------------------------------------------------------------------------- */
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH };
 
 static void signal_set(sigset_t *set)
 {
@@ -177,7 +177,7 @@ static int start(const struct run *run, const char *program, char **env, const s
 	ret = posix_spawn(pid, program, NULL, &attr, run->command, env);
 	/* A script without #!: as execvp() does it. */
 	if (ret == ENOEXEC) {
-		char *shell[64] = {(char *)"/bin/sh", (char *)program};
+		char *shell[64] = { (char *)"/bin/sh", (char *)program };
 		size_t n = 2;
 
 		for (char **arg = run->command + 1; *arg && n < 63; arg++)
@@ -198,8 +198,8 @@ static void forward(pid_t pid, const struct signalfd_siginfo *info)
 /* Serves the session until the command has ended; its status as wait(2) tells. */
 static int serve(struct keeper *keeper, int signal_fd, pid_t pid)
 {
-	struct pollfd fds[2] = {{.fd = signal_fd, .events = POLLIN},
-				{.fd = keeper ? keeper_fd(keeper) : -1, .events = POLLIN}};
+	struct pollfd fds[2] = { { .fd = signal_fd, .events = POLLIN },
+				 { .fd = keeper ? keeper_fd(keeper) : -1, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	int status;
 
@@ -230,7 +230,7 @@ static bool library_loaded(const struct session *session)
 	return access(path, F_OK) == 0;
 }
 
-/* ---- the run ------------------------------------------------------------------------------------ */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Runs the command in the session: its status, or EXIT_USAGE with a message. */
 static int run_command(const struct run *run, struct session *session, const char *program,
@@ -314,7 +314,7 @@ static int check_program(const struct run *run, char *program, char *library)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = {.identity = session_identity_root};
+	struct run run = { .identity = session_identity_root };
 	char program[PATH_MAX], library[PATH_MAX];
 	struct session *session;
 	int status;

@@ -87,8 +87,8 @@ static ssize_t drivers_probe_store(void *obj, const struct attribute *attr, cons
 /* Synthetic events reach no listener here; what the kernel refuses is refused. */
 static ssize_t uevent_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
-	static const char *const actions[] = {"add",	"remove",  "change", "move",
-					      "online", "offline", "bind",   "unbind"};
+	static const char *const actions[] = { "add",	 "remove",  "change", "move",
+					       "online", "offline", "bind",   "unbind" };
 	size_t word = strcspn(buf, " \n");
 
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
@@ -98,16 +98,16 @@ static ssize_t uevent_store(void *obj, const struct attribute *attr, const char 
 }
 
 const struct attribute bus_core_attrs[] = {
-	{.name = "drivers_autoprobe",
-	 .mode = 0644,
-	 .show = drivers_autoprobe_show,
-	 .store = drivers_autoprobe_store},
-	{.name = "drivers_probe", .mode = 0200, .store = drivers_probe_store},
-	{.name = "uevent", .mode = 0200, .store = uevent_store},
-	{.name = NULL},
+	{ .name = "drivers_autoprobe",
+	  .mode = 0644,
+	  .show = drivers_autoprobe_show,
+	  .store = drivers_autoprobe_store },
+	{ .name = "drivers_probe", .mode = 0200, .store = drivers_probe_store },
+	{ .name = "uevent", .mode = 0200, .store = uevent_store },
+	{ .name = NULL },
 };
 
-/* ---- bind, unbind ------------------------------------------------------------------------------- */
+/* ---- bind, unbind ---------------------------------------------------------------------------- */
 
 static ssize_t bind_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
@@ -133,13 +133,13 @@ static ssize_t unbind_store(void *obj, const struct attribute *attr, const char 
 }
 
 const struct attribute driver_core_attrs[] = {
-	{.name = "bind", .mode = 0200, .store = bind_store},
-	{.name = "unbind", .mode = 0200, .store = unbind_store},
-	{.name = "uevent", .mode = 0200, .store = uevent_store},
-	{.name = NULL},
+	{ .name = "bind", .mode = 0200, .store = bind_store },
+	{ .name = "unbind", .mode = 0200, .store = unbind_store },
+	{ .name = "uevent", .mode = 0200, .store = uevent_store },
+	{ .name = NULL },
 };
 
-/* ---- device ------------------------------------------------------------------------------------- */
+/* ---- device ---------------------------------------------------------------------------------- */
 
 static ssize_t device_uevent_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
@@ -154,10 +154,10 @@ static ssize_t device_uevent_show(void *obj, const struct attribute *attr, char 
 }
 
 const struct attribute device_core_attrs[] = {
-	{.name = "uevent",
-	 .mode = 0644,
-	 .show = device_uevent_show,
-	 .store = uevent_store,
-	 .volatile_value = true},
-	{.name = NULL},
+	{ .name = "uevent",
+	  .mode = 0644,
+	  .show = device_uevent_show,
+	  .store = uevent_store,
+	  .volatile_value = true },
+	{ .name = NULL },
 };

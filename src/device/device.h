@@ -19,8 +19,8 @@ struct bus_type;
 struct device_core;
 
 /*
- * What an attribute belongs to (@obj of its functions): a device, a driver, a bus, or a class of names
- * (module parameters). A name with a slash ("power/control") lies in a subdirectory.
+ * What an attribute belongs to (@obj of its functions): a device, a driver, a bus, or a class of
+ * names (module parameters). A name with a slash ("power/control") lies in a subdirectory.
  */
 struct attribute {
 	const char *name;
@@ -34,11 +34,12 @@ struct attribute {
 			    uint64_t off);
 	ssize_t (*bin_write)(void *obj, const struct attribute *attr, const void *buf, size_t len,
 			     uint64_t off);
-	uint64_t size;	/* of a binary attribute, as stat says */
+	uint64_t size; /* of a binary attribute, as stat says */
 	uint64_t (*get_size)(void *obj, const struct attribute *attr); /* NULL: size */
-	uintptr_t arg;	/* the show and store functions' own */
+	uintptr_t arg; /* the show and store functions' own */
 	bool (*visible)(void *obj, const struct attribute *attr); /* NULL: always */
-	bool volatile_value; /* show must be asked at each read; others are written out when they change */
+	/* show must be asked at each read; others are written out when they change. */
+	bool volatile_value;
 };
 
 /* Lists of attributes end with .name == NULL. */
@@ -47,7 +48,8 @@ struct bus_type {
 	const char *name;
 	/* NULL: every driver of the bus fits every device. */
 	bool (*match)(struct device *dev, struct device_driver *drv);
-	/* Adds the bus' "KEY=value\n" lines to what `uevent` shows; returns their length. May be NULL. */
+	/* Adds the bus' "KEY=value\n" lines to what `uevent` shows; returns their length. May be
+	 * NULL. */
 	size_t (*uevent)(struct device *dev, char *buf, size_t size);
 	const struct attribute *bus_attrs, *dev_attrs, *drv_attrs;
 	struct list_head devices, drivers; /* filled by bus_register() */
@@ -59,8 +61,8 @@ struct bus_type {
 struct device_driver {
 	const char *name;
 	struct bus_type *bus;
-	const char *module; /* for the driver/module link; NULL: built in */
-	int (*probe)(struct device *dev);  /* 0 or -errno */
+	const char *module;		    /* for the driver/module link; NULL: built in */
+	int (*probe)(struct device *dev);   /* 0 or -errno */
 	void (*remove)(struct device *dev); /* may wait for the device's user */
 	const struct attribute *attrs;
 	struct list_head devices, node;
@@ -77,17 +79,17 @@ struct device {
 	char name[32];
 	struct bus_type *bus;
 	struct device *parent;
-	struct device_driver *driver;	/* bound to; NULL: none */
-	const struct attribute *attrs;	/* of this device alone, besides the bus' */
-	char *driver_override;		/* NULL: none */
-	void *drvdata;			/* the bound driver's */
+	struct device_driver *driver;  /* bound to; NULL: none */
+	const struct attribute *attrs; /* of this device alone, besides the bus' */
+	char *driver_override;	       /* NULL: none */
+	void *drvdata;		       /* the bound driver's */
 	struct list_head bus_node, drv_node, children, child_node, links;
 	void (*release)(struct device *dev);
 	bool dead;	 /* being removed: no new user */
 	bool unbinding;	 /* the driver's remove is running; driver is still set */
 	bool registered; /* between device_add() and device_del() */
-	/* "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0"; made by device_add() from the parent's,
-	 * or preset by its caller. Owned by the device. */
+	/* "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0"; made by device_add() from the
+	 * parent's, or preset by its caller. Owned by the device. */
 	char *sysfs_path;
 };
 
@@ -127,13 +129,14 @@ int device_bind_driver(struct device_driver *drv, struct device *dev);
  * Another thread that binds or unbinds the same device meanwhile waits for it. */
 void device_release_driver(struct device *dev);
 
-/* ---- attributes --------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 /* sysfs hands out and takes at most a page. */
 #define ATTRIBUTE_PAGE 4096
 
-/* What a bus, driver or device has: the core's own (uevent, bind, unbind, drivers_probe...) and then
- * the bus' and the object's that are visible. Stops when @fn returns non-zero and returns that. */
+/* What a bus, driver or device has: the core's own (uevent, bind, unbind, drivers_probe...) and
+ * then the bus' and the object's that are visible. Stops when @fn returns non-zero and returns
+ * that. */
 typedef int (*attribute_fn)(void *arg, void *obj, const struct attribute *attr);
 int bus_for_each_attribute(struct bus_type *bus, attribute_fn fn, void *arg);
 int driver_for_each_attribute(struct device_driver *drv, attribute_fn fn, void *arg);
@@ -147,7 +150,8 @@ static inline uint64_t attribute_size(void *obj, const struct attribute *attr)
 /* Run show and store as sysfs does: with the lock held, an empty write is 0 and changes nothing,
  * -EIO when the function is missing. @buf of show has ATTRIBUTE_PAGE bytes; @len may exceed a page
  * (only the first page is taken, as one write(2) does). */
-ssize_t attribute_show(struct device_core *core, void *obj, const struct attribute *attr, char *buf);
+ssize_t attribute_show(struct device_core *core, void *obj, const struct attribute *attr,
+		       char *buf);
 ssize_t attribute_store(struct device_core *core, void *obj, const struct attribute *attr,
 			const char *data, size_t len);
 
@@ -158,15 +162,15 @@ ssize_t driver_override_store(void *obj, const struct attribute *attr, const cha
 
 /* The kernel's sysfs_streq(): equal but for one newline at the end of either. */
 bool sysfs_streq(const char *a, const char *b);
-/* The kernel's kstrtoul(), kstrtobool(): the whole text with at most one newline behind. 0, -EINVAL,
- * -ERANGE. @base: 0 takes 0x and 0 prefixes. */
+/* The kernel's kstrtoul(), kstrtobool(): the whole text with at most one newline behind. 0,
+ * -EINVAL, -ERANGE. @base: 0 takes 0x and 0 prefixes. */
 int sysfs_parse_ulong(const char *buf, int base, unsigned long *out);
 int sysfs_parse_long(const char *buf, int base, long *out);
 int sysfs_parse_bool(const char *buf, bool *out);
 
-/* Who writes the tree out (machine/): told of each change, lock held. DEVICE_UNBOUND comes before the
- * driver's remove runs (dev->unbinding is set), as in Linux; DEVICE_REMOVED while the device's names
- * are still there; all others afterwards. */
+/* Who writes the tree out (machine/): told of each change, lock held. DEVICE_UNBOUND comes before
+ * the driver's remove runs (dev->unbinding is set), as in Linux; DEVICE_REMOVED while the device's
+ * names are still there; all others afterwards. */
 enum device_change { DEVICE_ADDED, DEVICE_REMOVED, DEVICE_BOUND, DEVICE_UNBOUND, DEVICE_CHANGED };
 void device_core_set_observer(struct device_core *core,
 			      void (*fn)(void *arg, struct device *dev, enum device_change what),

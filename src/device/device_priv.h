@@ -7,8 +7,8 @@
 #include "device/device.h"
 
 struct device_core {
-	pthread_mutex_t lock; /* recursive */
-	unsigned int depth;   /* how often the owner holds it. Guarded by lock */
+	pthread_mutex_t lock;	/* recursive */
+	unsigned int depth;	/* how often the owner holds it. Guarded by lock */
 	pthread_cond_t unbound; /* an unbind has ended */
 	struct list_head buses; /* guarded by lock */
 	void (*observer)(void *arg, struct device *dev, enum device_change what);

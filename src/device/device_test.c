@@ -30,15 +30,16 @@ static size_t fake_uevent(struct device *dev, char *buf, size_t size)
 }
 
 static const struct attribute fake_dev_attrs[] = {
-	{.name = "driver_override",
-	 .mode = 0644,
-	 .show = driver_override_show,
-	 .store = driver_override_store},
-	{.name = NULL},
+	{ .name = "driver_override",
+	  .mode = 0644,
+	  .show = driver_override_show,
+	  .store = driver_override_store },
+	{ .name = NULL },
 };
 
-static struct bus_type bus = {.name = "fake", .match = fake_match, .uevent = fake_uevent,
-			      .dev_attrs = fake_dev_attrs};
+static struct bus_type bus = {
+	.name = "fake", .match = fake_match, .uevent = fake_uevent, .dev_attrs = fake_dev_attrs
+};
 
 static int fake_probe(struct device *dev)
 {
@@ -54,10 +55,12 @@ static void fake_remove(struct device *dev)
 		usleep(1000);
 }
 
-static struct device_driver drv_a = {.name = "aaa", .bus = &bus, .probe = fake_probe,
-				     .remove = fake_remove};
-static struct device_driver drv_b = {.name = "bbb", .bus = &bus, .probe = fake_probe,
-				     .remove = fake_remove};
+static struct device_driver drv_a = {
+	.name = "aaa", .bus = &bus, .probe = fake_probe, .remove = fake_remove
+};
+static struct device_driver drv_b = {
+	.name = "bbb", .bus = &bus, .probe = fake_probe, .remove = fake_remove
+};
 static struct device dev_a;
 
 static void observer(void *arg, struct device *dev, enum device_change what)
@@ -70,7 +73,7 @@ static void setup(void)
 	ck_assert_int_eq(device_core_create(&core), 0);
 	ck_assert_int_eq(bus_register(core, &bus), 0);
 	device_core_set_observer(core, observer, NULL);
-	dev_a = (struct device){.name = "a0", .bus = &bus};
+	dev_a = (struct device){ .name = "a0", .bus = &bus };
 	ck_assert_int_eq(device_add(&dev_a), 0);
 }
 
@@ -91,7 +94,7 @@ static int find_one(void *arg, void *obj, const struct attribute *attr)
 
 static ssize_t drv_write(struct device_driver *drv, const char *name, const char *text, size_t len)
 {
-	struct find find = {.name = name};
+	struct find find = { .name = name };
 
 	ck_assert_int_eq(driver_for_each_attribute(drv, find_one, &find), 1);
 	return attribute_store(core, drv, find.found, text, len);
@@ -99,7 +102,7 @@ static ssize_t drv_write(struct device_driver *drv, const char *name, const char
 
 static ssize_t dev_write(const char *name, const char *text, size_t len)
 {
-	struct find find = {.name = name};
+	struct find find = { .name = name };
 
 	ck_assert_int_eq(device_for_each_attribute(&dev_a, find_one, &find), 1);
 	return attribute_store(core, &dev_a, find.found, text, len);
@@ -107,7 +110,7 @@ static ssize_t dev_write(const char *name, const char *text, size_t len)
 
 static ssize_t bus_write(const char *name, const char *text)
 {
-	struct find find = {.name = name};
+	struct find find = { .name = name };
 
 	ck_assert_int_eq(bus_for_each_attribute(&bus, find_one, &find), 1);
 	return attribute_store(core, &bus, find.found, text, strlen(text));
@@ -116,7 +119,7 @@ static ssize_t bus_write(const char *name, const char *text)
 static const char *dev_read(const char *name)
 {
 	static char buf[ATTRIBUTE_PAGE + 1];
-	struct find find = {.name = name};
+	struct find find = { .name = name };
 	ssize_t len;
 
 	ck_assert_int_eq(device_for_each_attribute(&dev_a, find_one, &find), 1);
@@ -220,14 +223,15 @@ END_TEST
 
 START_TEST(hierarchy_and_links)
 {
-	struct device child = {.name = "c", .bus = &bus, .parent = &dev_a}, twin = child;
+	struct device child = { .name = "c", .bus = &bus, .parent = &dev_a }, twin = child;
 
 	ck_assert_int_eq(device_add(&child), 0);
 	ck_assert_int_eq(device_add(&twin), -EEXIST);
 	ck_assert_str_eq(child.sysfs_path, "/sys/devices/a0/c");
 	ck_assert_int_eq(device_add_link(&child, "iommu_group", "/sys/x"), 0);
 	ck_assert_int_eq(device_add_link(&child, "iommu_group", "/sys/y"), 0);
-	ck_assert_str_eq(list_first_entry(&child.links, struct device_link, node)->target, "/sys/y");
+	ck_assert_str_eq(list_first_entry(&child.links, struct device_link, node)->target,
+			 "/sys/y");
 	device_remove_link(&child, "iommu_group");
 	ck_assert(list_empty(&child.links));
 	device_del(&child);

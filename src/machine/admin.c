@@ -2,9 +2,10 @@
 /*
  * Administration: writes to text attributes, and following what other processes wrote (design D2).
  *
- * The truth about bindings, removed functions, dynamic ids and attribute values is on disk and in the
- * session file, changed under the session's admin lock; each change raises a generation. A process
- * whose objects are of an older generation brings them into line before it does anything with them.
+ * The truth about bindings, removed functions, dynamic ids and attribute values is on disk and in
+ * the session file, changed under the session's admin lock; each change raises a generation. A
+ * process whose objects are of an older generation brings them into line before it does anything
+ * with them.
  *
  * A release (unbind, remove) may wait for the device's user, here or in another process, and holds
  * no admin lock meanwhile: the slot's `unbinding` keeps everybody else away from the function.
@@ -24,7 +25,7 @@
 #define DYNIDS_MAX 4096
 #define RETRY_USEC 5000
 
-/* ---- the locks ---------------------------------------------------------------------------------- */
+/* ---- the locks ------------------------------------------------------------------------------- */
 
 static void sync_locked(struct uvfio_machine *machine);
 
@@ -57,10 +58,11 @@ static void admin_end(struct uvfio_machine *machine)
 
 static void admin_changed(struct uvfio_machine *machine)
 {
-	machine->generation = atomic_fetch_add(&session_shared(machine->session)->generation, 1) + 1;
+	machine->generation =
+		atomic_fetch_add(&session_shared(machine->session)->generation, 1) + 1;
 }
 
-/* ---- what objects tell -------------------------------------------------------------------------- */
+/* ---- what objects tell ----------------------------------------------------------------------- */
 
 static int binding_of(const struct device *dev)
 {
@@ -101,7 +103,7 @@ void admin_want_rescan(void *arg, struct pci_dev *dev)
 	machine->rescan_wanted = true;
 }
 
-/* ---- dynamic ids on disk ------------------------------------------------------------------------ */
+/* ---- dynamic ids on disk --------------------------------------------------------------------- */
 
 static void dynids_path(const struct device_driver *drv, char *path, size_t size)
 {
@@ -111,7 +113,8 @@ static void dynids_path(const struct device_driver *drv, char *path, size_t size
 static void dynids_write(struct uvfio_machine *machine, struct device_driver *drv)
 {
 	char path[128], text[DYNIDS_MAX];
-	size_t len = pci_driver_dynids(container_of(drv, struct pci_driver, drv), text, sizeof(text));
+	size_t len =
+		pci_driver_dynids(container_of(drv, struct pci_driver, drv), text, sizeof(text));
 
 	if (len >= sizeof(text)) {
 		pr_warn("%s: too many dynamic ids to pass on to other processes", drv->name);
@@ -149,7 +152,7 @@ static int find_attr(void *arg, void *obj, const struct attribute *attr)
 static void dynids_apply(struct uvfio_machine *machine, struct device_driver *drv, const char *from,
 			 const char *in, const char *name)
 {
-	struct find_attr find = {.name = name};
+	struct find_attr find = { .name = name };
 
 	if (!driver_for_each_attribute(drv, find_attr, &find))
 		return;
@@ -166,7 +169,8 @@ static void dynids_apply(struct uvfio_machine *machine, struct device_driver *dr
 static void dynids_sync(struct uvfio_machine *machine, struct device_driver *drv)
 {
 	char path[128], disk[DYNIDS_MAX], here[DYNIDS_MAX];
-	size_t len = pci_driver_dynids(container_of(drv, struct pci_driver, drv), here, sizeof(here));
+	size_t len =
+		pci_driver_dynids(container_of(drv, struct pci_driver, drv), here, sizeof(here));
 
 	if (len >= sizeof(here))
 		return;
@@ -179,7 +183,7 @@ static void dynids_sync(struct uvfio_machine *machine, struct device_driver *drv
 	dynids_apply(machine, drv, disk, here, "new_id");
 }
 
-/* ---- following others --------------------------------------------------------------------------- */
+/* ---- following others ------------------------------------------------------------------------ */
 
 /* `enable` counts: reach @target step by step. */
 static void sync_enable(struct uvfio_machine *machine, const struct tree_attr *attr,
@@ -230,7 +234,8 @@ static bool claimed_here(struct uvfio_machine *machine, const struct machine_fun
 	return fn->group != NO_GROUP && group_claimed_here(machine, fn->group);
 }
 
-/* Somebody's release is under way: its owner, or this process' keeper thread, brings it to an end. */
+/* Somebody's release is under way: its owner, or this process' keeper thread, brings it to an
+ * end. */
 static bool release_pending(struct uvfio_machine *machine, const struct machine_function *fn)
 {
 	const struct device *dev = &fn->pdev->dev;
@@ -286,7 +291,8 @@ static void sync_binding(struct uvfio_machine *machine, struct machine_function 
 	drv = bus_find_driver(bus, name);
 	ret = drv ? device_bind_driver(drv, dev) : -ENODEV;
 	if (ret)
-		pr_err("%s %s: cannot be bound in this process: %s", name, fn->name, strerror(-ret));
+		pr_err("%s %s: cannot be bound in this process: %s", name, fn->name,
+		       strerror(-ret));
 }
 
 /* Locks held; the disk is not written. */
@@ -317,7 +323,7 @@ void admin_sync(struct uvfio_machine *machine)
 		admin_end(machine);
 }
 
-/* ---- release ------------------------------------------------------------------------------------ */
+/* ---- release --------------------------------------------------------------------------------- */
 
 /* Phase 1: the names say unbound. Locks held. */
 static void release_begin(struct machine_function *fn)
@@ -403,7 +409,7 @@ static int remove_function(struct machine_function *fn)
 	return 0;
 }
 
-/* ---- stores ------------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 static bool process_alive(uint32_t pid)
 {
@@ -510,7 +516,7 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 	return ret;
 }
 
-/* ---- at the start ------------------------------------------------------------------------------- */
+/* ---- at the start ---------------------------------------------------------------------------- */
 
 static int bind_described(struct uvfio_machine *machine, struct machine_function *fn, char *err,
 			  size_t err_size)
@@ -529,7 +535,8 @@ static int bind_described(struct uvfio_machine *machine, struct machine_function
 	snprintf(path, sizeof(path), "%s/driver_override", dev->sysfs_path);
 	if (!tree_find(machine->tree, path, &attr))
 		return -ENOENT;
-	ret = (int)attribute_store(machine->core, attr.obj, attr.attr, drv->name, strlen(drv->name));
+	ret = (int)attribute_store(machine->core, attr.obj, attr.attr, drv->name,
+				   strlen(drv->name));
 	if (ret < 0)
 		return ret;
 	ret = tree_store_text(machine->tree, &attr);

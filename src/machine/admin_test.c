@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Administration through the tree, with the results that Linux 7.3 gives; and two processes at it at
- * the same time.
+ * Administration through the tree, with the results that Linux 7.3 gives; and two processes at it
+ * at the same time.
  */
 #include "machine/testing.h"
 
@@ -19,7 +19,7 @@
 
 static void setup(void)
 {
-	static const char *const devices[] = {"nvme,size=16M", "nvme,size=16M", NULL};
+	static const char *const devices[] = { "nvme,size=16M", "nvme,size=16M", NULL };
 
 	make_machine(devices, "intel");
 }
@@ -66,46 +66,47 @@ static const struct {
 	const char *path, *text;
 	ssize_t result;
 } writes[] = {
-	{DRV "/bind", BDF, -EBUSY},
-	{DRV "/bind", BDF "\n", -EBUSY},
-	{DRV "/bind", "nonsense", -ENODEV},
-	{DRV "/bind", "", 0},
-	{DRV "/bind", "0000:00:00.0", -ENODEV},
-	{DRV "/unbind", "nonsense", -ENODEV},
-	{DRV "/unbind", "0000:00:01.0", -ENODEV},
-	{"/sys/bus/pci/drivers/pcieport/unbind", BDF, -ENODEV},
-	{"/sys/bus/pci/drivers/pcieport/bind", BDF, -ENODEV},
-	{PROBE, "nonsense", -ENODEV},
-	{PROBE, BDF, 12},
-	{PROBE, "0000:00:00.0", 12},
-	{DRV "/new_id", "zz", -EINVAL},
-	{DRV "/new_id", "8086", -EINVAL},
-	{DRV "/remove_id", "dead beef", -ENODEV},
-	{DEV "/enable", "1", -EBUSY},
-	{DEV "/enable", "x", -EINVAL},
-	{DEV "/reset", "0", -EINVAL},
-	{DEV "/reset", "1\n", 2},
-	{DEV "/remove", "x", -EINVAL},
-	{DEV "/remove", "0", 1},
-	{"/sys/bus/pci/rescan", "x", -EINVAL},
-	{"/sys/bus/pci/rescan", "1", 1},
-	{DEV "/vendor", "1", -EACCES},
-	{DEV "/nofile", "1", -EACCES},
-	{DEV "/numa_node", "1", -EINVAL},
-	{DEV "/msi_bus", "x", -EINVAL},
-	{DEV "/uevent", "x", -EINVAL},
-	{"/sys/kernel/iommu_groups/3/type", "nonsense", -EINVAL},
-	{"/sys/kernel/iommu_groups/3/type", "identity\n", 9},
-	{"/sys/kernel/iommu_groups/3/reserved_regions", "x", -EACCES},
-	{"/sys/module/vfio_pci/parameters/disable_vga", "Y", -EACCES},
-	{"/sys/module/vfio_pci/parameters/nointxmask", "maybe", -EINVAL},
-	{"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "12", 2},
+	{ DRV "/bind", BDF, -EBUSY },
+	{ DRV "/bind", BDF "\n", -EBUSY },
+	{ DRV "/bind", "nonsense", -ENODEV },
+	{ DRV "/bind", "", 0 },
+	{ DRV "/bind", "0000:00:00.0", -ENODEV },
+	{ DRV "/unbind", "nonsense", -ENODEV },
+	{ DRV "/unbind", "0000:00:01.0", -ENODEV },
+	{ "/sys/bus/pci/drivers/pcieport/unbind", BDF, -ENODEV },
+	{ "/sys/bus/pci/drivers/pcieport/bind", BDF, -ENODEV },
+	{ PROBE, "nonsense", -ENODEV },
+	{ PROBE, BDF, 12 },
+	{ PROBE, "0000:00:00.0", 12 },
+	{ DRV "/new_id", "zz", -EINVAL },
+	{ DRV "/new_id", "8086", -EINVAL },
+	{ DRV "/remove_id", "dead beef", -ENODEV },
+	{ DEV "/enable", "1", -EBUSY },
+	{ DEV "/enable", "x", -EINVAL },
+	{ DEV "/reset", "0", -EINVAL },
+	{ DEV "/reset", "1\n", 2 },
+	{ DEV "/remove", "x", -EINVAL },
+	{ DEV "/remove", "0", 1 },
+	{ "/sys/bus/pci/rescan", "x", -EINVAL },
+	{ "/sys/bus/pci/rescan", "1", 1 },
+	{ DEV "/vendor", "1", -EACCES },
+	{ DEV "/nofile", "1", -EACCES },
+	{ DEV "/numa_node", "1", -EINVAL },
+	{ DEV "/msi_bus", "x", -EINVAL },
+	{ DEV "/uevent", "x", -EINVAL },
+	{ "/sys/kernel/iommu_groups/3/type", "nonsense", -EINVAL },
+	{ "/sys/kernel/iommu_groups/3/type", "identity\n", 9 },
+	{ "/sys/kernel/iommu_groups/3/reserved_regions", "x", -EACCES },
+	{ "/sys/module/vfio_pci/parameters/disable_vga", "Y", -EACCES },
+	{ "/sys/module/vfio_pci/parameters/nointxmask", "maybe", -EINVAL },
+	{ "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "12", 2 },
 };
 
 START_TEST(writes_have_the_kernels_results)
 {
-	ck_assert_msg(put(writes[_i].path, writes[_i].text) == writes[_i].result, "%s <- \"%s\": %zd",
-		      writes[_i].path, writes[_i].text, put(writes[_i].path, writes[_i].text));
+	ck_assert_msg(put(writes[_i].path, writes[_i].text) == writes[_i].result,
+		      "%s <- \"%s\": %zd", writes[_i].path, writes[_i].text,
+		      put(writes[_i].path, writes[_i].text));
 }
 END_TEST
 
@@ -178,7 +179,7 @@ START_TEST(remove_and_rescan)
 }
 END_TEST
 
-/* ---- another process ---------------------------------------------------------------------------- */
+/* ---- another process ------------------------------------------------------------------------- */
 
 /* Runs @fn in a child with a machine of its own on the same session; its exit status. */
 static pid_t in_child(int (*fn)(void))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The C API's machine.h (include/uvfio): a door without interposition. Each call raises the library's
- * depth, as every door does, and runs deferred register writes on its way out.
+ * The C API's machine.h (include/uvfio): a door without interposition. Each call raises the
+ * library's depth, as every door does, and runs deferred register writes on its way out.
  */
 #include <uvfio/machine.h>
 
@@ -236,8 +236,8 @@ static bool is_range(const void *addr, size_t len)
 	return len && len <= 1UL << 47 && IS_ALIGNED((uintptr_t)addr, HOST_PAGE_SIZE);
 }
 
-API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int prot, int flags, int fd,
-		   uint64_t off, void **out)
+API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int prot, int flags,
+		   int fd, uint64_t off, void **out)
 {
 	struct file *file;
 	int ret = 0;

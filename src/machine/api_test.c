@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A driver's first steps through the C API: container, group, device, config space, BAR, DMA map. */
+/* A driver's first steps through the C API: container, group, device, config space, BAR, DMA
+ * map. */
 #include "machine/testing.h"
 
 #include <linux/vfio.h>
@@ -10,7 +11,7 @@
 
 static void setup(void)
 {
-	static const char *const devices[] = {"nvme,size=16M", NULL};
+	static const char *const devices[] = { "nvme,size=16M", NULL };
 
 	make_machine(devices, "intel");
 }
@@ -40,7 +41,7 @@ END_TEST
 
 static int open_device(int *container, int *group)
 {
-	struct vfio_group_status status = {.argsz = sizeof(status)};
+	struct vfio_group_status status = { .argsz = sizeof(status) };
 
 	*container = uvfio_open(machine, "/dev/vfio/vfio", O_RDWR);
 	ck_assert_int_ge(*container, 0);
@@ -50,23 +51,24 @@ static int open_device(int *container, int *group)
 	ck_assert_int_eq(uvfio_ioctl(machine, *group, VFIO_GROUP_GET_STATUS, &status), 0);
 	ck_assert_uint_eq(status.flags, VFIO_GROUP_FLAGS_VIABLE);
 	ck_assert_int_eq(uvfio_ioctl(machine, *group, VFIO_GROUP_SET_CONTAINER, container), 0);
-	ck_assert_int_eq(uvfio_ioctl(machine, *container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU),
-			 0);
+	ck_assert_int_eq(
+		uvfio_ioctl(machine, *container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), 0);
 	return uvfio_ioctl(machine, *group, VFIO_GROUP_GET_DEVICE_FD, (void *)BDF);
 }
 
 START_TEST(a_driver_comes_up)
 {
-	struct vfio_region_info bar = {.argsz = sizeof(bar)},
-				config = {.argsz = sizeof(config),
-					  .index = VFIO_PCI_CONFIG_REGION_INDEX};
-	struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
-					       .flags = VFIO_DMA_MAP_FLAG_READ |
-							VFIO_DMA_MAP_FLAG_WRITE,
-					       .iova = 0x100000,
-					       .size = 0x10000};
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap), .iova = 0x100000, .size = 0x10000};
+	struct vfio_region_info bar = { .argsz = sizeof(bar) },
+				config = { .argsz = sizeof(config),
+					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = VFIO_DMA_MAP_FLAG_READ |
+							 VFIO_DMA_MAP_FLAG_WRITE,
+						.iova = 0x100000,
+						.size = 0x10000 };
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+						    .iova = 0x100000,
+						    .size = 0x10000 };
 	int container, group, device = open_device(&container, &group);
 	volatile uint32_t *regs;
 	void *memory, *mapped;
@@ -88,8 +90,8 @@ START_TEST(a_driver_comes_up)
 
 	ck_assert_int_eq(uvfio_ioctl(machine, device, VFIO_DEVICE_GET_REGION_INFO, &bar), 0);
 	ck_assert(bar.flags & VFIO_REGION_INFO_FLAG_MMAP);
-	ck_assert_int_eq(uvfio_mmap(machine, NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED, device,
-				    bar.offset, &mapped),
+	ck_assert_int_eq(uvfio_mmap(machine, NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED,
+				    device, bar.offset, &mapped),
 			 0);
 	regs = mapped;
 	ck_assert_uint_eq(regs[2], 0x00010400); /* VS: NVMe 1.4 */
@@ -108,21 +110,22 @@ START_TEST(sysfs_bar_is_mapped)
 	void *mapped;
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(uvfio_mmap(machine, NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0,
-				    &mapped),
+	ck_assert_int_eq(uvfio_mmap(machine, NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				    0, &mapped),
 			 0);
 	regs = mapped;
 	ck_assert_uint_eq(regs[2], 0x00010400);
 	ck_assert_int_eq(uvfio_munmap(machine, mapped, 0x4000), 0);
-	ck_assert_int_lt(uvfio_mmap(machine, NULL, 0x8000, PROT_READ, MAP_SHARED, fd, 0, &mapped), 0);
+	ck_assert_int_lt(uvfio_mmap(machine, NULL, 0x8000, PROT_READ, MAP_SHARED, fd, 0, &mapped),
+			 0);
 	ck_assert_int_eq(uvfio_close(machine, fd), 0);
 }
 END_TEST
 
 START_TEST(failures_say_why)
 {
-	static const char *const devices[] = {"nvme,file=/nonexistent/disk", NULL};
-	struct uvfio_machine_config config = {.devices = devices};
+	static const char *const devices[] = { "nvme,file=/nonexistent/disk", NULL };
+	struct uvfio_machine_config config = { .devices = devices };
 	struct uvfio_machine *other;
 	char err[512] = "";
 
@@ -136,9 +139,10 @@ END_TEST
 
 START_TEST(memlock_limits)
 {
-	struct uvfio_machine_config config = {.memlock = 1 << 20};
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ, .size = 2 << 20};
+	struct uvfio_machine_config config = { .memlock = 1 << 20 };
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = VFIO_DMA_MAP_FLAG_READ,
+						.size = 2 << 20 };
 	int container, group, device;
 	void *memory;
 

@@ -23,15 +23,15 @@
 #define DEFAULT_DEVICE "nvme,size=1G"
 
 const struct model_option description_common_options[] = {
-	{"at", "the next free bus", "PCI address, such as 0000:01:00.0"},
-	{"driver", "vfio-pci", "driver that is bound at start, or none"},
-	{"acs", "on", "off: the port above does not isolate, port and device share a group"},
-	{"mmap", "on", "off: BARs are not offered for mapping"},
-	{NULL, NULL, NULL},
+	{ "at", "the next free bus", "PCI address, such as 0000:01:00.0" },
+	{ "driver", "vfio-pci", "driver that is bound at start, or none" },
+	{ "acs", "on", "off: the port above does not isolate, port and device share a group" },
+	{ "mmap", "on", "off: BARs are not offered for mapping" },
+	{ NULL, NULL, NULL },
 };
 
-static int __attribute__((format(printf, 3, 4))) fail(char *err, size_t err_size,
-						      const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+fail(char *err, size_t err_size, const char *format, ...)
 {
 	va_list ap;
 
@@ -47,7 +47,7 @@ static int no_memory(char *err, size_t err_size)
 	return -ENOMEM;
 }
 
-/* ---- options ------------------------------------------------------------------------------------ */
+/* ---- options --------------------------------------------------------------------------------- */
 
 const char *description_device_option(const struct description_device *dev, const char *key)
 {
@@ -121,8 +121,7 @@ static int set_address(struct description_device *dev, const char *value, char *
 		       size_t err_size)
 {
 	if (pci_address_parse(value, &dev->rid))
-		return fail(err, err_size,
-			    "%s: at=%s: not a PCI address; write it as 0000:01:00.0",
+		return fail(err, err_size, "%s: at=%s: not a PCI address; write it as 0000:01:00.0",
 			    dev->model->name, value);
 	if ((dev->rid >> 8 & 0xff) == 0)
 		return fail(err, err_size,
@@ -203,7 +202,7 @@ static int add_option(struct description_device *dev, const char *key, const cha
 	return 0;
 }
 
-/* ---- devices ------------------------------------------------------------------------------------ */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void device_free(struct description_device *dev)
 {
@@ -231,9 +230,10 @@ static int unknown_model(const char *name, char *err, size_t err_size)
 	names[n] = NULL;
 	near = closest_match(name, names);
 	if (near)
-		return fail(err, err_size,
-			    "unknown model \"%s\"; did you mean \"%s\"? (`uvfio models` lists them)",
-			    name, near);
+		return fail(
+			err, err_size,
+			"unknown model \"%s\"; did you mean \"%s\"? (`uvfio models` lists them)",
+			name, near);
 	return fail(err, err_size, "unknown model \"%s\" (`uvfio models` lists them)", name);
 }
 
@@ -248,8 +248,8 @@ static int device_create(const char *model, struct description_device **out, cha
 	dev->mmap = true;
 	dev->driver = strdup("vfio-pci");
 	dev->model = model_find(model);
-	dev->config = (struct model_config){
-		.get = config_get, .is_set = config_is_set, .priv = dev};
+	dev->config =
+		(struct model_config){ .get = config_get, .is_set = config_is_set, .priv = dev };
 	if (!dev->driver || !dev->model) {
 		int ret = dev->driver ? unknown_model(model, err, err_size)
 				      : no_memory(err, err_size);
@@ -264,8 +264,8 @@ static int device_create(const char *model, struct description_device **out, cha
 static int device_take(struct description *desc, struct description_device *dev, char *err,
 		       size_t err_size)
 {
-	struct description_device **devices =
-		realloc(desc->devices, (desc->num_devices + 1) * sizeof(struct description_device *));
+	struct description_device **devices = realloc(
+		desc->devices, (desc->num_devices + 1) * sizeof(struct description_device *));
 
 	if (!devices) {
 		device_free(dev);
@@ -344,7 +344,7 @@ int description_device_set(struct description_device *dev, const char *key, cons
 	return add_option(dev, key, value, base, err, err_size);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 int description_create(struct description **out)
 {
@@ -362,7 +362,7 @@ void description_free(struct description *desc)
 	free(desc);
 }
 
-static const char *const iommu_names[] = {"amd", "intel", "none", NULL};
+static const char *const iommu_names[] = { "amd", "intel", "none", NULL };
 
 int description_set_iommu(struct description *desc, const char *name, char *err, size_t err_size)
 {
@@ -448,7 +448,7 @@ int description_finish(struct description *desc, char *err, size_t err_size)
 	return 0;
 }
 
-/* ---- the session's form ------------------------------------------------------------------------- */
+/* ---- the session's form ---------------------------------------------------------------------- */
 
 static void write_value(FILE *file, const char *value)
 {

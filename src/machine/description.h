@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A machine's description: the IOMMU and the devices with their options, from "MODEL[,key=value…]" as
- * behind `-d` or from an INI file. Parsing and checking only; machine/machine.c makes the objects.
+ * A machine's description: the IOMMU and the devices with their options, from "MODEL[,key=value…]"
+ * as behind `-d` or from an INI file. Parsing and checking only; machine/machine.c makes the
+ * objects.
  *
  * Every failing function puts one sentence into @err that names the thing, the value and the way
  * out, and returns -EINVAL (or -ENOMEM, or what open(2) said).
@@ -20,11 +21,11 @@ struct description_option {
 
 struct description_device {
 	const struct pci_model *model;
-	uint32_t rid;	/* domain << 16 | bus << 8 | devfn */
-	bool placed;	/* `at=` was given, or description_finish() chose */
-	bool acs;	/* the port above isolates; false: port and function share a group */
-	bool mmap;	/* BARs may be mapped */
-	char *driver;	/* bound at start: "vfio-pci", "none", ... */
+	uint32_t rid; /* domain << 16 | bus << 8 | devfn */
+	bool placed;  /* `at=` was given, or description_finish() chose */
+	bool acs;     /* the port above isolates; false: port and function share a group */
+	bool mmap;    /* BARs may be mapped */
+	char *driver; /* bound at start: "vfio-pci", "none", ... */
 	struct description_option *options; /* the model's own */
 	size_t num_options;
 	char *backing;		    /* "backing": where a disk in memory is kept; "" at first */

@@ -59,8 +59,8 @@ static int set_device(struct ini *ini, const char *key, const char *value)
 	}
 	if (!ini->dev) {
 		snprintf(ini->message, sizeof(ini->message),
-			 "[%s]: \"%s\" before the model; begin the section with model=", ini->section,
-			 key);
+			 "[%s]: \"%s\" before the model; begin the section with model=",
+			 ini->section, key);
 		return -EINVAL;
 	}
 	return description_device_set(ini->dev, key, value, ini->base, ini->message,
@@ -78,9 +78,10 @@ static int handle(void *user, const char *section, const char *key, const char *
 		ini->dev = NULL;
 	}
 	if (!*section) {
-		snprintf(ini->message, sizeof(ini->message),
-			 "\"%s\" stands before any section; begin with [machine] or a device's name",
-			 key);
+		snprintf(
+			ini->message, sizeof(ini->message),
+			"\"%s\" stands before any section; begin with [machine] or a device's name",
+			key);
 		ini->ret = -EINVAL;
 	} else if (!strcmp(section, "machine")) {
 		ini->ret = set_machine(ini, key, value ? value : "");
@@ -109,7 +110,7 @@ static char *read_line(char *buf, int size, void *stream)
 
 int description_parse_file(struct description *desc, const char *path, char *err, size_t err_size)
 {
-	struct ini ini = {.desc = desc, .path = path};
+	struct ini ini = { .desc = desc, .path = path };
 	char real[PATH_MAX], *slash;
 	int bad;
 
@@ -129,8 +130,9 @@ int description_parse_file(struct description *desc, const char *path, char *err
 	bad = ini_parse_stream(read_line, &ini, handle, &ini);
 	fclose(ini.file);
 	if (ini.long_line) {
-		snprintf(err, err_size, "%s:%d: the line is longer than %d characters; use -d for it",
-			 path, ini.line, LINE_MAX_CHARS);
+		snprintf(err, err_size,
+			 "%s:%d: the line is longer than %d characters; use -d for it", path,
+			 ini.line, LINE_MAX_CHARS);
 		return -EINVAL;
 	}
 	if (ini.ret) {

@@ -12,14 +12,14 @@
 #include "models/models.h"
 
 static const struct model_option disk_options[] = {
-	{"file", NULL, "backing file"},
-	{"size", "1G", "size"},
-	{"serial", "uvfio", "serial"},
-	{NULL, NULL, NULL},
+	{ "file", NULL, "backing file" },
+	{ "size", "1G", "size" },
+	{ "serial", "uvfio", "serial" },
+	{ NULL, NULL, NULL },
 };
-static const struct pci_model disk_model = {.name = "nvme", .options = disk_options};
-static const struct pci_model tty_model = {.name = "mtty"};
-const struct pci_model *const models[] = {&disk_model, &tty_model, NULL};
+static const struct pci_model disk_model = { .name = "nvme", .options = disk_options };
+static const struct pci_model tty_model = { .name = "mtty" };
+const struct pci_model *const models[] = { &disk_model, &tty_model, NULL };
 
 const struct pci_model *model_find(const char *name)
 {
@@ -192,16 +192,18 @@ END_TEST
 static const struct {
 	const char *text, *a, *b;
 } bad_files[] = {
-	{"[disk]\nfile = x\n", ":2:", "model="},
-	{"[disk]\nmodel = nvm\n", ":2:", "\"nvme\""},
-	{"[disk]\nmodel = nvme\nmodel = nvme\n", ":3:", "section name"},
-	{"model = nvme\n", ":1:", "[machine]"},
-	{"[machine]\ncolour = red\n", "\"colour\"", "iommu"},
-	{"[disk]\nmodel = nvme\nrubbish\n", ":3:", "KEY = VALUE"},
-	{"[disk]\nmodel = nvme\nserial = 0123456789012345678901234567890123456789012345678901234567"
-	 "8901234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
-	 "67890123456789012345678901234567890123456789012345678901234567890123456789\n",
-	 ":3:", "longer"},
+	{ "[disk]\nfile = x\n", ":2:", "model=" },
+	{ "[disk]\nmodel = nvm\n", ":2:", "\"nvme\"" },
+	{ "[disk]\nmodel = nvme\nmodel = nvme\n", ":3:", "section name" },
+	{ "model = nvme\n", ":1:", "[machine]" },
+	{ "[machine]\ncolour = red\n", "\"colour\"", "iommu" },
+	{ "[disk]\nmodel = nvme\nrubbish\n", ":3:", "KEY = VALUE" },
+	{ "[disk]\nmodel = nvme\nserial = "
+	  "0123456789012345678901234567890123456789012345678901234567890123456789"
+	  "0123456789012345678901234567890123456789012345678901234567890123456789"
+	  "0123456789012345678901234567890123456789012345678901234567890123456789"
+	  "\n",
+	  ":3:", "longer" },
 };
 
 START_TEST(bad_ini_files)

@@ -3,9 +3,9 @@
  * The objects of one function: the PCI function that its model makes, the requester in front of its
  * IOMMU, the place in a group.
  *
- * Groups follow isolation as in the kernel's pci_device_group(): a port with ACS keeps what is behind
- * it apart from itself; without ACS they are one group; functions of one device have no ACS between
- * them and share a group.
+ * Groups follow isolation as in the kernel's pci_device_group(): a port with ACS keeps what is
+ * behind it apart from itself; without ACS they are one group; functions of one device have no ACS
+ * between them and share a group.
  */
 #include <errno.h>
 #include <stdio.h>

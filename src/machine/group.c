@@ -57,7 +57,7 @@ static ssize_t type_show(void *obj, const struct attribute *attr, char *buf, siz
 
 static ssize_t type_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
-	static const char *const types[] = {"identity", "DMA", "DMA-FQ"};
+	static const char *const types[] = { "identity", "DMA", "DMA-FQ" };
 	struct machine_group *group = obj;
 	const char *wanted = NULL;
 
@@ -77,7 +77,8 @@ static ssize_t type_store(void *obj, const struct attribute *attr, const char *b
 	return (ssize_t)len;
 }
 
-static ssize_t reserved_regions_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+static ssize_t reserved_regions_show(void *obj, const struct attribute *attr, char *buf,
+				     size_t size)
 {
 	static const char *const names[] = {
 		[IOMMU_RESV_DIRECT] = "direct",
@@ -91,12 +92,13 @@ static ssize_t reserved_regions_show(void *obj, const struct attribute *attr, ch
 	for (size_t i = 0; i < n && i < ARRAY_SIZE(regions) && len < size; i++)
 		len += (size_t)snprintf(buf + len, size - len, "0x%016llx 0x%016llx %s\n",
 					(unsigned long long)regions[i].start,
-					(unsigned long long)regions[i].last, names[regions[i].type]);
+					(unsigned long long)regions[i].last,
+					names[regions[i].type]);
 	return (ssize_t)len;
 }
 
 const struct attribute group_attrs[] = {
-	{.name = "reserved_regions", .mode = 0444, .show = reserved_regions_show},
-	{.name = "type", .mode = 0644, .show = type_show, .store = type_store},
-	{.name = NULL},
+	{ .name = "reserved_regions", .mode = 0444, .show = reserved_regions_show },
+	{ .name = "type", .mode = 0644, .show = type_show, .store = type_store },
+	{ .name = NULL },
 };

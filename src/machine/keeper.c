@@ -2,8 +2,8 @@
 /*
  * The keeper's side of the protocol in keeper_msg.h. One thread, one epoll fd, no locks.
  *
- * A RELEASE is through when every process that holds the group has given the device back or is gone,
- * and, for holders that have not connected (yet), when the group is free.
+ * A RELEASE is through when every process that holds the group has given the device back or is
+ * gone, and, for holders that have not connected (yet), when the group is free.
  */
 #include "machine/keeper.h"
 
@@ -23,8 +23,8 @@
 #include "machine/session_create.h"
 #include "machine/session_priv.h"
 
-#define MAX_HELD	64
-#define POLL_NSEC	50000000 /* how often a group that nobody owns up to is looked at */
+#define MAX_HELD  64
+#define POLL_NSEC 50000000 /* how often a group that nobody owns up to is looked at */
 
 struct client {
 	struct list_head node;
@@ -60,7 +60,7 @@ struct keeper {
 
 static int add_epoll(struct keeper *keeper, int fd, void *ptr)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = ptr};
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = ptr };
 
 	return epoll_ctl(keeper->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
@@ -155,7 +155,8 @@ static void send_msg(const struct client *client, uint32_t type, const struct re
 		     uint32_t id)
 {
 	struct keeper_msg msg = {
-		.magic = KEEPER_MAGIC, .type = type, .id = id, .group = release->group};
+		.magic = KEEPER_MAGIC, .type = type, .id = id, .group = release->group
+	};
 
 	memcpy(msg.device, release->device, sizeof(msg.device));
 	/* A client that cannot take 32 bytes is as good as gone; its end will be seen. */
@@ -173,7 +174,7 @@ static bool client_holds(const struct client *client, uint32_t group)
 
 static void arm_timer(struct keeper *keeper, bool on)
 {
-	struct itimerspec spec = {.it_value.tv_nsec = on ? POLL_NSEC : 0};
+	struct itimerspec spec = { .it_value.tv_nsec = on ? POLL_NSEC : 0 };
 
 	timerfd_settime(keeper->timer_fd, 0, &spec, NULL);
 }

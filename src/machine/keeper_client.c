@@ -37,7 +37,7 @@ struct keeper_client {
 
 static void send_msg(int fd, uint32_t type, uint32_t id, uint32_t group, const char *device)
 {
-	struct keeper_msg msg = {.magic = KEEPER_MAGIC, .type = type, .id = id, .group = group};
+	struct keeper_msg msg = { .magic = KEEPER_MAGIC, .type = type, .id = id, .group = group };
 
 	snprintf(msg.device, sizeof(msg.device), "%s", device);
 	/* A keeper that is gone is noticed by whoever reads from it. */
@@ -83,8 +83,8 @@ static void client_disconnect(struct keeper_client *client)
 
 static void client_listen(struct keeper_client *client)
 {
-	struct pollfd fds[2] = {{.fd = client->fd, .events = POLLIN},
-				{.fd = client->stop_fd, .events = POLLIN}};
+	struct pollfd fds[2] = { { .fd = client->fd, .events = POLLIN },
+				 { .fd = client->stop_fd, .events = POLLIN } };
 	struct keeper_msg msg;
 	ssize_t len;
 
@@ -170,7 +170,8 @@ void keeper_client_stop(struct uvfio_machine *machine)
 	if (!client)
 		return;
 	client->stopping = true;
-	/* An eventfd's counter cannot be full here, and a keeper that appears wakes the thread too. */
+	/* An eventfd's counter cannot be full here, and a keeper that appears wakes the thread
+	 * too. */
 	if (eventfd_write(client->stop_fd, 1) < 0)
 		pr_err("the keeper's thread cannot be woken");
 	keeper_announce(machine->session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A process' line to the session's keeper (design D2a): one sleeping thread from the first group that
- * the process opens on. Another process' unbind reaches it here.
+ * A process' line to the session's keeper (design D2a): one sleeping thread from the first group
+ * that the process opens on. Another process' unbind reaches it here.
  */
 #ifndef MACHINE_KEEPER_CLIENT_H
 #define MACHINE_KEEPER_CLIENT_H
@@ -14,7 +14,8 @@ struct uvfio_machine;
  * goes on trying. */
 void keeper_client_hold(struct uvfio_machine *machine, unsigned int id);
 void keeper_client_drop(struct uvfio_machine *machine, unsigned int id);
-/* Returns when no other process has @device of @group any more; starts a keeper when there is none. */
+/* Returns when no other process has @device of @group any more; starts a keeper when there is
+ * none. */
 void keeper_request_release(struct uvfio_machine *machine, const char *device, unsigned int group);
 void keeper_client_stop(struct uvfio_machine *machine);
 void keeper_client_after_fork(struct uvfio_machine *machine);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the keeper and the session's processes say to each other, over a SEQPACKET socket: one struct a
- * packet, either way.
+ * What the keeper and the session's processes say to each other, over a SEQPACKET socket: one
+ * struct a packet, either way.
  *
- *   HOLD, DROP	client: my process has claimed, given up IOMMU group @group
- *   RELEASE	client: everybody shall give @device of @group back; answered by DONE when all have
- *   REQUEST	keeper to a holder: give @device back; answered by GIVEN when it is closed and unbound
- *   DONE	keeper: the RELEASE with this @id is through
+ * HOLD, DROP      client: my process has claimed, given up IOMMU group @group RELEASE     client:
+ * everybody shall give @device of @group back; answered by DONE when all have REQUEST     keeper to
+ * a holder: give @device back; answered by GIVEN when it is closed and unbound DONE     keeper: the
+ * RELEASE with this @id is through
  */
 #ifndef MACHINE_KEEPER_MSG_H
 #define MACHINE_KEEPER_MSG_H

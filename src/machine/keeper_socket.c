@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Finding the keeper: its socket, the word in the session file that processes without a keeper sleep
- * on, and starting one on demand.
+ * Finding the keeper: its socket, the word in the session file that processes without a keeper
+ * sleep on, and starting one on demand.
  *
- * A session's directory may be too long for a socket's address: the address goes through an fd of the
- * directory.
+ * A session's directory may be too long for a socket's address: the address goes through an fd of
+ * the directory.
  */
 #include "machine/keeper_socket.h"
 
@@ -36,13 +36,12 @@ static int keeper_address(struct session *session, struct sockaddr_un *addr)
 
 	if (dir < 0)
 		return -errno;
-	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/keeper.sock", dir);
 	return dir;
 }
 
-static int with_socket(struct session *session,
-		       int (*fn)(int, const struct sockaddr *, socklen_t))
+static int with_socket(struct session *session, int (*fn)(int, const struct sockaddr *, socklen_t))
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), dir, ret = 0;
 	struct sockaddr_un addr;
@@ -95,7 +94,7 @@ void keeper_announce(struct session *session)
 
 void keeper_await(struct session *session, uint32_t seen)
 {
-	const struct timespec second = {.tv_sec = 1};
+	const struct timespec second = { .tv_sec = 1 };
 
 	syscall(SYS_futex, &session->shared->keeper_epoch, FUTEX_WAIT, seen, &second, NULL, 0);
 }
@@ -113,9 +112,9 @@ int keeper_set_program(struct session *session, const char *path)
 /* `uvfio keeper DIR` without our library in it. It puts itself into the background. */
 static int keeper_start(struct session *session)
 {
-	static char *const environment[] = {"PATH=/usr/bin:/bin", NULL};
+	static char *const environment[] = { "PATH=/usr/bin:/bin", NULL };
 	char program[PATH_MAX], word[] = "keeper";
-	char *argv[] = {program, word, session->dir, NULL};
+	char *argv[] = { program, word, session->dir, NULL };
 	int ret = session_path(session, "uvfio", program, sizeof(program)), status;
 	pid_t pid;
 
@@ -132,7 +131,7 @@ static int keeper_start(struct session *session)
 
 int keeper_connect(struct session *session, bool start)
 {
-	const struct timespec pause = {.tv_nsec = START_NSEC};
+	const struct timespec pause = { .tv_nsec = START_NSEC };
 	int fd = with_socket(session, connect);
 
 	if (fd >= 0 || !start)

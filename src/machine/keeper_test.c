@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keeper: its protocol, spoken by hand, and a real unbind that waits for the user of the device in
- * another process, who is asked by the REQ eventfd.
+ * The keeper: its protocol, spoken by hand, and a real unbind that waits for the user of the device
+ * in another process, who is asked by the REQ eventfd.
  */
 #include "machine/testing.h"
 
@@ -26,7 +26,7 @@ static struct keeper *keeper;
 
 static void setup(void)
 {
-	static const char *const devices[] = {"nvme,size=16M", NULL};
+	static const char *const devices[] = { "nvme,size=16M", NULL };
 
 	make_machine(devices, "amd");
 	ck_assert_int_eq(session_open(uvfio_machine_directory(machine), &session), 0);
@@ -40,7 +40,7 @@ static void teardown(void)
 	uvfio_machine_destroy(machine);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------ */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 static int connect_client(void)
 {
@@ -54,7 +54,8 @@ static int connect_client(void)
 static void say(int fd, uint32_t type, uint32_t id, uint32_t group)
 {
 	struct keeper_msg msg = {
-		.magic = KEEPER_MAGIC, .type = type, .id = id, .group = group, .device = BDF};
+		.magic = KEEPER_MAGIC, .type = type, .id = id, .group = group, .device = BDF
+	};
 
 	ck_assert_int_eq(send(fd, &msg, sizeof(msg), 0), sizeof(msg));
 	keeper_work(keeper);
@@ -165,21 +166,22 @@ START_TEST(nonsense_is_the_end)
 	ck_assert_int_eq(send(fd, "hello", 5, 0), 5);
 	keeper_work(keeper);
 	ck_assert_uint_eq(keeper_clients(keeper), 0);
-	ck_assert_int_eq(recv(fd, (char[8]){0}, 8, 0), 0);
+	ck_assert_int_eq(recv(fd, (char[8]){ 0 }, 8, 0), 0);
 }
 END_TEST
 
-/* ---- a real unbind ------------------------------------------------------------------------------ */
+/* ---- a real unbind --------------------------------------------------------------------------- */
 
 static void set_req_eventfd(int device, int eventfd)
 {
 	char buf[sizeof(struct vfio_irq_set) + sizeof(int)] __attribute__((aligned(8)));
 	struct vfio_irq_set *set = (void *)buf;
 
-	*set = (struct vfio_irq_set){.argsz = sizeof(buf),
-				     .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-				     .index = VFIO_PCI_REQ_IRQ_INDEX,
-				     .count = 1};
+	*set = (struct vfio_irq_set){ .argsz = sizeof(buf),
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = VFIO_PCI_REQ_IRQ_INDEX,
+				      .count = 1 };
 	memcpy(set->data, &eventfd, sizeof(eventfd));
 	if (uvfio_ioctl(machine, device, VFIO_DEVICE_SET_IRQS, set))
 		_exit(20);
@@ -189,7 +191,7 @@ static void set_req_eventfd(int device, int eventfd)
 static void user(int ready)
 {
 	int container, group, device, req = eventfd(0, 0);
-	struct pollfd poll_req = {.fd = req, .events = POLLIN};
+	struct pollfd poll_req = { .fd = req, .events = POLLIN };
 	struct session *own;
 
 	file_after_fork();
@@ -220,7 +222,7 @@ static _Atomic bool stop;
 
 static void *keeper_thread(void *arg)
 {
-	struct pollfd fd = {.fd = keeper_fd(keeper), .events = POLLIN};
+	struct pollfd fd = { .fd = keeper_fd(keeper), .events = POLLIN };
 
 	while (!stop)
 		if (poll(&fd, 1, 20) > 0)

@@ -11,7 +11,8 @@
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 
-/* Disks without a file of the user's are sparse files of the session; models give them their size. */
+/* Disks without a file of the user's are sparse files of the session; models give them their
+ * size. */
 static int make_disks(struct session *session, const struct description *desc)
 {
 	char path[4096], at[PCI_ADDRESS_LEN];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From a description to objects: the topology, then the driver core with the bus "pci", the IOMMU, the
- * functions in order of discovery, the VFIO core and its driver.
+ * From a description to objects: the topology, then the driver core with the bus "pci", the IOMMU,
+ * the functions in order of discovery, the VFIO core and its driver.
  *
  * The same description gives the same topology, groups and addresses in every process. What was
  * changed since (bindings, removed functions) comes from the tree and the session file (admin.c).
@@ -20,7 +20,7 @@
 #include "vfio/iommu_driver.h"
 #include "vfio_pci/vfio_pci.h"
 
-/* ---- the plan ----------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 static int plan_function(struct list_head *functions, uint32_t rid, struct machine_function **out)
 {
@@ -152,15 +152,16 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 		device->rid = fn->rid;
 		device->endpoint = fn->desc != NULL;
 		snprintf(device->model, sizeof(device->model), "%s",
-			 fn->desc ? fn->desc->model->name
-				  : fn->host_bridge ? "host-bridge" : "root-port");
+			 fn->desc	   ? fn->desc->model->name
+			 : fn->host_bridge ? "host-bridge"
+					   : "root-port");
 		device->shared_size = fn->desc ? fn->desc->model->shared_size : 0;
 	}
 	plan_free(&functions);
 	return 0;
 }
 
-/* ---- objects ------------------------------------------------------------------------------------ */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static int build_buses(struct uvfio_machine *machine)
 {
@@ -212,13 +213,13 @@ static int name_backings(struct uvfio_machine *machine)
 
 /* The driver of ports: it does nothing to them and nothing to their group (viability). */
 static const struct pci_device_id pcieport_ids[] = {
-	{.vendor = PCI_ANY_ID,
-	 .device = PCI_ANY_ID,
-	 .subvendor = PCI_ANY_ID,
-	 .subdevice = PCI_ANY_ID,
-	 .class_code = 0x060400,
-	 .class_mask = 0xffffff},
-	{0},
+	{ .vendor = PCI_ANY_ID,
+	  .device = PCI_ANY_ID,
+	  .subvendor = PCI_ANY_ID,
+	  .subdevice = PCI_ANY_ID,
+	  .class_code = 0x060400,
+	  .class_mask = 0xffffff },
+	{ 0 },
 };
 
 static int build_drivers(struct uvfio_machine *machine)
@@ -262,8 +263,9 @@ static int build_vfio(struct uvfio_machine *machine)
 
 static int build_core(struct uvfio_machine *machine)
 {
-	const struct pci_bus_env env = {
-		.arg = machine, .remove = admin_want_remove, .rescan = admin_want_rescan};
+	const struct pci_bus_env env = { .arg = machine,
+					 .remove = admin_want_remove,
+					 .rescan = admin_want_rescan };
 	int ret = device_core_create(&machine->core);
 
 	if (!ret)
@@ -364,7 +366,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	return 0;
 }
 
-/* ---- the way back ------------------------------------------------------------------------------- */
+/* ---- the way back ---------------------------------------------------------------------------- */
 
 static void unbind_all(struct uvfio_machine *machine)
 {

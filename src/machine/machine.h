@@ -15,7 +15,8 @@ struct hostmem;
 struct vfio_core;
 struct uvfio_machine;
 
-/* Builds the machine of an existing session in this process. Slow (milliseconds); once a process. */
+/* Builds the machine of an existing session in this process. Slow (milliseconds); once a
+ * process. */
 int machine_attach(struct session *session, struct uvfio_machine **out);
 void machine_detach(struct uvfio_machine *machine);
 struct hostmem *machine_hostmem(struct uvfio_machine *machine);
@@ -29,10 +30,11 @@ struct hostmem *machine_hostmem(struct uvfio_machine *machine);
 int machine_open(struct uvfio_machine *machine, const char *path, int oflags, struct file **out);
 
 /* One write(2) of @len bytes to the text attribute @path: @len or -errno. */
-ssize_t machine_write(struct uvfio_machine *machine, const char *path, const char *data, size_t len);
+ssize_t machine_write(struct uvfio_machine *machine, const char *path, const char *data,
+		      size_t len);
 
-/* What stat says of a node of the tree: corrects @st (as filled from the translated path): character
- * device and number for /dev nodes, the attribute's size and mode, root's ownership. */
+/* What stat says of a node of the tree: corrects @st (as filled from the translated path):
+ * character device and number for /dev nodes, the attribute's size and mode, root's ownership. */
 void machine_fix_stat(struct session *session, const char *path, struct stat *st);
 
 /* In the child of a fork. */

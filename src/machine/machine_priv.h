@@ -35,7 +35,8 @@ struct machine_bus {
 	struct device bridge; /* "pci0000:00" */
 };
 
-/* A function of the description, a port or a host bridge: there may be no object for it (removed). */
+/* A function of the description, a port or a host bridge: there may be no object for it
+ * (removed). */
 struct machine_function {
 	struct list_head node; /* machine->functions, in the order of discovery */
 	struct uvfio_machine *machine;
@@ -47,10 +48,10 @@ struct machine_function {
 	struct machine_function *port;	       /* above it; NULL: on a root bus */
 	struct machine_bus *root;	       /* of its domain */
 	bool host_bridge;
-	_Atomic int binding; /* enum function_binding; readable without lock */
-	struct pci_dev *pdev; /* NULL: removed. Guarded by the core's lock */
+	_Atomic int binding;	    /* enum function_binding; readable without lock */
+	struct pci_dev *pdev;	    /* NULL: removed. Guarded by the core's lock */
 	struct list_head resources; /* open resourceN files; guarded by the core's lock */
-	unsigned int group;   /* NO_GROUP: none */
+	unsigned int group;	    /* NO_GROUP: none */
 	struct shared_device *slot;
 	uint32_t incarnation;	     /* the slot's when pdev was made */
 	struct pci_stats *own_stats; /* what pdev->stats was before it pointed into the slot */
@@ -89,13 +90,13 @@ struct uvfio_machine {
 	struct vfio_core *vfio;
 	struct pci_driver *vfio_pci;
 
-	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan. Guarded by
-	 * the core's lock. */
+	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan.
+	 * Guarded by the core's lock. */
 	struct machine_function *remove_wanted;
 	bool rescan_wanted;
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
-	int lock_fd;		    /* the session's admin lock; -1: not held. Guarded by admin_lock */
+	int lock_fd; /* the session's admin lock; -1: not held. Guarded by admin_lock */
 	_Atomic uint64_t generation; /* of the tree that the objects agree with */
 
 	pthread_mutex_t claims_lock;
@@ -104,8 +105,8 @@ struct uvfio_machine {
 
 /* machine.c */
 
-/* Makes all objects of @desc (taken in any case). With @create the tree is written out and drivers are
- * bound as described; without, the objects follow the tree. */
+/* Makes all objects of @desc (taken in any case). With @create the tree is written out and drivers
+ * are bound as described; without, the objects follow the tree. */
 int machine_build(struct session *session, struct description *desc, bool create,
 		  struct uvfio_machine **out, char *err, size_t err_size);
 struct machine_function *machine_find_function(struct uvfio_machine *machine, const char *name);
@@ -119,7 +120,8 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 int function_create(struct machine_function *fn, unsigned int group, char *err, size_t err_size);
 /* The function is unbound and has no children. */
 void function_destroy(struct machine_function *fn);
-/* Which group a function that is found now belongs to: an existing one or the lowest free number. */
+/* Which group a function that is found now belongs to: an existing one or the lowest free
+ * number. */
 unsigned int function_choose_group(const struct machine_function *fn);
 /* The same for a function that is found now: chooses the group and says so in the slot. */
 int function_discover(struct machine_function *fn, char *err, size_t err_size);

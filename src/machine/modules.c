@@ -13,10 +13,10 @@ struct module {
 };
 
 static const struct module modules_table[] = {
-	{"vfio_pci", NULL, 20480, 0, {NULL}},
-	{"vfio_pci_core", NULL, 106496, 1, {"vfio_pci", NULL}},
-	{"vfio_iommu_type1", "0.2", 53248, 0, {NULL}},
-	{"vfio", "0.3", 65536, 4, {"vfio_pci_core", "vfio_iommu_type1", "vfio_pci", NULL}},
+	{ "vfio_pci", NULL, 20480, 0, { NULL } },
+	{ "vfio_pci_core", NULL, 106496, 1, { "vfio_pci", NULL } },
+	{ "vfio_iommu_type1", "0.2", 53248, 0, { NULL } },
+	{ "vfio", "0.3", 65536, 4, { "vfio_pci_core", "vfio_iommu_type1", "vfio_pci", NULL } },
 };
 
 static bool *bool_param(void *obj, const struct attribute *attr)
@@ -55,27 +55,31 @@ static ssize_t uint_store(void *obj, const struct attribute *attr, const char *b
 	return (ssize_t)len;
 }
 
-#define BOOL_PARAM(field) \
-	{.name = #field, .mode = 0644, .show = bool_show, .store = bool_store, \
-	 .arg = offsetof(struct machine_params, field)}
-#define BOOL_PARAM_RO(field) \
-	{.name = #field, .mode = 0444, .show = bool_show, \
-	 .arg = offsetof(struct machine_params, field)}
+#define BOOL_PARAM(field)                                                             \
+	{                                                                             \
+		.name = #field, .mode = 0644, .show = bool_show, .store = bool_store, \
+		.arg = offsetof(struct machine_params, field)                         \
+	}
+#define BOOL_PARAM_RO(field)                                     \
+	{                                                        \
+		.name = #field, .mode = 0444, .show = bool_show, \
+		.arg = offsetof(struct machine_params, field)    \
+	}
 
 static const struct attribute type1_params[] = {
 	BOOL_PARAM(allow_unsafe_interrupts),
 	BOOL_PARAM(disable_hugepages),
-	{.name = "dma_entry_limit",
-	 .mode = 0644,
-	 .show = uint_show,
-	 .store = uint_store,
-	 .arg = offsetof(struct machine_params, dma_entry_limit)},
-	{.name = NULL},
+	{ .name = "dma_entry_limit",
+	  .mode = 0644,
+	  .show = uint_show,
+	  .store = uint_store,
+	  .arg = offsetof(struct machine_params, dma_entry_limit) },
+	{ .name = NULL },
 };
 
 static const struct attribute vfio_pci_params[] = {
 	BOOL_PARAM_RO(disable_denylist), BOOL_PARAM(disable_idle_d3), BOOL_PARAM_RO(disable_vga),
-	BOOL_PARAM(enable_sriov),	 BOOL_PARAM(nointxmask),      {.name = NULL},
+	BOOL_PARAM(enable_sriov),	 BOOL_PARAM(nointxmask),      { .name = NULL },
 };
 
 void modules_init_params(struct machine_params *params)
@@ -90,8 +94,10 @@ static int add_module(struct uvfio_machine *machine, const struct module *module
 	char path[SYSFS_PATH_MAX], target[SYSFS_PATH_MAX];
 	const struct {
 		const char *name, *text;
-	} texts[] = {
-		{"initsize", "0"}, {"initstate", "live"}, {"taint", ""}, {"version", module->version}};
+	} texts[] = { { "initsize", "0" },
+		      { "initstate", "live" },
+		      { "taint", "" },
+		      { "version", module->version } };
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/module/%s/holders", module->name);
@@ -131,10 +137,9 @@ static int add_proc_modules(struct uvfio_machine *machine)
 			strcat(holders, module->holders[h]);
 			strcat(holders, ",");
 		}
-		len += (size_t)snprintf(text + len, sizeof(text) - len,
-					"%s %u %u %s Live 0x0000000000000000\n", module->name,
-					module->coresize, module->refcnt,
-					holders[0] ? holders : "-");
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "%s %u %u %s Live 0x0000000000000000\n",
+			module->name, module->coresize, module->refcnt, holders[0] ? holders : "-");
 	}
 	return tree_add_text(machine->tree, "/proc/modules", 0444, "%s", text);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The names of the tree that are neither a device's nor a driver's attributes: buses, classes, groups,
- * links, device nodes. Everything is added to the tree of this process; it reaches the disk when the
- * tree writes. Core's lock held.
+ * The names of the tree that are neither a device's nor a driver's attributes: buses, classes,
+ * groups, links, device nodes. Everything is added to the tree of this process; it reaches the disk
+ * when the tree writes. Core's lock held.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -12,12 +12,13 @@
 
 #include "machine/machine_priv.h"
 
-#define VFIO_MAJOR	 243
-#define VFIO_MISC_MINOR	 196
-#define VFIO_MINORS	 MACHINE_GROUPS
+#define VFIO_MAJOR	243
+#define VFIO_MISC_MINOR 196
+#define VFIO_MINORS	MACHINE_GROUPS
 
 /* Adds a link whose two names are made by formats. */
-static int __attribute__((format(printf, 2, 3))) add_link(struct tree *tree, const char *format, ...)
+static int __attribute__((format(printf, 2, 3)))
+add_link(struct tree *tree, const char *format, ...)
 {
 	char path[SYSFS_PATH_MAX], *target;
 	va_list ap;
@@ -30,8 +31,8 @@ static int __attribute__((format(printf, 2, 3))) add_link(struct tree *tree, con
 	return tree_add_link(tree, path, target);
 }
 
-static void __attribute__((format(printf, 2, 3))) remove_name(struct tree *tree, const char *format,
-							      ...)
+static void __attribute__((format(printf, 2, 3)))
+remove_name(struct tree *tree, const char *format, ...)
 {
 	char path[SYSFS_PATH_MAX];
 	va_list ap;
@@ -47,7 +48,7 @@ bool driver_is_vfio(const char *driver)
 	return !strcmp(driver, "vfio-pci");
 }
 
-/* ---- buses and units ---------------------------------------------------------------------------- */
+/* ---- buses and units ------------------------------------------------------------------------- */
 
 /* The class device of a bus, below the device that leads to it. */
 static int add_pci_bus(struct tree *tree, const char *parent, uint32_t bus)
@@ -60,7 +61,8 @@ static int add_pci_bus(struct tree *tree, const char *parent, uint32_t bus)
 	ret = tree_add_text(tree, path, 0444, "%s\n", "0");
 	if (ret)
 		return ret;
-	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/cpuaffinity", parent, bus >> 8, bus & 0xff);
+	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/cpuaffinity", parent, bus >> 8,
+		 bus & 0xff);
 	ret = tree_add_text(tree, path, 0444, "%s\n", "1");
 	if (!ret)
 		ret = add_link(tree, "%s/pci_bus/%04x:%02x/device>%s", parent, bus >> 8, bus & 0xff,
@@ -76,14 +78,15 @@ static int add_pci_bus(struct tree *tree, const char *parent, uint32_t bus)
 
 static const struct {
 	const char *name, *text;
-} amd_texts[] = {{"amd-iommu/cap", "1f03000f"}, {"amd-iommu/features", "29d3:0"}}, intel_texts[] = {
-	{"intel-iommu/address", "fed90000"},
-	{"intel-iommu/cap", "80d2008c222f0606"},
-	{"intel-iommu/domains_supported", "65536"},
-	{"intel-iommu/domains_used", "5"},
-	{"intel-iommu/ecap", "f00f4a"},
-	{"intel-iommu/version", "1:0"},
-};
+} amd_texts[] = { { "amd-iommu/cap", "1f03000f" }, { "amd-iommu/features", "29d3:0" } },
+  intel_texts[] = {
+	  { "intel-iommu/address", "fed90000" },
+	  { "intel-iommu/cap", "80d2008c222f0606" },
+	  { "intel-iommu/domains_supported", "65536" },
+	  { "intel-iommu/domains_used", "5" },
+	  { "intel-iommu/ecap", "f00f4a" },
+	  { "intel-iommu/version", "1:0" },
+  };
 
 static int add_iommu(struct uvfio_machine *machine)
 {
@@ -106,8 +109,8 @@ static int add_iommu(struct uvfio_machine *machine)
 		ret = add_link(machine->tree,
 			       "/sys/devices/virtual/iommu/%s/subsystem>/sys/class/iommu", name);
 	if (!ret)
-		ret = add_link(machine->tree, "/sys/class/iommu/%s>/sys/devices/virtual/iommu/%s", name,
-			       name);
+		ret = add_link(machine->tree, "/sys/class/iommu/%s>/sys/devices/virtual/iommu/%s",
+			       name, name);
 	return ret;
 }
 
@@ -124,16 +127,18 @@ static int add_vfio_misc(struct tree *tree)
 				    "MAJOR=10\nMINOR=%d\nDEVNAME=vfio/vfio\nDEVMODE=0666\n",
 				    VFIO_MISC_MINOR);
 	if (!ret)
-		ret = add_link(tree, "/sys/devices/virtual/misc/vfio/%s>/sys/class/misc", "subsystem");
-	return ret ? ret : add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
+		ret = add_link(tree, "/sys/devices/virtual/misc/vfio/%s>/sys/class/misc",
+			       "subsystem");
+	return ret ? ret
+		   : add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
 }
 
 int names_add_static(struct uvfio_machine *machine)
 {
 	static const char *const dirs[] = {
-		"/sys/bus/pci/devices",	   "/sys/bus/pci/drivers", "/sys/bus/pci/slots",
-		"/sys/class/iommu",	   "/sys/class/vfio",	   "/sys/class/vfio-dev",
-		"/sys/kernel/iommu_groups", "/sys/class/pci_bus",  "/dev/vfio",
+		"/sys/bus/pci/devices",	     "/sys/bus/pci/drivers", "/sys/bus/pci/slots",
+		"/sys/class/iommu",	     "/sys/class/vfio",	     "/sys/class/vfio-dev",
+		"/sys/kernel/iommu_groups",  "/sys/class/pci_bus",   "/dev/vfio",
 		"/sys/devices/virtual/vfio",
 	};
 	struct tree *tree = machine->tree;
@@ -143,7 +148,8 @@ int names_add_static(struct uvfio_machine *machine)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !ret; i++)
 		ret = tree_add_dir(tree, dirs[i], TREE_PLAIN, NULL, NULL);
 	if (!ret)
-		ret = tree_add_dir(tree, "/sys/bus/pci", TREE_BUS, pci_bus_type(machine->pci), NULL);
+		ret = tree_add_dir(tree, "/sys/bus/pci", TREE_BUS, pci_bus_type(machine->pci),
+				   NULL);
 	list_for_each_entry(bus, &machine->buses, node) {
 		if (ret)
 			return ret;
@@ -158,7 +164,7 @@ int names_add_static(struct uvfio_machine *machine)
 	return ret ? ret : modules_add_names(machine);
 }
 
-/* ---- functions and drivers ---------------------------------------------------------------------- */
+/* ---- functions and drivers ------------------------------------------------------------------- */
 
 int names_add_function(struct machine_function *fn)
 {
@@ -180,8 +186,8 @@ int names_add_function(struct machine_function *fn)
 	if (!ret)
 		ret = add_link(tree, "%s/iommu_group>/sys/kernel/iommu_groups/%u", path, fn->group);
 	if (!ret)
-		ret = add_link(tree, "/sys/kernel/iommu_groups/%u/devices/%s>%s", fn->group, fn->name,
-			       path);
+		ret = add_link(tree, "/sys/kernel/iommu_groups/%u/devices/%s>%s", fn->group,
+			       fn->name, path);
 	if (!ret)
 		ret = add_link(tree, "/sys/devices/virtual/iommu/%s/devices/%s>%s", iommu, fn->name,
 			       path);
@@ -253,7 +259,7 @@ void names_unbound(struct machine_function *fn)
 			    fn->name);
 }
 
-/* ---- VFIO's names ------------------------------------------------------------------------------- */
+/* ---- VFIO's names ---------------------------------------------------------------------------- */
 
 /* A VFIO driver has the function, or is still being asked to give it back. */
 static bool function_in_vfio(const struct machine_function *fn)
@@ -284,7 +290,7 @@ static void note_minor(void *arg, const char *name)
 
 static unsigned int free_minor(struct tree *tree)
 {
-	struct minors minors = {.tree = tree};
+	struct minors minors = { .tree = tree };
 	unsigned int minor = 0;
 
 	tree_for_each_name(tree, "/sys/class/vfio", note_minor, &minors);
@@ -381,8 +387,8 @@ static void drop_group(void *arg, const char *name)
 
 void names_update_vfio(struct uvfio_machine *machine)
 {
-	bool wanted[MACHINE_GROUPS] = {false};
-	struct groups groups = {machine->tree, wanted};
+	bool wanted[MACHINE_GROUPS] = { false };
+	struct groups groups = { machine->tree, wanted };
 	struct machine_function *fn;
 	char path[64];
 

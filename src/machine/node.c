@@ -25,7 +25,8 @@
 static int check_permission(const struct shared_header *shared, const struct stat *st, int oflags)
 {
 	static const unsigned int wanted[] = {
-		[O_RDONLY] = 4, [O_WRONLY] = 2, [O_RDWR] = 6, [O_ACCMODE] = 6};
+		[O_RDONLY] = 4, [O_WRONLY] = 2, [O_RDWR] = 6, [O_ACCMODE] = 6
+	};
 	unsigned int need = wanted[oflags & O_ACCMODE], have = st->st_mode & 7;
 	uid_t uid = st->st_uid == shared->owner ? 0 : st->st_uid;
 
@@ -63,8 +64,8 @@ static int open_device_node(struct uvfio_machine *machine, const char *path, int
 	return 0;
 }
 
-/* The tree's own name of what @path leads to, without symlinks; @st of the file on disk. 0, 1: not in
- * the tree, or -errno. */
+/* The tree's own name of what @path leads to, without symlinks; @st of the file on disk. 0, 1: not
+ * in the tree, or -errno. */
 static int resolve(struct uvfio_machine *machine, const char *path, int oflags, char *canonical,
 		   struct stat *st)
 {

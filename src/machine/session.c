@@ -2,8 +2,8 @@
 /*
  * Which names a session replaces, and where they are (design D2, D3).
  *
- * Whole subtrees are replaced, so that no device of the host's is reached by accident. A test is one
- * look at the first component and then a handful of prefix comparisons. No locks: a session is
+ * Whole subtrees are replaced, so that no device of the host's is reached by accident. A test is
+ * one look at the first component and then a handful of prefix comparisons. No locks: a session is
  * immutable once it is open.
  */
 #include "machine/session.h"
@@ -17,7 +17,10 @@
 
 #include "machine/session_priv.h"
 
-#define NAME(s) {s, sizeof(s) - 1}
+#define NAME(s)                  \
+	{                        \
+		s, sizeof(s) - 1 \
+	}
 
 struct name {
 	const char *text;
@@ -42,14 +45,21 @@ static const struct name replaced_sys[] = {
 	NAME("/sys/module/vfio_pci"),
 	NAME("/sys/module/vfio_pci_core"),
 };
-static const struct name replaced_dev[] = {NAME("/dev/vfio"), NAME("/dev/iommu")};
-static const struct name replaced_proc[] = {NAME("/proc/modules")};
+static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu") };
+static const struct name replaced_proc[] = { NAME("/proc/modules") };
 
 /* Host directories with entries of ours, and no more than that. */
 static const struct name overlaid[] = {
-	NAME("/sys"),	      NAME("/sys/bus"),	    NAME("/sys/class"),
-	NAME("/sys/class/misc"), NAME("/sys/devices"), NAME("/sys/devices/virtual"),
-	NAME("/sys/devices/virtual/misc"), NAME("/sys/kernel"), NAME("/sys/module"), NAME("/dev"),
+	NAME("/sys"),
+	NAME("/sys/bus"),
+	NAME("/sys/class"),
+	NAME("/sys/class/misc"),
+	NAME("/sys/devices"),
+	NAME("/sys/devices/virtual"),
+	NAME("/sys/devices/virtual/misc"),
+	NAME("/sys/kernel"),
+	NAME("/sys/module"),
+	NAME("/dev"),
 };
 
 static bool is_hex(char c)
@@ -110,7 +120,7 @@ bool session_translate(const struct session *session, const char *path, char *ou
 
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size)
 {
-	static const struct name roots[] = {NAME("/sys"), NAME("/dev"), NAME("/proc")};
+	static const struct name roots[] = { NAME("/sys"), NAME("/dev"), NAME("/proc") };
 	const char *path;
 
 	if (strncmp(real, session->dir, session->dir_len))

@@ -2,10 +2,10 @@
 /*
  * Making and ending sessions.
  *
- * Whoever uses a session (the run process, the keeper, a process with a machine) holds a shared flock
- * on "alive". A directory whose "alive" can be locked exclusively is stale and is swept by whoever
- * makes the next session there, unless the file "keep" says that it stays. flock belongs to the open
- * file description: a forked child keeps the session alive as well.
+ * Whoever uses a session (the run process, the keeper, a process with a machine) holds a shared
+ * flock on "alive". A directory whose "alive" can be locked exclusively is stale and is swept by
+ * whoever makes the next session there, unless the file "keep" says that it stays. flock belongs to
+ * the open file description: a forked child keeps the session alive as well.
  */
 #include "machine/session_create.h"
 
@@ -28,7 +28,8 @@
 #define SESSION_GRACE_SECONDS 60
 
 const struct session_identity session_identity_root = {
-	.uid = 0, .gid = 0, .caps = UINT64_MAX, .memlock = UINT64_MAX};
+	.uid = 0, .gid = 0, .caps = UINT64_MAX, .memlock = UINT64_MAX
+};
 
 const char *session_base(unsigned int index)
 {
@@ -148,7 +149,7 @@ static void each_one(void *arg, const char *dir, const struct stat *st)
 
 void session_for_each(void (*fn)(void *arg, const char *dir), void *arg)
 {
-	struct each each = {fn, arg};
+	struct each each = { fn, arg };
 	const char *base;
 
 	for (unsigned int i = 0; (base = session_base(i)); i++)
@@ -179,7 +180,7 @@ static int make_directory(const struct session *session, const char *name)
 
 static int make_files(struct session *session)
 {
-	static const char *const names[] = {"lock", "claims", "kmsg", "keeper", "alive"};
+	static const char *const names[] = { "lock", "claims", "kmsg", "keeper", "alive" };
 	int ret = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
@@ -276,13 +277,13 @@ bool session_remove(struct session *session)
 	return true;
 }
 
-/* ---- locks -------------------------------------------------------------------------------------- */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 /* An open-file-description lock on one byte of DIR/@name on a new description: the fd or -errno. */
 static int lock_byte(const struct session *session, const char *name, unsigned int byte,
 		     int command)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	struct flock lock = { .l_type = F_WRLCK, .l_start = byte, .l_len = 1 };
 	char path[4096];
 	int ret = session_path(session, name, path, sizeof(path)), fd;
 

@@ -18,9 +18,9 @@ static char base[] = "/tmp/uvfio-session-XXXXXX";
 static struct session *session;
 
 static const struct session_device devices[] = {
-	{.name = "0000:01:00.0", .rid = 0x100, .shared_size = 100},
-	{.name = "0000:02:00.0", .rid = 0x200, .shared_size = 0},
-	{.name = "0000:03:00.0", .rid = 0x300, .shared_size = 5000},
+	{ .name = "0000:01:00.0", .rid = 0x100, .shared_size = 100 },
+	{ .name = "0000:02:00.0", .rid = 0x200, .shared_size = 0 },
+	{ .name = "0000:03:00.0", .rid = 0x300, .shared_size = 5000 },
 };
 
 static void setup(void)
@@ -54,16 +54,39 @@ static const char *translate(const char *path)
 
 START_TEST(names_that_are_replaced)
 {
-	static const char *const ours[] = {
-		"/sys/bus/pci", "/sys/bus/pci/devices/x", "/sys/devices/pci0000:00",
-		"/sys/devices/pcifffe:00/y", "/sys/devices/virtual/iommu", "/sys/class/vfio/7",
-		"/sys/kernel/iommu_groups/3", "/dev/vfio", "/dev/vfio/vfio", "/dev/iommu",
-		"/proc/modules", "/sys/module/vfio_pci", "/sys/class/misc/vfio/dev"};
-	static const char *const theirs[] = {
-		"", "/", "/sys", "/sys/bus", "/sys/bus/pci_express", "/sys/bus/pciback", "/sys/bus/usb",
-		"/sys/devices/pci", "/sys/devices/pciroot", "/sys/devices/system/cpu", "/dev",
-		"/dev/vfiox", "/dev/null", "/proc/modules2", "/proc/self/maps", "/sys/module/vfio_ccw",
-		"sys/bus/pci", "/sysx/bus/pci", "/home/sys/bus/pci", "/sys/class/net"};
+	static const char *const ours[] = { "/sys/bus/pci",
+					    "/sys/bus/pci/devices/x",
+					    "/sys/devices/pci0000:00",
+					    "/sys/devices/pcifffe:00/y",
+					    "/sys/devices/virtual/iommu",
+					    "/sys/class/vfio/7",
+					    "/sys/kernel/iommu_groups/3",
+					    "/dev/vfio",
+					    "/dev/vfio/vfio",
+					    "/dev/iommu",
+					    "/proc/modules",
+					    "/sys/module/vfio_pci",
+					    "/sys/class/misc/vfio/dev" };
+	static const char *const theirs[] = { "",
+					      "/",
+					      "/sys",
+					      "/sys/bus",
+					      "/sys/bus/pci_express",
+					      "/sys/bus/pciback",
+					      "/sys/bus/usb",
+					      "/sys/devices/pci",
+					      "/sys/devices/pciroot",
+					      "/sys/devices/system/cpu",
+					      "/dev",
+					      "/dev/vfiox",
+					      "/dev/null",
+					      "/proc/modules2",
+					      "/proc/self/maps",
+					      "/sys/module/vfio_ccw",
+					      "sys/bus/pci",
+					      "/sysx/bus/pci",
+					      "/home/sys/bus/pci",
+					      "/sys/class/net" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		ck_assert_str_eq(translate(ours[i]), ours[i]);
@@ -179,8 +202,11 @@ END_TEST
 START_TEST(faults_are_kept)
 {
 	struct shared_header *shared = session_shared(session);
-	struct dma_fault fault = {.name = "0000:01:00.0", .iova = 0x1234, .len = 64, .write = true,
-				  .reason = DMA_FAULT_PERMISSION};
+	struct dma_fault fault = { .name = "0000:01:00.0",
+				   .iova = 0x1234,
+				   .len = 64,
+				   .write = true,
+				   .reason = DMA_FAULT_PERMISSION };
 
 	for (int i = 0; i < SHARED_MAX_FAULTS + 3; i++) {
 		fault.iova++;
@@ -190,7 +216,8 @@ START_TEST(faults_are_kept)
 	ck_assert_uint_eq(shared->fault[0].iova, 0x1235);
 	ck_assert_uint_eq(shared->fault[SHARED_MAX_FAULTS - 1].ready, 1);
 	ck_assert_str_eq(shared->fault[0].name, "0000:01:00.0");
-	ck_assert_str_eq(dma_fault_reason_text(shared->fault[0].reason), "mapped without permission");
+	ck_assert_str_eq(dma_fault_reason_text(shared->fault[0].reason),
+			 "mapped without permission");
 }
 END_TEST
 

@@ -109,7 +109,8 @@ int session_create_shared(struct session *session, const struct session_identity
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++)
 		if (devices[i].shared_size)
-			size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size, HOST_PAGE_SIZE);
+			size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size,
+					 HOST_PAGE_SIZE);
 	fd = shared_open(session, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return fd;

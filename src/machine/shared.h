@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The session file: what the processes of a session share beside the tree (design D2a). Counters that
- * survive a killed process, the reports of DMA faults, the identity, the generation of the admin
- * state, and for each device a piece for its model's shared state.
+ * The session file: what the processes of a session share beside the tree (design D2a). Counters
+ * that survive a killed process, the reports of DMA faults, the identity, the generation of the
+ * admin state, and for each device a piece for its model's shared state.
  *
  * Pointer-free. Numbers are atomic where several processes write them; the rest is written once by
  * the session's creator before the session is announced. A model's piece is guarded by the robust
@@ -22,8 +22,8 @@
 #define SHARED_MAX_FAULTS  32
 
 struct shared_device {
-	char name[16];	/* "0000:01:00.0"; "": the slot is free */
-	char model[32]; /* "nvme", "root-port", "host-bridge" */
+	char name[16];	   /* "0000:01:00.0"; "": the slot is free */
+	char model[32];	   /* "nvme", "root-port", "host-bridge" */
 	uint32_t endpoint; /* of the description: no port, no bridge */
 	uint32_t rid;
 	/* Which group the function was given when it was found last; ~0: none. Whether it is there

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Open attributes (the kernel's fs/sysfs/file.c over fs/kernfs/file.c): each read from the start asks
- * show again, each write is one store, binary attributes have an offset.
+ * Open attributes (the kernel's fs/sysfs/file.c over fs/kernfs/file.c): each read from the start
+ * asks show again, each write is one store, binary attributes have an offset.
  *
- * An open attribute keeps no object: it finds it by its path at each call, and answers ENODEV when it
- * is gone, as kernfs does. The text last shown is guarded by the file's lock.
+ * An open attribute keeps no object: it finds it by its path at each call, and answers ENODEV when
+ * it is gone, as kernfs does. The text last shown is guarded by the file's lock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -197,8 +197,7 @@ static int check_access(const struct attribute *attr, int oflags, mode_t mode)
 {
 	int access = oflags & O_ACCMODE;
 
-	if (access != O_RDONLY &&
-	    (!(mode & 0222) || (!attr->store && !attr->bin_write)))
+	if (access != O_RDONLY && (!(mode & 0222) || (!attr->store && !attr->bin_write)))
 		return -EACCES;
 	if (access != O_WRONLY && (!(mode & 0444) || (!attr->show && !attr->bin_read)))
 		return -EACCES;
@@ -224,8 +223,8 @@ int sysfs_file_open(struct uvfio_machine *machine, const char *path, int oflags,
 	if (ret)
 		return ret;
 	binary = attr.bin_read || attr.bin_write;
-	ret = file_alloc(binary ? &bin_ops : &text_ops, sf, oflags,
-			 binary ? size : ATTRIBUTE_PAGE, out);
+	ret = file_alloc(binary ? &bin_ops : &text_ops, sf, oflags, binary ? size : ATTRIBUTE_PAGE,
+			 out);
 	if (ret) {
 		pthread_mutex_destroy(&sf->lock);
 		free(sf);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * resourceN of memory BARs: mapping the function's own BAR memory, with the same trap rules as a VFIO
- * user's mapping. An open file keeps the function powered on.
+ * resourceN of memory BARs: mapping the function's own BAR memory, with the same trap rules as a
+ * VFIO user's mapping. An open file keeps the function powered on.
  *
- * The list of a function's open files is guarded by the core's lock. A removed function is revoked: no
- * access reaches it any more.
+ * The list of a function's open files is guarded by the core's lock. A removed function is revoked:
+ * no access reaches it any more.
  */
 #include "machine/sysfs_resource.h"
 

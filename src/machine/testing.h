@@ -17,7 +17,7 @@ static struct uvfio_machine *machine;
 
 static inline void make_machine(const char *const *devices, const char *iommu)
 {
-	struct uvfio_machine_config config = {.devices = devices, .iommu = iommu};
+	struct uvfio_machine_config config = { .devices = devices, .iommu = iommu };
 	char err[512] = "";
 
 	ck_assert_msg(uvfio_machine_create(&config, &machine, err, sizeof(err)) == 0, "%s", err);

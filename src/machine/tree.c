@@ -103,7 +103,7 @@ int tree_add_dir(struct tree *tree, const char *path, enum tree_kind kind, void 
 		 const struct attribute *attrs)
 {
 	struct tree_dir *dir = find_dir(tree, path, strlen(path));
-	struct write_out out = {.tree = tree};
+	struct write_out out = { .tree = tree };
 
 	if (!dir) {
 		dir = calloc(1, sizeof(*dir));
@@ -165,7 +165,7 @@ bool tree_find(struct tree *tree, const char *path, struct tree_attr *out)
 	/* An attribute's name may have a slash itself: try the directories above in turn. */
 	while (slash && slash != path) {
 		struct tree_dir *dir = find_dir(tree, path, (size_t)(slash - path));
-		struct find find = {.name = slash + 1, .out = out};
+		struct find find = { .name = slash + 1, .out = out };
 
 		if (dir) {
 			out->dir = dir->path;
@@ -192,7 +192,8 @@ static int each_one(void *arg, void *obj, const struct attribute *attr)
 {
 	const struct each *each = arg;
 	struct tree_attr found = {
-		.dir = each->dir->path, .kind = each->dir->kind, .obj = obj, .attr = attr};
+		.dir = each->dir->path, .kind = each->dir->kind, .obj = obj, .attr = attr
+	};
 	char path[TREE_PATH_MAX];
 
 	if (snprintf(path, sizeof(path), "%s/%s", each->dir->path, attr->name) < (int)sizeof(path))
@@ -204,7 +205,7 @@ void tree_for_each_attr(struct tree *tree,
 			void (*fn)(void *arg, const char *path, const struct tree_attr *attr),
 			void *arg)
 {
-	struct each each = {.fn = fn, .arg = arg};
+	struct each each = { .fn = fn, .arg = arg };
 	struct tree_dir *dir;
 
 	list_for_each_entry(dir, &tree->dirs, node) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The session's tree of names: which directory of sysfs belongs to which object, in this process, and
- * its image on disk, in the session directory.
+ * The session's tree of names: which directory of sysfs belongs to which object, in this process,
+ * and its image on disk, in the session directory.
  *
  * What is on disk: directories, relative symlinks, and a file for each attribute. A file holds its
- * text only when the text is read-only and not volatile; every other one is empty (or, written once,
- * holds the value that was stored: admin.c) and marked, so that opening it goes to the machine.
- * Device nodes are marked regular files whose length is the minor number.
+ * text only when the text is read-only and not volatile; every other one is empty (or, written
+ * once, holds the value that was stored: admin.c) and marked, so that opening it goes to the
+ * machine. Device nodes are marked regular files whose length is the minor number.
  *
  * Locks: the registry is guarded by the core's lock, the disk by the session's admin lock.
  */

@@ -97,7 +97,8 @@ static int replace_file(char *real, mode_t mode, const char *text, size_t len, u
 	return ret;
 }
 
-int tree_disk_attr(const struct tree *tree, const char *dir, void *obj, const struct attribute *attr)
+int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
+		   const struct attribute *attr)
 {
 	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
 	bool binary = attr->bin_read || attr->bin_write, served;
@@ -122,7 +123,8 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj, const st
 	return ret;
 }
 
-int tree_disk_text(const struct tree *tree, const char *dir, void *obj, const struct attribute *attr)
+int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
+		   const struct attribute *attr)
 {
 	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
 	mode_t mode = attr->mode;
