@@ -92,7 +92,9 @@ static void doorbell(void *arg)
 
 static void interrupt(void *arg)
 {
-	struct vfio_irq_set set = { .argsz = sizeof(set), .count = 1, .index = VFIO_PCI_MSIX_IRQ_INDEX,
+	struct vfio_irq_set set = { .argsz = sizeof(set),
+				    .count = 1,
+				    .index = VFIO_PCI_MSIX_IRQ_INDEX,
 				    .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER };
 	uint64_t value;
 
@@ -109,10 +111,14 @@ struct range {
 static void map_unmap(void *arg)
 {
 	const struct range *r = arg;
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .vaddr = (uintptr_t)r->memory,
-						.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-						.iova = 1ULL << 32, .size = r->size };
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = map.iova,
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.vaddr = (uintptr_t)r->memory,
+						.flags = VFIO_DMA_MAP_FLAG_READ |
+							 VFIO_DMA_MAP_FLAG_WRITE,
+						.iova = 1ULL << 32,
+						.size = r->size };
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+						    .iova = map.iova,
 						    .size = r->size };
 
 	request(container, VFIO_IOMMU_MAP_DMA, &map, "map");
@@ -175,11 +181,14 @@ static void open_device(void)
 
 int main(int argc, char **argv)
 {
-	struct vfio_region_info region = { .argsz = sizeof(region), .index = VFIO_PCI_CONFIG_REGION_INDEX };
+	struct vfio_region_info region = { .argsz = sizeof(region),
+					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	struct {
 		struct vfio_irq_set set;
 		int fd;
-	} irq = { .set = { .argsz = sizeof(irq), .count = 1, .index = VFIO_PCI_MSIX_IRQ_INDEX,
+	} irq = { .set = { .argsz = sizeof(irq),
+			   .count = 1,
+			   .index = VFIO_PCI_MSIX_IRQ_INDEX,
 			   .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER } };
 	uint16_t command = 6;
 	void *bar;
@@ -201,6 +210,7 @@ int main(int argc, char **argv)
 	measure_maps();
 	if (json)
 		printf("]\n");
+	uvfio_munmap(machine, bar, 8192);
 	uvfio_close(machine, device);
 	uvfio_close(machine, group);
 	uvfio_close(machine, container);

@@ -28,16 +28,16 @@
 #include "pci/model.h"
 
 /* Doorbells that must follow each other within HOT_GAP_NS before polling pays. */
-#define HOT_TRAPS	 8
-#define HOT_GAP_NS	 100000u
+#define HOT_TRAPS  8
+#define HOT_GAP_NS 100000u
 /* Idle time after which the page is closed again. */
-#define IDLE_NS		 50000u
+#define IDLE_NS 50000u
 /* Looks further apart than this while the page is open mean that the thread had no CPU. */
-#define STARVED_NS	 1000000u
-#define PENALTY_MIN_NS	 20000000u
-#define PENALTY_MAX_NS	 2000000000u
+#define STARVED_NS     1000000u
+#define PENALTY_MIN_NS 20000000u
+#define PENALTY_MAX_NS 2000000000u
 /* Spins outside the lock between two looks that found nothing: others get the lock meanwhile. */
-#define IDLE_SPINS	 8
+#define IDLE_SPINS 8
 
 struct pci_doorbell {
 	struct pci_dev *dev;
@@ -50,9 +50,9 @@ struct pci_doorbell {
 	bool has_thread;
 	pthread_t thread;
 	/* Guarded by dev->lock. */
-	unsigned int hot;	     /* traps in a row */
-	uint64_t last_trap;	     /* ns */
-	uint64_t opened;	     /* ns */
+	unsigned int hot;	      /* traps in a row */
+	uint64_t last_trap;	      /* ns */
+	uint64_t opened;	      /* ns */
 	uint64_t not_before, penalty; /* ns; set when starved */
 };
 

@@ -38,9 +38,10 @@ static inline void *door_mmap(int fd, size_t len, uint64_t off)
 {
 	void *out;
 
-	return uvfio_mmap(door_machine, NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off, &out) ?
-		       NULL :
-		       out;
+	return uvfio_mmap(door_machine, NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off,
+			  &out)
+		       ? NULL
+		       : out;
 }
 
 static inline int door_munmap(void *addr, size_t len)

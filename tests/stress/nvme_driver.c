@@ -89,7 +89,9 @@ int nvme_driver_map(struct nvme_driver *nvme, void *memory, uint64_t iova, uint6
 
 int nvme_driver_unmap(struct nvme_driver *nvme, uint64_t iova, uint64_t len)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = len };
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+						    .iova = iova,
+						    .size = len };
 	int rc = door_ioctl(nvme->container, VFIO_IOMMU_UNMAP_DMA, &unmap);
 
 	return rc < 0 ? rc : unmap.size == len ? 0 : -EIO;
@@ -100,10 +102,13 @@ static int create_queues(struct nvme_driver *nvme, uint8_t *memory)
 	uint32_t command[16];
 	int rc;
 
-	nvme->admin = (struct nvme_queue){ .sq = (void *)memory, .cq = (void *)(memory + PAGE),
-					   .phase = 1, .id = 0 };
+	nvme->admin = (struct nvme_queue){
+		.sq = (void *)memory, .cq = (void *)(memory + PAGE), .phase = 1, .id = 0
+	};
 	nvme->io = (struct nvme_queue){ .sq = (void *)(memory + 2 * PAGE),
-					.cq = (void *)(memory + 3 * PAGE), .phase = 1, .id = 1 };
+					.cq = (void *)(memory + 3 * PAGE),
+					.phase = 1,
+					.id = 1 };
 	reg_write(nvme, REG_CC, 0);
 	rc = wait_ready(nvme, 0);
 	if (rc)
@@ -203,7 +208,8 @@ void nvme_driver_close(struct nvme_driver *nvme)
 #endif
 }
 
-int nvme_driver_rw(struct nvme_driver *nvme, int write, uint64_t lba, uint16_t blocks, uint64_t iova)
+int nvme_driver_rw(struct nvme_driver *nvme, int write, uint64_t lba, uint16_t blocks,
+		   uint64_t iova)
 {
 	uint32_t command[16] = { [0] = write ? 1 : 2, [1] = 1 };
 

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct nvme_queue {
-	uint32_t *sq;		/* 64 entries of 16 dwords */
-	volatile uint32_t *cq;	/* 64 entries of 4 dwords */
+	uint32_t *sq;	       /* 64 entries of 16 dwords */
+	volatile uint32_t *cq; /* 64 entries of 4 dwords */
 	uint16_t tail, head, phase, id;
 };
 
@@ -26,7 +26,8 @@ int nvme_driver_open(struct nvme_driver *nvme, const char *group, const char *ad
 void nvme_driver_close(struct nvme_driver *nvme);
 /* One block of 512 bytes from LBA @lba to @iova (or the other way). The status field (0: success,
  * NVM Express 1.4, 4.6.1) or -ETIMEDOUT. */
-int nvme_driver_rw(struct nvme_driver *nvme, int write, uint64_t lba, uint16_t blocks, uint64_t iova);
+int nvme_driver_rw(struct nvme_driver *nvme, int write, uint64_t lba, uint16_t blocks,
+		   uint64_t iova);
 
 int nvme_driver_map(struct nvme_driver *nvme, void *memory, uint64_t iova, uint64_t len);
 int nvme_driver_unmap(struct nvme_driver *nvme, uint64_t iova, uint64_t len);

@@ -25,6 +25,8 @@
 #define WINDOW_IOVA 0x100000000ULL
 #define DISK_BYTE   0xee
 #define PATTERN	    0x11
+/* Of the first device: root complex and port come before it. */
+#define DEFAULT_GROUP "/dev/vfio/2"
 
 #ifdef DOOR_API
 struct uvfio_machine *door_machine;
@@ -58,7 +60,8 @@ static void *mapper(void *arg)
 	unsigned int id = (unsigned int)(uintptr_t)arg, round = 0, seed = id;
 
 	while (!atomic_load(&stop)) {
-		unsigned int slot = id + THREADS * ((unsigned int)rand_r(&seed) % (SLOTS / THREADS));
+		unsigned int slot =
+			id + THREADS * ((unsigned int)rand_r(&seed) % (SLOTS / THREADS));
 		uint64_t iova = WINDOW_IOVA + slot * (uint64_t)SLOT_SIZE;
 		uint8_t *memory = mmap(NULL, SLOT_SIZE, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -103,7 +106,8 @@ static void *device(void *arg __attribute__((unused)))
 
 static int fill_disk(void)
 {
-	uint8_t *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *memory =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int rc;
 
 	if (memory == MAP_FAILED)
@@ -129,12 +133,13 @@ int main(int argc, char **argv)
 #ifdef DOOR_API
 	char err[256] = "";
 
-	if (uvfio_machine_create(&(struct uvfio_machine_config){ 0 }, &door_machine, err, sizeof(err))) {
+	if (uvfio_machine_create(&(struct uvfio_machine_config){ 0 }, &door_machine, err,
+				 sizeof(err))) {
 		fprintf(stderr, "%s\n", err);
 		return 1;
 	}
 #endif
-	if (nvme_driver_open(&nvme, group ? group : "/dev/vfio/1", "0000:01:00.0") || fill_disk())
+	if (nvme_driver_open(&nvme, group ? group : DEFAULT_GROUP, "0000:01:00.0") || fill_disk())
 		return 1;
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, mapper, (void *)i);

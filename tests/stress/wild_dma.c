@@ -30,7 +30,8 @@ int main(int argc, char **argv)
 						.size = 4096 };
 	int status;
 
-	if (memory == MAP_FAILED || nvme_driver_open(&nvme, group ? group : "/dev/vfio/1", "0000:01:00.0"))
+	if (memory == MAP_FAILED ||
+	    nvme_driver_open(&nvme, group ? group : "/dev/vfio/2", "0000:01:00.0"))
 		return 1;
 	if (strcmp(kind, "read-only"))
 		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
