@@ -2,10 +2,11 @@
 /* `uvfio bind`, `uvfio unbind`: what one writes into sysfs, in one step. */
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/depth.h"
 #include "cli/cli.h"
 #include "machine/machine.h"
 
@@ -53,13 +54,22 @@ static int write_attr(struct uvfio_machine *machine, const char *path, const cha
 	return ret < 0 ? (int)ret : 0;
 }
 
-static int explain(int ret, const struct args *args)
+/* Whether the tree has /sys/bus/pci/@kind/@name. */
+static bool there(const struct session *session, const char *kind, const char *name)
 {
-	if (!ret)
-		return 0;
-	if (ret == -ENOENT)
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/%s/%s", session_dir(session), kind, name);
+	return access(path, F_OK) == 0;
+}
+
+static int check_names(const struct session *session, const struct args *args)
+{
+	if (!there(session, "devices", args->device))
 		return fail("%s: no such device; `uvfio ls` lists them", args->device);
-	return fail("%s: %s", args->device, strerror(-ret));
+	if (args->driver && !there(session, "drivers", args->driver))
+		return fail("%s: no such driver; take vfio-pci", args->driver);
+	return 0;
 }
 
 static int do_unbind(struct uvfio_machine *machine, const struct args *args)
@@ -85,8 +95,7 @@ static int do_bind(struct uvfio_machine *machine, const struct args *args)
 	if (ret && ret != -ENOENT)
 		return ret;
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
-	ret = write_attr(machine, path, args->device);
-	return ret == -ENOENT ? -ENODEV : ret;
+	return write_attr(machine, path, args->device);
 }
 
 static int run_with_machine(struct args *args,
@@ -102,7 +111,12 @@ static int run_with_machine(struct args *args,
 	if (ret)
 		return fail("%s: the machine cannot be built: %s", session_dir(session),
 			    strerror(-ret));
-	ret = explain(fn(machine, args), args);
+	ret = check_names(session, args);
+	if (!ret)
+		ret = fn(machine, args);
+	if (ret < 0)
+		ret = ret == -ENOENT ? fail("%s: bound to no driver", args->device)
+				     : fail("%s: %s", args->device, strerror(-ret));
 	machine_detach(machine);
 	session_close(session);
 	return ret;

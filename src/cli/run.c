@@ -134,7 +134,8 @@ static const struct argp argp = {
 	       "Without -d and -m the machine has one NVMe controller of 1 GiB at 0000:01:00.0, "
 	       "bound to vfio-pci.\v"
 	       "The exit status is the command's, 128 + N when signal N ended it, 99 after DMA "
-	       "errors, and 2 when the machine cannot be made or the command cannot be started in it.\n\n"
+	       "errors, and 2 when the machine cannot be made or the command cannot be started in "
+	       "it.\n\n"
 	       "  uvfio run -- lspci -vv\n"
 	       "  uvfio run -d nvme,file=disk.img -- qemu-img info nvme://0000:01:00.0/1\n"
 	       "  uvfio run -d nvme,ns=2 -d nvme --iommu intel -- bash",

@@ -193,6 +193,10 @@ int function_discover(struct machine_function *fn, char *err, size_t err_size)
 		return ret;
 	fn->slot->group = group;
 	fn->slot->present = 1;
+	pr_info("pci %s: [%04x:%04x] class 0x%06x", fn->name, fn->pdev->vendor, fn->pdev->device,
+		fn->pdev->class_code);
+	if (group != NO_GROUP)
+		pr_info("pci %s: Adding to iommu group %u", fn->name, group);
 	return 0;
 }
 

@@ -346,6 +346,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 		machine->groups[i].machine = machine;
 		machine->groups[i].claim_fd = -1;
 	}
+	kmsg_open(machine, !create);
 	ret = plan(desc, &machine->functions);
 	if (!ret)
 		ret = fault_init();
@@ -426,6 +427,7 @@ void machine_detach(struct uvfio_machine *machine)
 	device_core_destroy(machine->core);
 	plan_free(&machine->functions);
 	description_free(machine->desc);
+	kmsg_close(machine);
 	pthread_mutex_destroy(&machine->admin_lock);
 	pthread_mutex_destroy(&machine->claims_lock);
 	free(machine);

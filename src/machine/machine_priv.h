@@ -99,6 +99,9 @@ struct uvfio_machine {
 	int lock_fd; /* the session's admin lock; -1: not held. Guarded by admin_lock */
 	_Atomic uint64_t generation; /* of the tree that the objects agree with */
 
+	int kmsg_fd;	    /* DIR/kmsg, for appending; -1: none */
+	bool log_to_stderr; /* errors also go there */
+
 	pthread_mutex_t claims_lock;
 	struct keeper_client *keeper; /* NULL: not needed yet. Guarded by claims_lock */
 };
@@ -171,6 +174,10 @@ bool group_claimed_here(struct uvfio_machine *machine, unsigned int id);
 /* What a function is bound to, for the viability of its group. */
 enum function_binding { BINDING_NONE, BINDING_VFIO, BINDING_HARMLESS, BINDING_OTHER };
 void machine_fault_sink(void *machine, const struct dma_fault *fault);
+
+/* kmsg.c: the library's messages go to the session's kernel log from now on. */
+void kmsg_open(struct uvfio_machine *machine, bool log_to_stderr);
+void kmsg_close(struct uvfio_machine *machine);
 
 /* sysfs_file.c */
 int sysfs_file_open(struct uvfio_machine *machine, const char *path, int oflags, mode_t mode,
