@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/event.h"
 #include "base/failpoint.h"
 #include "base/overflow.h"
 #include "iommu/dma.h"
@@ -34,7 +33,6 @@ static void account_map(struct vfio_iommu *iommu, const struct vfio_dma *dma)
 	struct vfio_domain *d;
 	struct vfio_iommu_group *group;
 
-	event_emit(EVENT_MAP, ~0U, vfio_dma_iova(dma), dma->size, dma->vaddr);
 	list_for_each_entry(d, &iommu->domains, node)
 		list_for_each_entry(group, &d->groups, node)
 			iommu_group_for_each_dev(group->iommu_group, count_map, NULL);
@@ -51,7 +49,6 @@ static void remove_nosync(struct vfio_iommu *iommu, struct vfio_dma *dma, struct
 	itree_remove(&iommu->dmas, &dma->node);
 	if (dma->vaddr_invalid)
 		iommu->vaddr_invalid_count--;
-	event_emit(EVENT_UNMAP, ~0U, vfio_dma_iova(dma), dma->size, 0);
 	dma->next = *removed;
 	*removed = dma;
 }

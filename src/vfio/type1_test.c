@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define PAGE HOST_PAGE_SIZE
 
@@ -442,28 +443,6 @@ START_TEST(replay_into_a_new_domain)
 }
 END_TEST
 
-START_TEST(interrupt_remapping_is_wanted)
-{
-	int c, g;
-
-	fixture_setup_with(IOMMU_MODEL_AMD, IOMMU_MODEL_AMD, UINT64_MAX);
-	if (iommu_capable_intr_remap(fx.unit)) {
-		fixture_teardown();
-		return;
-	}
-	fx.allow_unsafe = false;
-	c = fx_open_container();
-	g = fx_open_group(0);
-	ck_assert_int_eq(fx_ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), 0);
-	ck_assert_int_eq(fx_ioctl(c, VFIO_SET_IOMMU, (void *)1), -EPERM);
-	fx.allow_unsafe = true;
-	ck_assert_int_eq(fx_ioctl(c, VFIO_SET_IOMMU, (void *)1), 0);
-	fx_close(g);
-	fx_close(c);
-	fixture_teardown();
-}
-END_TEST
-
 /* ---- memory that is another device's, or goes away ------------------------------------------- */
 
 static void *map_region_prot(int fd, void *at, size_t size, uint64_t off, int prot)
@@ -573,6 +552,40 @@ START_TEST(memory_unmapped_while_mapped)
 }
 END_TEST
 
+static atomic_bool unmapped;
+
+static void *unmapper(void *arg)
+{
+	ck_assert_int_eq(unmap(0x10000, PAGE), PAGE);
+	atomic_store(&unmapped, true);
+	return NULL;
+}
+
+/* The promise: while a device is in a section that may have seen the mapping, UNMAP waits. */
+START_TEST(unmap_waits_for_sections)
+{
+	const struct timespec soon = { .tv_nsec = 20000000 };
+	struct iommu_dev *dev = fx.devs[0].iommu;
+	pthread_t thread;
+	size_t contig;
+	bool again;
+	char *p;
+
+	ck_assert_int_eq(map(0x10000, PAGE), 0);
+	dma_enter(dev);
+	p = dma_translate(dev, 0x10000, 1, true, &contig, &again);
+	ck_assert_ptr_eq(p, mem);
+	ck_assert_int_eq(pthread_create(&thread, NULL, unmapper, NULL), 0);
+	nanosleep(&soon, NULL);
+	ck_assert(!atomic_load(&unmapped));
+	*p = 1;
+	dma_leave(dev);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(atomic_load(&unmapped));
+	ck_assert(!reaches(0, 0x10000));
+}
+END_TEST
+
 START_TEST(counts_maps)
 {
 	ck_assert_int_eq(map(0, PAGE), 0);
@@ -596,6 +609,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, peer_to_peer);
 	tcase_add_test(tc, mixture_of_memory_and_region);
 	tcase_add_test(tc, memory_unmapped_while_mapped);
+	tcase_add_test(tc, unmap_waits_for_sections);
 	tcase_add_test(tc, counts_maps);
 }
 
@@ -616,7 +630,6 @@ int main(void)
 	tcase_add_test(own, memlock);
 	tcase_add_test(own, intel_aperture);
 	tcase_add_test(own, replay_into_a_new_domain);
-	tcase_add_test(own, interrupt_remapping_is_wanted);
 	suite_add_tcase(suite, own);
 	return fixture_main(suite);
 }

@@ -14,18 +14,19 @@
 
 #include "base/failpoint.h"
 
-#define PAGE HOST_PAGE_SIZE
+#define PAGE	   HOST_PAGE_SIZE
+#define MIXED_IOVA 0x3fffff000 /* a page before tables of its own begin */
 
 static struct fx_open o;
 static int second;
-static char *mem;
-static void *bar;
+static char *mem, *around;
+static void *bar; /* in the middle of around's three pages */
 
 /* What a failed step must leave as it was. */
 struct state {
 	uint64_t locked;
 	unsigned int open_files;
-	bool reaches[3];
+	bool reaches[4];
 	int opens;
 	int claims;
 };
@@ -46,6 +47,7 @@ static void look(struct state *state)
 	state->reaches[0] = reaches(0, 0x200000);
 	state->reaches[1] = reaches(1, 0x200000 + 599 * PAGE);
 	state->reaches[2] = reaches(0, 0x1000000);
+	state->reaches[3] = reaches(0, MIXED_IOVA);
 	state->opens = fx.devs[0].opens - fx.devs[0].closes;
 	state->claims = fx.claims[0] + fx.claims[1];
 }
@@ -116,7 +118,8 @@ static long step_map_bar(void)
 
 	if (!bar) {
 		file = file_from_fd(o.device);
-		ret = file_mmap(file, NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0, &bar);
+		ret = file_mmap(file, around + PAGE, PAGE, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_FIXED, 0, &bar);
 		file_put(file);
 		if (ret) {
 			bar = NULL;
@@ -124,6 +127,12 @@ static long step_map_bar(void)
 		}
 	}
 	return fx_map(o.container, FX_RW, bar, 0x1000000, PAGE);
+}
+
+/* Memory, a region, memory. */
+static long step_map_mixture(void)
+{
+	return fx_map(o.container, FX_RW, (char *)bar - PAGE, MIXED_IOVA, 3 * PAGE);
 }
 
 static long step_second_group(void)
@@ -181,6 +190,7 @@ static const struct {
 	{ "device", step_device },
 	{ "map", step_map },
 	{ "map bar", step_map_bar },
+	{ "map mixture", step_map_mixture },
 	{ "second group", step_second_group },
 	{ "second join", step_second_join },
 	{ "info", step_info },
@@ -197,6 +207,7 @@ static bool run(unsigned int nth)
 
 	fixture_setup_with(IOMMU_MODEL_AMD, IOMMU_MODEL_INTEL, UINT64_MAX);
 	mem = fx_memory(600 * PAGE);
+	around = fx_memory(3 * PAGE);
 	bar = NULL;
 	failpoint_arm(nth);
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -219,7 +230,7 @@ static bool run(unsigned int nth)
 	ck_assert(!reaches(0, 0x200000));
 	ck_assert(reaches(0, 0x1000000));
 	file_munmap((uintptr_t)bar, PAGE);
-	munmap(bar, PAGE);
+	munmap(around, 3 * PAGE);
 	fx_close(second);
 	fx_close_all(&o);
 	munmap(mem, 600 * PAGE);
