@@ -7,13 +7,14 @@
  *	CLOSED	stores trap; the caller runs the queue.
  *	OPEN	stores are native; the thread looks at the registers.
  *
- * The lost wake-up is ruled out by order. Opening: the state is set and the thread woken inside the
- * same critical section in which the page becomes writable, so whatever is stored natively is looked
- * at later. Closing: the page is write-protected first (mprotect returns after every CPU has seen
- * it), then the registers are looked at once more; a store is either seen by that look or traps.
+ * The lost wake-up is ruled out by order. Opening: the state is set and the thread woken inside
+ * the same critical section in which the page becomes writable, so whatever is stored natively is
+ * looked at later. Closing: the page is write-protected first (mprotect returns after every CPU has
+ * seen it), then the registers are looked at once more; a store is either seen by that look or
+ * traps.
  *
- * The thread gives the lock away when someone waits for it, and it gives up for a while when it finds
- * that it did not get a CPU: inline is the better mode then.
+ * The thread gives the lock away when someone waits for it, and it gives up for a while when it
+ * finds that it did not get a CPU: inline is the better mode then.
  */
 #include <errno.h>
 #include <limits.h>
@@ -105,7 +106,7 @@ static void db_starved(struct pci_doorbell *db, uint64_t now)
 	db->not_before = now + db->penalty;
 }
 
-/* Lets those who wait for the device lock have it: a mutex that is taken again at once starves them. */
+/* Lets those who wait for the device lock have it: a mutex taken again at once starves them. */
 static void let_waiters_in(struct pci_dev *dev)
 {
 	for (unsigned int i = 0; i < 100; i++) {
@@ -228,7 +229,7 @@ void pci_doorbell_destroy(struct pci_dev *dev)
 	atomic_store_explicit(&db->open, 0, memory_order_release);
 	pthread_mutex_unlock(&dev->lock);
 	if (db->has_thread) {
-		/* The wake may come between the thread's look and its wait: say it until it left. */
+		/* A wake may come before the wait: say it until the thread has left. */
 		struct timespec soon;
 
 		do {

@@ -21,7 +21,7 @@ enum pci_doorbell_mode {
 int pci_doorbell_create(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
 			enum pci_doorbell_mode mode);
 void pci_doorbell_destroy(struct pci_dev *dev);
-/* A doorbell write was trapped: counts it and may open the range. dev->lock held; signal context. */
+/* A doorbell write was trapped: counts it, may open the range. dev->lock held; signal context. */
 void pci_doorbell_trapped(struct pci_dev *dev);
 /* Back to trapped; called by reset and power off with dev->lock held. */
 void pci_doorbell_close(struct pci_dev *dev);

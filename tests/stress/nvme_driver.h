@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A small polled NVMe driver over VFIO (NVM Express 1.4), for tests: one admin and one I/O queue pair,
- * one command at a time from one thread.
+ * A small polled NVMe driver over VFIO (NVM Express 1.4), for tests: one admin and one I/O queue
+ * pair, one command at a time from one thread.
  */
 #ifndef STRESS_NVME_DRIVER_H
 #define STRESS_NVME_DRIVER_H

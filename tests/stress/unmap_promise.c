@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 #ifdef DOOR_API
 	uvfio_machine_destroy(door_machine);
 #endif
-	printf("%lu maps, %lu reads into mapped and %lu into unmapped memory, %lu broken promises%s\n",
+	printf("%lu maps, %lu reads into mapped, %lu into unmapped memory, %lu broken promises%s\n",
 	       atomic_load(&rounds), atomic_load(&reads_ok), atomic_load(&reads_failed),
 	       atomic_load(&broken), forge ? " (some forged)" : "");
 	if (!atomic_load(&reads_ok) || !atomic_load(&reads_failed))
