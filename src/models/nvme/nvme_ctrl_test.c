@@ -389,6 +389,42 @@ START_TEST(messages)
 }
 END_TEST
 
+/* MSI: the vectors that were not granted fold, and INTMS holds messages back (7.5.1.1). */
+START_TEST(msi)
+{
+	struct irq_trigger *trigger;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct nvme_cqe cqe;
+
+	drv_start_enabled((const char *const[]){ "size=1M", "queues=4", "msi=4", NULL });
+	buf = drv_alloc(DRV_PAGE);
+	ck_assert_uint_eq(pci_msi_vectors(drv_dev), 4);
+	ck_assert_int_eq(irq_trigger_create(fd, &trigger), 0);
+	close(fd);
+	ck_assert_int_eq(pci_enable_vectors(drv_dev, PCI_IRQ_MSI, 2), 0);
+	ck_assert_int_eq(pci_irq_connect(drv_dev, PCI_IRQ_MSI, 1, trigger), 0);
+	drv_create_pair(3, true); /* vector 3 of 2: vector 1 */
+	drv_push(3, drv_rw(NVME_IO_READ, 0, 1, buf));
+	drv_ring(3);
+	ck_assert_uint_eq(irq_trigger_count(trigger), 1);
+	drv_write32(NVME_REG_INTMS, 1 << 3);
+	drv_push(3, drv_rw(NVME_IO_READ, 0, 1, buf));
+	drv_ring(3);
+	ck_assert_uint_eq(irq_trigger_count(trigger), 1);
+	drv_write32(NVME_REG_INTMC, 1 << 3);
+	ck_assert_uint_eq(irq_trigger_count(trigger), 2);
+	/* Unmasked with nothing to tell: silence. */
+	drv_write32(NVME_REG_INTMS, 1 << 3);
+	ck_assert(drv_reap(3, &cqe, true));
+	ck_assert(drv_reap(3, &cqe, true));
+	drv_write32(NVME_REG_INTMC, 1 << 3);
+	ck_assert_uint_eq(irq_trigger_count(trigger), 2);
+	pci_irq_connect(drv_dev, PCI_IRQ_MSI, 1, NULL);
+	drv_stop();
+	irq_trigger_destroy(trigger);
+}
+END_TEST
+
 /* ---- options -------------------------------------------------------------------------------- */
 
 static void expect_refused(const char *option, const char *word)
@@ -481,6 +517,7 @@ int main(void)
 	tcase_add_test(on, pin);
 	tcase_add_test(on, messages);
 	tcase_add_test(plain, shutdown_of_a_file);
+	tcase_add_test(plain, msi);
 	tcase_add_test(plain, bad_options);
 	tcase_add_test(plain, good_options);
 	tcase_add_test(plain, small_files);
