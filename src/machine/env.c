@@ -120,6 +120,18 @@ void machine_fault_sink(void *arg, const struct dma_fault *fault)
 	shared_report_fault(session_shared(machine->session), fault);
 }
 
+void machine_use_kvm(struct uvfio_machine *machine)
+{
+	struct machine_function *fn;
+
+	device_core_lock(machine->core);
+	machine->kvm = true;
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev)
+			fn->pdev->sparse_mmap = true;
+	device_core_unlock(machine->core);
+}
+
 void machine_after_fork(struct uvfio_machine *machine)
 {
 	/* Only this thread is left: locks that others held are made anew. */

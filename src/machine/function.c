@@ -155,6 +155,7 @@ int function_create(struct machine_function *fn, unsigned int group, char *err, 
 		pci_dev_destroy(pdev);
 		goto fail;
 	}
+	pdev->sparse_mmap = fn->machine->kvm;
 	fn->pdev = pdev;
 	fn->incarnation = fn->slot->incarnation;
 	ret = names_add_function(fn);

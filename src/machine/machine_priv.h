@@ -94,6 +94,7 @@ struct uvfio_machine {
 	 * Guarded by the core's lock. */
 	struct machine_function *remove_wanted;
 	bool rescan_wanted;
+	bool kvm; /* machine_use_kvm() was called. Guarded by the core's lock */
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
 	int lock_fd; /* the session's admin lock; -1: not held. Guarded by admin_lock */

@@ -20,6 +20,7 @@ _Atomic(struct uvfio_machine *) door_machine_ptr;
 
 static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *the_session;
+static bool kvm_opened; /* door_lock */
 
 static void log_to_stderr(void *arg, enum log_level level, const char *message)
 {
@@ -98,12 +99,26 @@ int door_machine(struct uvfio_machine **out)
 	machine = atomic_load(&door_machine_ptr);
 	if (!machine) {
 		ret = machine_attach(session, &machine);
+		if (!ret && kvm_opened)
+			machine_use_kvm(machine);
 		if (!ret)
 			atomic_store_explicit(&door_machine_ptr, machine, memory_order_release);
 	}
 	pthread_mutex_unlock(&door_lock);
 	*out = machine;
 	return ret;
+}
+
+void door_kvm_opened(void)
+{
+	struct uvfio_machine *machine;
+
+	pthread_mutex_lock(&door_lock);
+	kvm_opened = true;
+	machine = atomic_load(&door_machine_ptr);
+	if (machine)
+		machine_use_kvm(machine);
+	pthread_mutex_unlock(&door_lock);
 }
 
 void door_leave(struct door *door)

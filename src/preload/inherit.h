@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Attributes that are open across exec: `/bin/echo 1 > attribute` opens the attribute in the
- * shell and writes to it in another program. The exec wrappers name such fds in an environment variable; the
- * library in the new program makes them files again, which open the attribute at the first use.
+ * shell and writes to it in another program. The exec wrappers name such fds in an environment
+ * variable; the library in the new program makes them files again, which open the attribute at the
+ * first use.
  *
  * Devices do not go over exec: what a process opened ends with it (design D2).
  */

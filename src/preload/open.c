@@ -91,11 +91,11 @@ static int open_tree(struct tree_path *tp, int flags)
 	return ret;
 }
 
-/* Whether the host directory @path has directories of the tree in it or below it. */
-static bool leads_to_tree(const char *path)
+/* Whether the host's @path matters: a directory with parts of the tree in or below it, or KVM. */
+static bool matters(const char *path)
 {
-	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/proc") ||
-	       !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
+	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/dev/kvm") ||
+	       !strcmp(path, "/proc") || !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
 }
 
 static int open_host(const struct tree_path *tp, const char *path, int flags, mode_t mode)
@@ -103,7 +103,9 @@ static int open_host(const struct tree_path *tp, const char *path, int flags, mo
 	struct stat st;
 	int fd = open_real(path, flags, mode);
 
-	if (fd >= 0 && leads_to_tree(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
+	if (fd >= 0 && !strcmp(tp->logical, "/dev/kvm"))
+		door_kvm_opened();
+	if (fd >= 0 && matters(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
 		fdset_add(&fdset_dirs, fd);
 	return fd;
 }
@@ -115,7 +117,7 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 	int fd;
 
 	if (!path_resolve(dirfd, path, &tp)) {
-		if (path[0] != '/' || path_logical(dirfd, path, &tp) || !leads_to_tree(tp.logical))
+		if (path[0] != '/' || path_logical(dirfd, path, &tp) || !matters(tp.logical))
 			return false;
 		tp.tree = false;
 	}
