@@ -113,14 +113,14 @@ int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, ui
 
 static void pmcsr_written(struct pci_dev *dev)
 {
-	unsigned int state = dev->config[dev->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK;
+	unsigned int reg = dev->pm_cap + PCI_PM_CTRL;
+	uint8_t value = pci_get_byte(dev, reg);
+	unsigned int state = value & PCI_PM_CTRL_STATE_MASK;
 
 	/* 3.2.4: a state that is not supported is dropped, the write itself completes. */
 	if (state == 1 || state == 2) {
-		dev->config[dev->pm_cap + PCI_PM_CTRL] =
-			(uint8_t)((dev->config[dev->pm_cap + PCI_PM_CTRL] &
-				   ~PCI_PM_CTRL_STATE_MASK) |
-				  dev->internal->power_state);
+		value = (uint8_t)((value & ~PCI_PM_CTRL_STATE_MASK) | dev->internal->power_state);
+		pci_put_byte(dev, reg, value);
 		return;
 	}
 	dev->internal->power_state = state;
@@ -148,10 +148,11 @@ int pci_add_pm_cap(struct pci_dev *dev)
 /* 7.8.4: Initiate Function Level Reset; always reads as 0. */
 static void devctl_written(struct pci_dev *dev)
 {
-	uint8_t *high = &dev->config[dev->pcie_cap + PCI_EXP_DEVCTL + 1];
+	unsigned int high = dev->pcie_cap + PCI_EXP_DEVCTL + 1;
+	uint8_t value = pci_get_byte(dev, high), flr = PCI_EXP_DEVCTL_BCR_FLR >> 8;
 
-	if (*high & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) {
-		*high &= (uint8_t) ~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
+	if (value & flr) {
+		pci_put_byte(dev, high, (uint8_t)(value & ~flr));
 		dev->internal->flr = true;
 	}
 }

@@ -14,7 +14,7 @@
 
 uint16_t pci_get_word(const struct pci_dev *dev, unsigned int off)
 {
-	return (uint16_t)(dev->config[off] | dev->config[off + 1] << 8);
+	return (uint16_t)(pci_get_byte(dev, off) | pci_get_byte(dev, off + 1) << 8);
 }
 
 uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off)
@@ -51,15 +51,15 @@ void pci_remove_config_listener(struct pci_dev *dev, struct pci_config_listener 
 
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value)
 {
-	dev->config[off] = (uint8_t)value;
-	dev->config[off + 1] = (uint8_t)(value >> 8);
+	pci_put_byte(dev, off, (uint8_t)value);
+	pci_put_byte(dev, off + 1, (uint8_t)(value >> 8));
 	pci_config_changed(dev, off, 2);
 }
 
 void pci_set_long(struct pci_dev *dev, unsigned int off, uint32_t value)
 {
 	for (unsigned int i = 0; i < 4; i++)
-		dev->config[off + i] = (uint8_t)(value >> (8 * i));
+		pci_put_byte(dev, off + i, (uint8_t)(value >> (8 * i)));
 	pci_config_changed(dev, off, 4);
 }
 
@@ -70,13 +70,14 @@ unsigned int pci_power_state(const struct pci_dev *dev)
 
 bool pci_memory_enabled(const struct pci_dev *dev)
 {
-	return (dev->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) && dev->internal->power_state < 3;
+	return (pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY) &&
+	       dev->internal->power_state < 3;
 }
 
 /* COMMAND or the power state changed: DMA, messages and INTx follow. */
 void pci_command_written(struct pci_dev *dev)
 {
-	bool master = (dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER) &&
+	bool master = (pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_MASTER) &&
 		      dev->internal->power_state == 0;
 
 	if (dev->iommu)
@@ -106,7 +107,7 @@ uint32_t pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int wid
 		return width >= 4 ? ~0u : (1u << (8 * width)) - 1;
 	pci_dev_lock(dev);
 	for (unsigned int i = 0; i < width; i++)
-		value |= (uint32_t)dev->config[off + i] << (8 * i);
+		value |= (uint32_t)pci_get_byte(dev, off + i) << (8 * i);
 	pci_dev_unlock(dev);
 	return value;
 }
@@ -123,10 +124,10 @@ void pci_config_write_masked(struct pci_dev *dev, unsigned int off, unsigned int
 	for (unsigned int i = 0; i < width; i++) {
 		uint8_t byte = (uint8_t)(value >> (8 * i)), bits = (uint8_t)(mask >> (8 * i));
 		uint8_t write = dev->wmask[off + i] & bits, clear = dev->w1cmask[off + i] & bits;
-		uint8_t new = dev->config[off + i];
+		uint8_t new = pci_get_byte(dev, off + i);
 
 		new = (uint8_t)((new & ~write) | (byte & write));
-		dev->config[off + i] = (uint8_t)(new & ~(byte & clear));
+		pci_put_byte(dev, off + i, (uint8_t)(new & ~(byte & clear)));
 	}
 	pthread_mutex_unlock(&dev->irqs->lock);
 	for (unsigned int i = 0; i < in->n_hooks; i++)

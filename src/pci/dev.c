@@ -322,7 +322,7 @@ static bool bar_decodes(const struct pci_dev *dev, unsigned int bar, uint64_t of
 	if (bar >= PCI_NUM_REGIONS || !range_within(off, width, dev->bar[bar].size))
 		return false;
 	if (dev->bar[bar].flags & PCI_BASE_ADDRESS_SPACE_IO)
-		return dev->config[PCI_COMMAND] & PCI_COMMAND_IO;
+		return pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_IO;
 	return pci_memory_enabled(dev);
 }
 

@@ -13,16 +13,16 @@
 
 static bool intx_disabled(const struct pci_dev *dev)
 {
-	return dev->config[PCI_COMMAND + 1] & (PCI_COMMAND_INTX_DISABLE >> 8);
+	return pci_get_byte(dev, PCI_COMMAND + 1) & (PCI_COMMAND_INTX_DISABLE >> 8);
 }
 
 static void set_bit(struct pci_dev *dev, unsigned int off, uint8_t bit, bool on)
 {
-	uint8_t old = dev->config[off], new = on ? old | bit : (uint8_t)(old & ~bit);
+	uint8_t old = pci_get_byte(dev, off), new = on ? old | bit : (uint8_t)(old & ~bit);
 
 	if (old == new)
 		return;
-	dev->config[off] = new;
+	pci_put_byte(dev, off, new);
 	pci_config_changed(dev, off, 1);
 }
 

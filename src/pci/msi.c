@@ -107,7 +107,7 @@ enum pci_irq_type pci_irq_mode(const struct pci_dev *dev)
 	if (dev->msi_cap &&
 	    (pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE))
 		return PCI_IRQ_MSI;
-	return dev->config[PCI_INTERRUPT_PIN] ? PCI_IRQ_INTX : PCI_IRQ_NONE;
+	return pci_get_byte(dev, PCI_INTERRUPT_PIN) ? PCI_IRQ_INTX : PCI_IRQ_NONE;
 }
 
 unsigned int pci_msi_vectors(const struct pci_dev *dev)
@@ -127,7 +127,7 @@ void pci_irqs_config_changed(struct pci_dev *dev)
 
 	pthread_mutex_lock(&irqs->lock);
 	irqs->mode = pci_irq_mode(dev);
-	irqs->master = (dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER) &&
+	irqs->master = (pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_MASTER) &&
 		       dev->internal->power_state == 0;
 	if (dev->msi_cap) {
 		flags = pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS);

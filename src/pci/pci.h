@@ -196,6 +196,11 @@ unsigned int pci_power_state(const struct pci_dev *dev);
 bool pci_memory_enabled(const struct pci_dev *dev);
 
 /* Raw accessors for code that holds dev->lock or owns the function; writing tells the listeners. */
+static inline uint8_t pci_get_byte(const struct pci_dev *dev, unsigned int off)
+{
+	/* COMMAND and STATUS change under the interrupt lock, too. */
+	return __atomic_load_n(&dev->config[off], __ATOMIC_RELAXED);
+}
 uint16_t pci_get_word(const struct pci_dev *dev, unsigned int off);
 uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off);
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value);

@@ -32,8 +32,8 @@ struct pci_internal {
 	bool snapshot;				/* reset_config is filled */
 	bool created;				/* model->destroy() is due */
 
-	unsigned int power_state; /* PMCSR's, as far as it took effect */
-	bool flr;		  /* DEVCTL.FLR was written: reset at the end of the write */
+	_Atomic unsigned int power_state; /* PMCSR's, as far as it took effect */
+	bool flr; /* DEVCTL.FLR was written: reset at the end of the write */
 
 	pthread_mutex_t power_lock; /* outermost: guards power_count */
 	unsigned int power_count;
@@ -47,6 +47,11 @@ struct pci_internal {
 	sem_t wake;
 	_Atomic bool kicked, stop;
 };
+
+static inline void pci_put_byte(struct pci_dev *dev, unsigned int off, uint8_t value)
+{
+	__atomic_store_n(&dev->config[off], value, __ATOMIC_RELAXED);
+}
 
 /* dev.c */
 uint64_t pci_mem_load(const volatile void *p, unsigned int width);

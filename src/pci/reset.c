@@ -27,8 +27,8 @@ void pci_reset_locked(struct pci_dev *dev)
 	if (in->power_count && dev->model && dev->model->reset)
 		dev->model->reset(dev);
 	pthread_mutex_lock(&dev->irqs->lock);
-	if (in->snapshot)
-		memcpy(dev->config, in->reset_config, sizeof(dev->config));
+	for (unsigned int i = 0; in->snapshot && i < dev->cfg_size; i++)
+		pci_put_byte(dev, i, in->reset_config[i]);
 	pthread_mutex_unlock(&dev->irqs->lock);
 	in->power_state = 0;
 	pci_irqs_reset(dev);
@@ -47,7 +47,8 @@ void pci_dev_reset(struct pci_dev *dev)
 void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE])
 {
 	pci_dev_lock(dev);
-	memcpy(saved, dev->config, PCI_CFG_EXT_SIZE);
+	for (unsigned int i = 0; i < PCI_CFG_EXT_SIZE; i++)
+		saved[i] = pci_get_byte(dev, i);
 	pci_dev_unlock(dev);
 }
 
@@ -57,7 +58,7 @@ static void restore_bytes(struct pci_dev *dev, const uint8_t *saved, unsigned in
 	for (unsigned int i = off; i < off + len; i++) {
 		uint8_t mask = dev->wmask[i];
 
-		dev->config[i] = (uint8_t)((dev->config[i] & ~mask) | (saved[i] & mask));
+		pci_put_byte(dev, i, (uint8_t)((pci_get_byte(dev, i) & ~mask) | (saved[i] & mask)));
 	}
 }
 
@@ -73,7 +74,7 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 		restore_bytes(dev, saved, in->caps[i].off, in->caps[i].size);
 	/* A restored function is awake. */
 	if (dev->pm_cap)
-		dev->config[pm] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
+		pci_put_byte(dev, pm, pci_get_byte(dev, pm) & (uint8_t)~PCI_PM_CTRL_STATE_MASK);
 	pthread_mutex_unlock(&dev->irqs->lock);
 	pci_apply_config(dev);
 	pci_irqs_restore(dev);

@@ -55,7 +55,8 @@ static ssize_t irq_show(void *obj, const struct attribute *attr, char *buf, size
 	const struct pci_dev *dev = dev_of(obj);
 
 	return snprintf(buf, size, "%u\n",
-			dev->config[PCI_INTERRUPT_PIN] ? dev->config[PCI_INTERRUPT_LINE] : 0);
+			pci_get_byte(dev, PCI_INTERRUPT_PIN) ? pci_get_byte(dev, PCI_INTERRUPT_LINE)
+							     : 0);
 }
 
 /* ---- numbers that the function keeps -------------------------------------------------------- */
@@ -186,7 +187,7 @@ static bool is_bridge(void *obj, const struct attribute *attr)
 
 static ssize_t bus_number_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
-	return snprintf(buf, size, "%u\n", dev_of(obj)->config[attr->arg]);
+	return snprintf(buf, size, "%u\n", pci_get_byte(dev_of(obj), (unsigned int)attr->arg));
 }
 
 /* ---- resources ------------------------------------------------------------------------------ */

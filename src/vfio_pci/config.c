@@ -26,10 +26,16 @@
 static void refresh_locked(struct vfio_pci_device *vpd, unsigned int off, unsigned int len)
 {
 	struct vfio_pci_config *c = &vpd->config;
-	const uint8_t *hw = vpd->pdev->config;
+	for (unsigned int pos = off & ~3u; pos < off + len && pos < vpd->pdev->cfg_size; pos += 4) {
+		uint32_t word = 0;
 
-	for (unsigned int i = off; i < off + len && i < vpd->pdev->cfg_size; i++)
-		c->image[i] = (uint8_t)((hw[i] & ~c->virt[i]) | (c->vconfig[i] & c->virt[i]));
+		for (unsigned int i = 0; i < 4; i++) {
+			uint8_t virt = c->virt[pos + i], hw = pci_get_byte(vpd->pdev, pos + i);
+
+			word |= (uint32_t)((hw & ~virt) | (c->vconfig[pos + i] & virt)) << (8 * i);
+		}
+		__atomic_store_n((uint32_t *)(c->image + pos), word, __ATOMIC_RELAXED);
+	}
 }
 
 void vfio_pci_config_refresh(struct vfio_pci_device *vpd, unsigned int off, unsigned int len)
@@ -47,8 +53,12 @@ static void hw_changed(struct pci_config_listener *l, unsigned int off, unsigned
 uint16_t vfio_pci_vconfig_word(struct vfio_pci_device *vpd, unsigned int off)
 {
 	const uint8_t *v = vpd->config.vconfig + off;
+	uint16_t word;
 
-	return (uint16_t)(v[0] | v[1] << 8);
+	pthread_mutex_lock(&vpd->config.lock);
+	word = (uint16_t)(v[0] | v[1] << 8);
+	pthread_mutex_unlock(&vpd->config.lock);
+	return word;
 }
 
 void vfio_pci_vconfig_set(struct vfio_pci_device *vpd, unsigned int off, unsigned int width,
@@ -225,22 +235,24 @@ void vfio_pci_config_free(struct vfio_pci_device *vpd)
 
 /* ---- access --------------------------------------------------------------------------------- */
 
+/* Each aligned 4 bytes as they were at one time, as a config cycle reads them. */
 ssize_t vfio_pci_config_read(struct vfio_pci_device *vpd, uint64_t off, void *buf, size_t count)
 {
-	const uint8_t *from;
+	unsigned int pos = (unsigned int)off, shift, n;
+	size_t done = 0;
+	uint32_t word;
 
 	if (!range_within(off, count, vpd->pdev->cfg_size))
 		return -EFAULT;
-	from = vpd->config.image + off;
-	switch (count) {
-	case 4:
-		memcpy(buf, from, 4);
-		break;
-	case 2:
-		memcpy(buf, from, 2);
-		break;
-	default:
-		memcpy(buf, from, count);
+	while (done < count) {
+		shift = pos % 4;
+		n = (unsigned int)MIN(4 - shift, count - done);
+		word = __atomic_load_n((uint32_t *)(vpd->config.image + pos - shift),
+				       __ATOMIC_RELAXED) >>
+		       (8 * shift);
+		memcpy((uint8_t *)buf + done, &word, n);
+		done += n;
+		pos += n;
 	}
 	return (ssize_t)count;
 }

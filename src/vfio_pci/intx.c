@@ -90,7 +90,7 @@ static int intx_enable(struct vfio_pci_device *vpd, struct irq_trigger *trigger)
 
 	if (vpd->irq_type != VFIO_PCI_IRQ_NONE)
 		return -EINVAL;
-	if (!vpd->pdev->config[PCI_INTERRUPT_PIN])
+	if (!pci_get_byte(vpd->pdev, PCI_INTERRUPT_PIN))
 		return -ENODEV;
 	atomic_store(&vpd->intx.masked, masked);
 	atomic_store(&vpd->intx.trigger, trigger);

@@ -76,7 +76,7 @@ struct vfio_pci_config {
 	struct vfio_pci_hook hooks[VFIO_PCI_MAX_HOOKS];
 	unsigned int n_hooks, n_owners;
 	uint32_t rbar[PCI_NUM_REGIONS]; /* the function's BARs, to notice a reset behind our back */
-	unsigned int msi_qmax;		/* log2 of the messages enabled by SET_IRQS */
+	_Atomic unsigned int msi_qmax;	/* log2 of the messages enabled by SET_IRQS */
 	struct pci_config_listener listener;
 };
 
@@ -118,8 +118,8 @@ struct vfio_pci_device {
 	struct irq_trigger *wakeup;
 
 	/* Interrupts; vdev->lock. */
-	unsigned int irq_type;	   /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
-	atomic_bool virq_disabled; /* the user's COMMAND.INTX_DISABLE */
+	_Atomic unsigned int irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
+	atomic_bool virq_disabled;     /* the user's COMMAND.INTX_DISABLE */
 	struct vfio_pci_intx intx;
 	struct irq_trigger **vectors;
 	unsigned int n_vectors; /* allocated in vectors[] */
