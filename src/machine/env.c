@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "irq/trigger.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 
@@ -144,6 +145,8 @@ void machine_after_fork(struct uvfio_machine *machine)
 	fd_close(machine->lock_fd);
 	machine->lock_fd = -1;
 	keeper_client_after_fork(machine);
+	vfio_core_after_fork(machine->vfio);
+	irq_after_fork();
 	iommu_after_fork();
 	hostmem_after_fork(machine->hm);
 }

@@ -109,8 +109,8 @@ int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
  * closed. No lock may be held: for a driver's remove(). */
 void vfio_unregister_group_dev(struct vfio_device *vdev);
 
-/* Whether @file is an open group, and whether @vdev is in it: what a user shows to prove that it owns
- * a device (VFIO_DEVICE_PCI_HOT_RESET). */
+/* Whether @file is an open group, and whether @vdev is in it: what a user shows to prove that it
+ * owns a device (VFIO_DEVICE_PCI_HOT_RESET). */
 bool vfio_file_is_group(const struct file *file);
 bool vfio_file_has_dev(const struct file *file, const struct vfio_device *vdev);
 
