@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a driver's basic steps cost through the C API: a 4-byte read of config space, a doorbell store
- * that traps, an interrupt that arrives in an eventfd, MAP_DMA with UNMAP_DMA.
+ * What a driver's basic steps cost through the C API: a 4-byte read of config space, a doorbell
+ * store that traps, an interrupt that arrives in an eventfd, MAP_DMA with UNMAP_DMA.
  */
 #include <errno.h>
 #include <stdbool.h>
