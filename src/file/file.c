@@ -296,3 +296,10 @@ void file_after_fork(void)
 	fdtable_fork_child();
 	mapping_fork_child();
 }
+
+void file_revive(struct file *file, const struct file_operations *ops, void *priv)
+{
+	file->ops = ops;
+	file->priv = priv;
+	atomic_store(&file_obj(file)->dead, false);
+}

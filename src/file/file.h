@@ -99,6 +99,10 @@ void file_fork_parent(void);
  * raise SIGBUS and release runs nothing. */
 void file_after_fork(void);
 
+/* There: a dead file lives on with operations of the child's own; its old @priv is the parent's and is
+ * never released. */
+void file_revive(struct file *file, const struct file_operations *ops, void *priv);
+
 /* The operations as the doors call them: -errno or the result. */
 long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 ssize_t file_pread(struct file *file, uintptr_t ubuf, size_t count, uint64_t pos);

@@ -139,6 +139,7 @@ void door_after_fork(void)
 	file_after_fork();
 	if (machine)
 		machine_after_fork(machine);
+	inherit_after_fork();
 	/* A child that opens files of its own gets a machine of its own. */
 	atomic_store(&door_machine_ptr, NULL);
 	depth_leave();

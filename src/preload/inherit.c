@@ -137,6 +137,30 @@ void inherit_adopt(void)
 	door_leave(&door);
 }
 
+void inherit_after_fork(void)
+{
+	struct inherited *inherited;
+	struct file *file;
+	int fd;
+
+	pthread_mutex_init(&target_lock, NULL);
+	for (fd = fdset_next(&fdset_served, 0); fd >= 0; fd = fdset_next(&fdset_served, fd + 1)) {
+		file = file_from_fd(fd);
+		if (!file)
+			continue;
+		/* What was inherited before, or has another number too, is known by its operations. */
+		inherited = file->ops == &inherited_ops ? file->priv : NULL;
+		if (!inherited)
+			inherited = calloc(1, sizeof(*inherited));
+		if (inherited) {
+			memcpy(inherited->path, file->path, sizeof(inherited->path));
+			inherited->target = NULL;
+			file_revive(file, &inherited_ops, inherited);
+		}
+		file_put(file);
+	}
+}
+
 size_t inherit_describe(char *out, size_t size)
 {
 	struct file *file;

@@ -5,7 +5,8 @@
  * variable; the library in the new program makes them files again, which open the attribute at the
  * first use.
  *
- * Devices do not go over exec: what a process opened ends with it (design D2).
+ * A forked child gets its attributes in the same way. Devices go over neither: what a process opened
+ * ends with it (design D2).
  */
 #ifndef PRELOAD_INHERIT_H
 #define PRELOAD_INHERIT_H
@@ -21,5 +22,7 @@
 size_t inherit_describe(char *out, size_t size);
 /* Takes over what the environment names, and the variable out of the environment. */
 void inherit_adopt(void);
+/* In the child of a fork, behind file_after_fork(): attributes live on there. Depth raised. */
+void inherit_after_fork(void);
 
 #endif

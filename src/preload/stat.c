@@ -8,6 +8,7 @@
 
 #include "file/file.h"
 #include "machine/machine.h"
+#include "machine/session.h"
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/path.h"
@@ -26,6 +27,18 @@ static int stat_tree(struct tree_path *tp, struct stat *st, int flags)
 	return 0;
 }
 
+/* An open file looks like the name by which it was opened: programs compare the two. */
+static int stat_file(struct file *file, struct stat *st)
+{
+	struct session *session = door_session();
+	char real[TREE_PATH_MAX];
+
+	if (!session_translate(session, file->path, real, sizeof(real)) || lstat(real, st))
+		return file_stat(file, st);
+	machine_fix_stat(session, file->path, st);
+	return 0;
+}
+
 static int stat_fd(int fd, struct stat *st)
 {
 	struct file *file = file_from_fd(fd);
@@ -33,9 +46,7 @@ static int stat_fd(int fd, struct stat *st)
 
 	if (!file)
 		return 1;
-	ret = file_stat(file, st);
-	if (!ret && S_ISREG(st->st_mode))
-		machine_fix_stat(door_session(), file->path, st);
+	ret = stat_file(file, st);
 	file_put(file);
 	return ret;
 }

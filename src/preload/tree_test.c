@@ -88,6 +88,7 @@ START_TEST(device_nodes)
 {
 	struct statx stx;
 	struct stat st;
+	ino_t inode;
 	int fd;
 
 	ck_assert_int_eq(stat(CONTAINER, &st), 0);
@@ -97,8 +98,10 @@ START_TEST(device_nodes)
 	ck_assert(S_ISCHR(stx.stx_mode));
 	ck_assert_uint_eq(stx.stx_rdev_minor, 196);
 	fd = must_open(CONTAINER, O_RDWR);
+	inode = st.st_ino;
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	ck_assert(S_ISCHR(st.st_mode));
+	ck_assert_uint_eq(st.st_ino, inode);
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
 }
 END_TEST
@@ -284,6 +287,9 @@ START_TEST(shells_store)
 	ck_assert_int_eq(shell("/bin/echo five > " DEVICE "/driver_override"), 0);
 	read_text(DEVICE "/driver_override", text, sizeof(text));
 	ck_assert_str_eq(text, "five\n");
+	ck_assert_int_eq(shell("exec 5> " DEVICE "/driver_override; (echo six >&5)"), 0);
+	read_text(DEVICE "/driver_override", text, sizeof(text));
+	ck_assert_str_eq(text, "six\n");
 	ck_assert_int_eq(shell("bash -c 'echo x > " DRIVER "/unbind' 2>/dev/null"), 1);
 	ck_assert_int_eq(shell("bash -c 'printf x > " DRIVER "/unbind' 2>/dev/null"), 1);
 	ck_assert_int_ne(shell("echo x | tee " DRIVER "/unbind >/dev/null 2>&1"), 0);
