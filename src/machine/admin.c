@@ -225,8 +225,8 @@ static void sync_attr(void *arg, const char *path, const struct tree_attr *attr)
 		sync_enable(machine, attr, disk);
 	else if (!strcmp(attr->attr->name, "driver_override") && !strcmp(disk, "(null)\n"))
 		attribute_store(machine->core, attr->obj, attr->attr, "\n", 1);
-	else
-		attribute_store(machine->core, attr->obj, attr->attr, disk, strlen(disk));
+	else /* without show's newline: a text of the greatest length fits only so */
+		attribute_store(machine->core, attr->obj, attr->attr, disk, strcspn(disk, "\n"));
 }
 
 static bool claimed_here(struct uvfio_machine *machine, const struct machine_function *fn)
