@@ -198,7 +198,7 @@ static void unmap_bars(struct pci_dev *dev)
 
 static int map_bars(struct pci_dev *dev)
 {
-	int fd = fd_memfd("uvfio-pci", 8ULL << PCI_REGION_SHIFT);
+	int fd = FAIL_POINT() ? -ENOMEM : fd_memfd("uvfio-pci", 8ULL << PCI_REGION_SHIFT);
 
 	if (fd < 0)
 		return fd;
@@ -237,6 +237,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 	pci_irqs_power_on(dev);
 	if (dev->model && dev->model->power_on)
 		ret = dev->model->power_on(dev);
+	in->powered = ret == 0;
 	pci_dev_unlock(dev);
 	if (ret)
 		goto unmap;
@@ -248,6 +249,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 off:
 	pci_doorbell_destroy(dev);
 	pci_dev_lock(dev);
+	in->powered = false;
 	if (dev->model && dev->model->power_off)
 		dev->model->power_off(dev);
 	pci_dev_unlock(dev);
@@ -269,6 +271,7 @@ void pci_dev_power_off(struct pci_dev *dev)
 		pci_thread_stop(dev);
 		pci_doorbell_destroy(dev);
 		pci_dev_lock(dev);
+		in->powered = false;
 		if (dev->model && dev->model->power_off)
 			dev->model->power_off(dev);
 		pci_irqs_power_off(dev);
@@ -319,7 +322,8 @@ static uint64_t ones(unsigned int width)
 static bool bar_decodes(const struct pci_dev *dev, unsigned int bar, uint64_t off,
 			unsigned int width)
 {
-	if (bar >= PCI_NUM_REGIONS || !range_within(off, width, dev->bar[bar].size))
+	if (!dev->internal->powered || bar >= PCI_NUM_REGIONS ||
+	    !range_within(off, width, dev->bar[bar].size))
 		return false;
 	if (dev->bar[bar].flags & PCI_BASE_ADDRESS_SPACE_IO)
 		return pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_IO;

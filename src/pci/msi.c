@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/event.h"
+#include "base/failpoint.h"
 #include "pci/pci_priv.h"
 
 /* The local APIC's page and the first vector that a host gives to a device. */
@@ -42,7 +43,7 @@ int pci_irqs_create(struct pci_dev *dev)
 
 int pci_irqs_set_msix(struct pci_dev *dev, unsigned int vectors)
 {
-	dev->irqs->msix = calloc(vectors, sizeof(dev->irqs->msix[0]));
+	dev->irqs->msix = FAIL_POINT() ? NULL : calloc(vectors, sizeof(dev->irqs->msix[0]));
 	if (!dev->irqs->msix)
 		return -ENOMEM;
 	dev->irqs->msix_vectors = vectors;

@@ -37,6 +37,7 @@ struct pci_internal {
 
 	pthread_mutex_t power_lock; /* outermost: guards power_count */
 	unsigned int power_count;
+	_Atomic bool powered; /* the model has its private state; dev->lock for writing */
 
 	unsigned int msix_bar; /* PCI_NUM_BARS: none */
 	uint32_t msix_table_off, msix_pba_off;

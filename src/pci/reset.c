@@ -24,7 +24,7 @@ void pci_reset_locked(struct pci_dev *dev)
 	if (dev->iommu)
 		dma_set_master(dev->iommu, false);
 	pci_doorbell_close(dev);
-	if (in->power_count && dev->model && dev->model->reset)
+	if (in->powered && dev->model && dev->model->reset)
 		dev->model->reset(dev);
 	pthread_mutex_lock(&dev->irqs->lock);
 	for (unsigned int i = 0; in->snapshot && i < dev->cfg_size; i++)

@@ -273,11 +273,15 @@ static ssize_t resource_rw(struct pci_dev *dev, unsigned int i, void *buf, size_
 			   bool write)
 {
 	uint64_t value = 0;
+	int ret;
 
 	if (!(dev->bar[i].flags & PCI_BASE_ADDRESS_SPACE_IO))
 		return -EIO;
 	if ((len != 1 && len != 2 && len != 4) || !range_within(off, len, dev->bar[i].size))
 		return -EINVAL;
+	ret = pci_dev_power_on(dev);
+	if (ret)
+		return ret;
 	if (write) {
 		memcpy(&value, buf, len);
 		pci_bar_write(dev, i, off, (unsigned int)len, value);
@@ -285,6 +289,7 @@ static ssize_t resource_rw(struct pci_dev *dev, unsigned int i, void *buf, size_
 		value = pci_bar_read(dev, i, off, (unsigned int)len);
 		memcpy(buf, &value, len);
 	}
+	pci_dev_power_off(dev);
 	return (ssize_t)len;
 }
 
@@ -362,14 +367,19 @@ static ssize_t rom_read(void *obj, const struct attribute *attr, void *buf, size
 			uint64_t off)
 {
 	struct pci_dev *dev = dev_of(obj);
+	int ret;
 
 	if (!dev->sysfs.rom_enabled)
 		return -EINVAL;
 	if (off >= dev->bar[PCI_ROM_BAR].size)
 		return 0;
 	len = MIN(len, dev->bar[PCI_ROM_BAR].size - off);
+	ret = pci_dev_power_on(dev);
+	if (ret)
+		return ret;
 	for (size_t i = 0; i < len; i++)
 		((uint8_t *)buf)[i] = (uint8_t)pci_bar_read(dev, PCI_ROM_BAR, off + i, 1);
+	pci_dev_power_off(dev);
 	return (ssize_t)len;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/overflow.h"
 #include "vfio_pci/vfio_pci_priv.h"
@@ -196,13 +197,15 @@ int vfio_pci_config_init(struct vfio_pci_device *vpd)
 {
 	struct vfio_pci_config *c = &vpd->config;
 	struct pci_dev *pdev = vpd->pdev;
+	void *image;
 
-	c->image = mmap(NULL, PCI_CFG_EXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, pdev->memfd,
-			(off_t)VFIO_PCI_CONFIG_REGION_INDEX << PCI_REGION_SHIFT);
-	if (c->image == MAP_FAILED) {
-		c->image = NULL;
+	if (FAIL_POINT())
 		return -ENOMEM;
-	}
+	image = mmap(NULL, PCI_CFG_EXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, pdev->memfd,
+		     (off_t)VFIO_PCI_CONFIG_REGION_INDEX << PCI_REGION_SHIFT);
+	if (image == MAP_FAILED)
+		return -ENOMEM;
+	c->image = image;
 	pci_dev_lock(pdev);
 	c->n_hooks = c->n_owners = c->msi_qmax = 0;
 	memset(c->owner, OWNER_NONE, sizeof(c->owner));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "vfio_pci/core.h"
 #include "vfio_pci/vfio_pci_priv.h"
@@ -297,7 +298,7 @@ const struct vfio_device_ops vfio_pci_ops = {
 
 int vfio_pci_device_create(struct pci_dev *pdev, struct vfio_pci_device **out)
 {
-	struct vfio_pci_device *vpd = calloc(1, sizeof(*vpd));
+	struct vfio_pci_device *vpd = FAIL_POINT() ? NULL : calloc(1, sizeof(*vpd));
 	int ret;
 
 	if (!vpd)

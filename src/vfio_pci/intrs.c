@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
 unsigned int vfio_pci_irq_count(struct vfio_pci_device *vpd, unsigned int index)
@@ -46,7 +47,7 @@ static int msi_enable(struct vfio_pci_device *vpd, unsigned int index, unsigned 
 	if (!nvec)
 		return -ERANGE;
 	vpd->n_vectors = vfio_pci_irq_count(vpd, index);
-	vpd->vectors = calloc(vpd->n_vectors, sizeof(vpd->vectors[0]));
+	vpd->vectors = FAIL_POINT() ? NULL : calloc(vpd->n_vectors, sizeof(vpd->vectors[0]));
 	if (!vpd->vectors)
 		return -ENOMEM;
 	ret = pci_enable_vectors(vpd->pdev, pci_type(index), nvec);

@@ -12,6 +12,7 @@
 
 #include "base/copy.h"
 #include "base/depth.h"
+#include "base/failpoint.h"
 #include "base/overflow.h"
 #include "file/file.h"
 #include "vfio_pci/vfio_pci_priv.h"
@@ -193,7 +194,7 @@ static int ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio_pci_ioev
 		return -ENODEV;
 	if (vpd->n_ioeventfds >= MAX_IOEVENTFDS)
 		return -ENOSPC;
-	io = malloc(sizeof(*io));
+	io = FAIL_POINT() ? NULL : malloc(sizeof(*io));
 	if (!io)
 		return -ENOMEM;
 	*io = *like;
