@@ -98,14 +98,17 @@ static bool matters(const char *path)
 	       !strcmp(path, "/proc") || !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
 }
 
-static int open_host(const struct tree_path *tp, const char *path, int flags, mode_t mode)
+static int open_host(const struct tree_path *tp, int dirfd, const char *path, int flags,
+		     mode_t mode)
 {
 	struct stat st;
-	int fd = open_real(path, flags, mode);
+	int fd = openat(dirfd, path, flags, mode);
 
-	if (fd >= 0 && !strcmp(tp->logical, "/dev/kvm"))
+	if (fd < 0)
+		return -errno;
+	if (!strcmp(tp->logical, "/dev/kvm"))
 		door_kvm_opened();
-	if (fd >= 0 && matters(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
+	if (matters(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
 		fdset_add(&fdset_dirs, fd);
 	return fd;
 }
@@ -116,17 +119,19 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 	struct door door;
 	int fd;
 
-	if (!path_resolve(dirfd, path, &tp)) {
-		if (path[0] != '/' || path_logical(dirfd, path, &tp) || !matters(tp.logical))
+	if (path_resolve(dirfd, path, &tp)) {
+		/* The kernel's open() of such files does not wait: no cancellation point is lost. */
+		door_enter(&door);
+		if (tp.tree)
+			fd = open_tree(&tp, flags);
+		else
+			fd = open_host(&tp, AT_FDCWD, tp.real, flags, mode);
+	} else {
+		if (!door_session() || path_logical(dirfd, path, &tp) || !matters(tp.logical))
 			return false;
-		tp.tree = false;
+		door_enter(&door);
+		fd = open_host(&tp, dirfd, path, flags, mode);
 	}
-	/* The kernel's open() of such files does not wait: no cancellation point is lost. */
-	door_enter(&door);
-	if (tp.tree)
-		fd = open_tree(&tp, flags);
-	else
-		fd = open_host(&tp, tp.real[0] == '/' ? tp.real : path, flags, mode);
 	*ret = (int)door_return(&door, fd);
 	return true;
 }

@@ -62,6 +62,7 @@ static inline bool path_maybe(const char *path)
 		case 'p':
 		case '/':
 		case '.':
+		case '\0':
 			return true;
 		}
 		return strstr(path, "/..") && path_maybe_dotdot(path);

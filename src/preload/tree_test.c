@@ -78,6 +78,12 @@ START_TEST(directory_fds)
 	ck_assert_int_eq(fstatat(dir, BDF, &a, 0), 0);
 	ck_assert_int_eq(stat(DEVICE, &b), 0);
 	ck_assert_uint_eq(a.st_ino, b.st_ino);
+	/* From the root, one step at a time. */
+	sys = open("/", O_PATH | O_DIRECTORY);
+	fd = openat(sys, "sys", O_PATH | O_NOFOLLOW);
+	sys = openat(fd, "bus", O_PATH | O_NOFOLLOW);
+	fd = openat(sys, "pci", O_PATH | O_NOFOLLOW);
+	ck_assert_int_eq(faccessat(fd, "devices/" BDF, F_OK, 0), 0);
 	ck_assert_int_eq(fchdir(dir), 0);
 	ck_assert_int_eq(access(BDF, F_OK), 0);
 	ck_assert_int_eq(faccessat(dir, "../../../../etc/passwd", F_OK, 0), 0);
