@@ -118,6 +118,8 @@ static void release_free(struct release *release)
 static void client_free(struct keeper *keeper, struct client *client)
 {
 	list_del(&client->node);
+	/* A forked child may hold the socket too, and then closing it ends no registration. */
+	epoll_ctl(keeper->epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
 	close(client->fd);
 	free(client);
 	keeper->num_clients--;

@@ -11,7 +11,7 @@
 
 struct pci_dev *test_pdev;
 struct vfio_pci_device *test_vpd;
-unsigned int test_reads, test_writes, test_resets;
+_Atomic unsigned int test_reads, test_writes, test_resets;
 
 static uint64_t model_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width)
 {

@@ -15,7 +15,7 @@
 extern struct pci_dev *test_pdev;
 extern struct vfio_pci_device *test_vpd;
 /* Counts what reaches the model. */
-extern unsigned int test_reads, test_writes, test_resets;
+extern _Atomic unsigned int test_reads, test_writes, test_resets;
 
 /* @extra runs before the function is complete: more capabilities. */
 void testdev_create(void (*extra)(struct pci_dev *dev));
