@@ -207,7 +207,8 @@ int vfio_pci_config_init(struct vfio_pci_device *vpd)
 		return -ENOMEM;
 	c->image = image;
 	pci_dev_lock(pdev);
-	c->n_hooks = c->n_owners = c->msi_qmax = 0;
+	c->n_hooks = c->n_owners = 0;
+	c->msi_qmax = 0;
 	memset(c->owner, OWNER_NONE, sizeof(c->owner));
 	/* What no capability claims is the function's, to read and to write. */
 	memset(c->virt, 0, sizeof(c->virt));
