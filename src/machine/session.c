@@ -173,6 +173,23 @@ int session_open(const char *dir, struct session **out)
 	return 0;
 }
 
+int session_open_names(const char *dir, struct session **out)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return -ENOMEM;
+	session->dir = strdup(dir);
+	if (!session->dir) {
+		free(session);
+		return -ENOMEM;
+	}
+	session->dir_len = strlen(session->dir);
+	session->alive_fd = -1;
+	*out = session;
+	return 0;
+}
+
 void session_close(struct session *session)
 {
 	if (!session)

@@ -27,6 +27,11 @@ struct session;
 
 /* @dir: as in the environment variable. -ENOENT or what open(2) says: no session there. */
 int session_open(const char *dir, struct session **out);
+/*
+ * A session of which only the names are known, because it cannot be opened (another user's, or it has
+ * ended): its paths are replaced as ever and lead nowhere. Only the functions below may be called.
+ */
+int session_open_names(const char *dir, struct session **out);
 void session_close(struct session *session);
 /* Absolute, without symlinks. */
 const char *session_dir(const struct session *session);

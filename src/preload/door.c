@@ -21,6 +21,9 @@ _Atomic(struct uvfio_machine *) door_machine_ptr;
 static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *the_session;
 static bool kvm_opened; /* door_lock */
+/* Why the session is known by its names only; 0: it is open. Set before the session is published. */
+static int session_error;
+static atomic_bool error_told;
 
 static void log_to_stderr(void *arg, enum log_level level, const char *message)
 {
@@ -40,7 +43,12 @@ static void open_session(void)
 
 	environment_remember();
 	dir = environment_session();
-	if (dir && dir[0] == '/' && !session_open(dir, &the_session)) {
+	if (dir && dir[0] == '/') {
+		session_error = session_open(dir, &the_session);
+		if (session_error && session_open_names(dir, &the_session))
+			dir = NULL;
+	}
+	if (dir && dir[0] == '/') {
 		log_set_sink(log_to_stderr, NULL);
 		process_watch_forks();
 		state = SESSION_HERE;
@@ -93,8 +101,8 @@ int door_machine(struct uvfio_machine **out)
 		*out = machine;
 		return 0;
 	}
-	if (!session)
-		return -ENODEV;
+	if (!session || session_error)
+		return session ? session_error : -ENODEV;
 	pthread_mutex_lock(&door_lock);
 	machine = atomic_load(&door_machine_ptr);
 	if (!machine) {
@@ -107,6 +115,20 @@ int door_machine(struct uvfio_machine **out)
 	pthread_mutex_unlock(&door_lock);
 	*out = machine;
 	return ret;
+}
+
+void door_tell_error(void)
+{
+	char line[512];
+	int len;
+
+	if (!session_error || atomic_exchange(&error_told, true))
+		return;
+	len = snprintf(line, sizeof(line),
+		       "uvfio: the session %s cannot be opened: %s; its devices are not there\n",
+		       session_dir(the_session), strerror(-session_error));
+	if (write(STDERR_FILENO, line, MIN((size_t)len, sizeof(line) - 1)) < 0)
+		return;
 }
 
 void door_kvm_opened(void)

@@ -28,6 +28,8 @@ extern _Atomic(struct uvfio_machine *) door_machine_ptr;
 struct session *door_session(void);
 /* Builds the machine when it is not there. 0 or -errno. */
 int door_machine(struct uvfio_machine **out);
+/* Says once, on stderr, that the session cannot be opened, if that is so. Depth raised. */
+void door_tell_error(void);
 /* The program has opened /dev/kvm. Depth raised. */
 void door_kvm_opened(void);
 /* In the child of a fork: what the parent's threads held is free, its files are dead. */

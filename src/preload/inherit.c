@@ -148,7 +148,7 @@ void inherit_after_fork(void)
 		file = file_from_fd(fd);
 		if (!file)
 			continue;
-		/* What was inherited before, or has another number too, is known by its operations. */
+		/* Inherited before, or seen under another number: known by its operations. */
 		inherited = file->ops == &inherited_ops ? file->priv : NULL;
 		if (!inherited)
 			inherited = calloc(1, sizeof(*inherited));

@@ -120,7 +120,7 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 	int fd;
 
 	if (path_resolve(dirfd, path, &tp)) {
-		/* The kernel's open() of such files does not wait: no cancellation point is lost. */
+		/* The kernel's open() of such files does not wait: nothing to cancel. */
 		door_enter(&door);
 		if (tp.tree)
 			fd = open_tree(&tp, flags);

@@ -217,6 +217,7 @@ static bool resolve(struct session *session, int dirfd, const char *path, struct
 		return false;
 	tp->tree = session_translate(session, tp->logical, tp->real, sizeof(tp->real));
 	if (tp->tree) {
+		door_tell_error();
 		keep_slash(path, tp->real, sizeof(tp->real));
 		return true;
 	}
