@@ -180,7 +180,7 @@ static long status_flags(int fd, int cmd, unsigned long arg)
 	if (!file)
 		return -EBADF;
 	if (cmd == F_GETFL)
-		/* open() adds the kernel's O_LARGEFILE, an anonymous inode's file has not got it. */
+		/* open() adds the kernel's O_LARGEFILE; an anonymous inode's file has none. */
 		ret = (file->oflags & (O_ACCMODE | settable)) | (file->mode & S_IFMT ? 0x8000 : 0);
 	else
 		file->oflags = (file->oflags & ~settable) | ((int)arg & settable);
