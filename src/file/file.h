@@ -99,8 +99,8 @@ void file_fork_parent(void);
  * raise SIGBUS and release runs nothing. */
 void file_after_fork(void);
 
-/* There: a dead file lives on with operations of the child's own; its old @priv is the parent's and is
- * never released. */
+/* There: a dead file lives on with operations of the child's own; its old @priv is the parent's and
+ * is never released. */
 void file_revive(struct file *file, const struct file_operations *ops, void *priv);
 
 /* The operations as the doors call them: -errno or the result. */

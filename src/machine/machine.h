@@ -37,8 +37,8 @@ ssize_t machine_write(struct uvfio_machine *machine, const char *path, const cha
  * character device and number for /dev nodes, the attribute's size and mode, root's ownership. */
 void machine_fix_stat(struct session *session, const char *path, struct stat *st);
 
-/* The program runs a virtual machine under KVM: a guest's store cannot be trapped by a signal, so that
- * pages with side effects are no longer offered for mapping (design D4). */
+/* The program runs a virtual machine under KVM: a guest's store cannot be trapped by a signal, so
+ * that pages with side effects are no longer offered for mapping (design D4). */
 void machine_use_kvm(struct uvfio_machine *machine);
 
 /* In the child of a fork. */

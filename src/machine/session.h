@@ -28,8 +28,9 @@ struct session;
 /* @dir: as in the environment variable. -ENOENT or what open(2) says: no session there. */
 int session_open(const char *dir, struct session **out);
 /*
- * A session of which only the names are known, because it cannot be opened (another user's, or it has
- * ended): its paths are replaced as ever and lead nowhere. Only the functions below may be called.
+ * A session of which only the names are known, because it cannot be opened (another user's, or it
+ * has ended): its paths are replaced as ever and lead nowhere. Only the functions below may be
+ * called.
  */
 int session_open_names(const char *dir, struct session **out);
 void session_close(struct session *session);

@@ -21,7 +21,8 @@ _Atomic(struct uvfio_machine *) door_machine_ptr;
 static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *the_session;
 static bool kvm_opened; /* door_lock */
-/* Why the session is known by its names only; 0: it is open. Set before the session is published. */
+/* Why the session is known by its names only; 0: it is open. Set before the session is
+ * published. */
 static int session_error;
 static atomic_bool error_told;
 
