@@ -27,6 +27,7 @@
 #include "file/file.h"
 #include "pci/doorbell.h"
 #include "pci/model.h"
+#include "pci/pci_priv.h"
 
 /* Doorbells that must follow each other within HOT_GAP_NS before polling pays. */
 #define HOT_TRAPS  8
@@ -106,16 +107,6 @@ static void db_starved(struct pci_doorbell *db, uint64_t now)
 	db->not_before = now + db->penalty;
 }
 
-/* Lets those who wait for the device lock have it: a mutex taken again at once starves them. */
-static void let_waiters_in(struct pci_dev *dev)
-{
-	for (unsigned int i = 0; i < 100; i++) {
-		if (!atomic_load_explicit(&dev->lock_waiters, memory_order_relaxed))
-			return;
-		sched_yield();
-	}
-}
-
 /* Looks until the page has been idle for IDLE_NS, then closes it; DOORBELL_POLLED never does. */
 static void db_poll(struct pci_doorbell *db)
 {
@@ -157,7 +148,7 @@ static void db_poll(struct pci_doorbell *db)
 		pthread_mutex_unlock(&dev->lock);
 		/* Time spent in the model is not time without a CPU. */
 		last_look = did ? now_ns() : now;
-		let_waiters_in(dev);
+		pci_thread_unlocked(dev);
 		if (!did && now - last_work > IDLE_NS)
 			sched_yield();
 		for (unsigned int i = 0; !did && i < IDLE_SPINS; i++)

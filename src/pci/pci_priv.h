@@ -72,6 +72,9 @@ void pci_reset_locked(struct pci_dev *dev);
 /* thread.c */
 int pci_thread_start(struct pci_dev *dev);
 void pci_thread_stop(struct pci_dev *dev);
+/* Between two holds of dev->lock on a thread of the function: what its DMA left to do is done, and
+ * who waits for the lock gets it, since a mutex taken again at once starves sleepers. */
+void pci_thread_unlocked(struct pci_dev *dev);
 
 /* deferred.c: forgets what was queued for @dev. */
 void pci_forget_deferred(struct pci_dev *dev);

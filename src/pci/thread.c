@@ -12,6 +12,17 @@
 #include "base/thread.h"
 #include "pci/pci_priv.h"
 
+void pci_thread_unlocked(struct pci_dev *dev)
+{
+	/* A write to another function's BAR, made by this one's DMA. */
+	pci_run_deferred();
+	for (unsigned int i = 0; i < 100; i++) {
+		if (!atomic_load_explicit(&dev->lock_waiters, memory_order_relaxed))
+			return;
+		sched_yield();
+	}
+}
+
 static void run_work(struct pci_dev *dev)
 {
 	bool more = true;
@@ -20,8 +31,7 @@ static void run_work(struct pci_dev *dev)
 		pci_dev_lock(dev);
 		more = dev->model->work(dev);
 		pci_dev_unlock(dev);
-		if (more && atomic_load_explicit(&dev->lock_waiters, memory_order_relaxed))
-			sched_yield();
+		pci_thread_unlocked(dev);
 	}
 }
 
