@@ -44,6 +44,7 @@ const char *program_obstacle(char *path, size_t size);
 
 /* launch_env.c: the command's environment. malloc'ed; NULL: out of memory. */
 char **launch_environment(const char *library, const char *session);
+void launch_environment_free(char **env);
 /* The preload library that belongs to this executable. 0 or -ENOENT. */
 int launch_library(char *path, size_t size);
 int launch_self(char *path, size_t size);

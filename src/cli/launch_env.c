@@ -96,24 +96,42 @@ static bool is_variable(const char *entry, const char *name)
 	return !strncmp(entry, name, len) && entry[len] == '=';
 }
 
+#define NUM_OURS 3
+
 char **launch_environment(const char *library, const char *session)
 {
-	char *ours[] = { variable("LD_PRELOAD", getenv("LD_PRELOAD"), ':', library),
-			 variable(SESSION_ENV, NULL, 0, session), tunables_variable() };
+	char *ours[NUM_OURS] = { variable("LD_PRELOAD", getenv("LD_PRELOAD"), ':', library),
+				 variable(SESSION_ENV, NULL, 0, session), tunables_variable() };
 	size_t count = 0, n = 0;
 	char **out;
 
 	while (environ[count])
 		count++;
-	out = calloc(count + 4, sizeof(*out));
-	if (!out || !ours[0] || !ours[1] || !ours[2])
+	out = calloc(count + NUM_OURS + 1, sizeof(*out));
+	if (!out || !ours[0] || !ours[1] || !ours[2]) {
+		for (size_t i = 0; i < NUM_OURS; i++)
+			free(ours[i]);
+		free(out);
 		return NULL;
+	}
 	for (size_t i = 0; i < count; i++)
 		if (!is_variable(environ[i], "LD_PRELOAD") &&
 		    !is_variable(environ[i], SESSION_ENV) &&
 		    !is_variable(environ[i], "GLIBC_TUNABLES"))
 			out[n++] = environ[i];
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < NUM_OURS; i++)
 		out[n++] = ours[i];
 	return out;
+}
+
+void launch_environment_free(char **env)
+{
+	size_t n = 0;
+
+	while (env[n])
+		n++;
+	/* The last ones are ours. */
+	for (size_t i = 0; i < NUM_OURS; i++)
+		free(env[n - 1 - i]);
+	free(env);
 }

@@ -162,11 +162,12 @@ int cmd_ls(int argc, char **argv)
 	struct args args = { 0 };
 	struct session *session;
 	const struct shared_header *shared;
-	json_t *list = json_array(), *root;
+	json_t *list, *root;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &args) || open_session(args.session, &session))
 		return EXIT_USAGE;
 	shared = session_shared(session);
+	list = json_array();
 	if (!args.json)
 		printf("%-12s  %-11s %-9s  %5s  %s\n", "address", "model", "id", "group", "driver");
 	for (uint32_t i = 0; i < shared->num_devices; i++) {

@@ -260,6 +260,7 @@ static int run_command(const struct run *run, struct session *session, const cha
 	status = serve(keeper, signal_fd, pid);
 	keeper_destroy(keeper);
 	close(signal_fd);
+	launch_environment_free(env);
 	return status < 0 ? fail("lost the command") : exit_status(status);
 }
 

@@ -70,11 +70,25 @@ static void observer(void *arg, struct device *dev, enum device_change what)
 
 static void setup(void)
 {
+	probe_result = probes = removes = 0;
+	remove_blocks = remove_entered = false;
+	memset(changes, 0, sizeof(changes));
 	ck_assert_int_eq(device_core_create(&core), 0);
 	ck_assert_int_eq(bus_register(core, &bus), 0);
 	device_core_set_observer(core, observer, NULL);
 	dev_a = (struct device){ .name = "a0", .bus = &bus };
 	ck_assert_int_eq(device_add(&dev_a), 0);
+}
+
+static void teardown(void)
+{
+	device_core_lock(core);
+	while (!list_empty(&bus.drivers))
+		driver_unregister(list_first_entry(&bus.drivers, struct device_driver, node));
+	device_core_unlock(core);
+	device_del(&dev_a);
+	bus_unregister(&bus);
+	device_core_destroy(core);
 }
 
 struct find {
@@ -316,7 +330,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, registering_a_driver_binds);
 	tcase_add_test(tc, bind_and_unbind_errors);
 	tcase_add_test(tc, override_decides);
