@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sysraw.h"
 #include "machine/keeper.h"
 #include "machine/session_priv.h"
 
@@ -43,11 +44,13 @@ static int keeper_address(struct session *session, struct sockaddr_un *addr)
 
 static int with_socket(struct session *session, int (*fn)(int, const struct sockaddr *, socklen_t))
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), dir, ret = 0;
 	struct sockaddr_un addr;
+	int fd, dir, ret = 0;
 
+	/* Raw, because it is moved: a sanitizer would take the number for still open. */
+	fd = (int)sysraw3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	fd = fd_move_high(fd);
 	if (fd < 0)
 		return fd;

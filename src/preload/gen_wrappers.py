@@ -18,6 +18,7 @@ GUARDS = {
     "close": lambda a: f"door_fd_close({a[0]})",
     "dir": lambda a: f"door_fd_dir({a[0]})",
     "fd_or_dir": lambda a: f"(door_fd({a[0]}) || door_fd_dir({a[0]}))",
+    "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",
     "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
     "sigset": lambda a: f"({a[0]} && door_on())",
     "mem": lambda a: "door_machine_lives()",

@@ -3,6 +3,7 @@
 #ifndef PRELOAD_GUARD_H
 #define PRELOAD_GUARD_H
 
+#include <linux/vfio.h>
 #include <sys/mman.h>
 #include "base/fd.h"
 #include "file/file.h"
@@ -27,6 +28,14 @@ static inline bool door_fd_close(int fd)
 	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fd_is_own(fd));
 }
 
+/* An fd of ours that came past libc is found out by its first command. */
+static inline bool door_wants_ioctl(int fd, unsigned long cmd)
+{
+	if (lib_depth > 0)
+		return false;
+	return file_fd_maybe(fd) || (_IOC_TYPE(cmd) == VFIO_TYPE && door_machine_lives());
+}
+
 /* A new number from libc: whatever was known of it is over. */
 static inline int door_fresh_fd(int fd)
 {
@@ -39,7 +48,7 @@ static inline bool door_wants_mmap(int flags, int fd)
 {
 	if (!door_machine_lives())
 		return false;
-	return (flags & MAP_FIXED) || (!(flags & MAP_ANONYMOUS) && file_fd_maybe(fd));
+	return (flags & MAP_FIXED) || (!(flags & MAP_ANONYMOUS) && fd >= 0);
 }
 
 #endif

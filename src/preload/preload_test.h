@@ -73,10 +73,11 @@ static inline void client_open(struct client *c)
 /* NVMe's CAP register, whose low half is never 0, and CC, which keeps what is written. */
 static inline bool bar_works(struct client *c)
 {
-	volatile uint32_t *cap = (void *)c->bar, *aqa = (void *)(c->bar + 0x24);
+	uint32_t *cap = (void *)c->bar, *aqa = (void *)(c->bar + 0x24);
 
-	*aqa = 0x001f001f;
-	return *cap != 0 && *aqa == 0x001f001f;
+	__atomic_store_n(aqa, 0x001f001f, __ATOMIC_RELAXED);
+	return __atomic_load_n(cap, __ATOMIC_RELAXED) != 0 &&
+	       __atomic_load_n(aqa, __ATOMIC_RELAXED) == 0x001f001f;
 }
 
 static inline void read_text(const char *path, char *text, size_t size)
