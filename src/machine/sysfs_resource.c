@@ -125,9 +125,17 @@ static void resource_mmio_write(struct file *file, uint64_t off, unsigned int wi
 		pci_bar_write(pdev, res->bar, off, width, value);
 }
 
+/* A memory BAR has no read and write of sysfs' binary attributes. */
+static ssize_t resource_no_rw(struct file *file, uintptr_t ubuf, size_t count, uint64_t *pos)
+{
+	return count ? -EIO : 0;
+}
+
 static const struct file_operations resource_ops = {
 	.name = "sysfs",
 	.release = resource_release,
+	.read = resource_no_rw,
+	.write = resource_no_rw,
 	.mmap = resource_mmap,
 	.mmio_read = resource_mmio_read,
 	.mmio_write = resource_mmio_write,

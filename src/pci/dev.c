@@ -230,6 +230,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 		goto out;
 	}
 	take_snapshot(dev);
+	pci_config_adopt(dev);
 	ret = map_bars(dev);
 	if (ret)
 		goto out;

@@ -37,7 +37,8 @@ struct pci_internal {
 
 	pthread_mutex_t power_lock; /* outermost: guards power_count */
 	unsigned int power_count;
-	_Atomic bool powered; /* the model has its private state; dev->lock for writing */
+	uint32_t shared_config_seq; /* of what was adopted or published last; core->lock */
+	_Atomic bool powered;	    /* the model has its private state; dev->lock for writing */
 
 	unsigned int msix_bar; /* PCI_NUM_BARS: none */
 	uint32_t msix_table_off, msix_pba_off;
@@ -68,6 +69,15 @@ void pci_apply_config(struct pci_dev *dev);
 
 /* reset.c; dev->lock held. */
 void pci_reset_locked(struct pci_dev *dev);
+
+/* shared.c: what the host writes to config space through sysfs is seen by the session's other
+ * processes. Publish after a write, adopt before a read; nothing happens while the function is in use
+ * by this process. Neither lock held. */
+void pci_config_publish(struct pci_dev *dev);
+void pci_config_adopt(struct pci_dev *dev);
+/* reset.c: pci_restore_state() for the bytes that no capability claims as well, and without waking
+ * the function up. */
+void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
 
 /* thread.c */
 int pci_thread_start(struct pci_dev *dev);

@@ -15,6 +15,7 @@
 #include "pci/bus.h"
 #include "pci/model.h"
 #include "pci/msi.h"
+#include "pci/pci_priv.h"
 
 #define MSIX_TABLE 0x2000
 #define MSIX_PBA   0x3000
@@ -441,6 +442,42 @@ START_TEST(shared_state_survives_its_holder)
 }
 END_TEST
 
+/* Two processes' functions over the same header: what one's host writes the other sees. */
+START_TEST(host_config_is_shared)
+{
+	void *mem = aligned_alloc(64, PCI_SHARED_HEADER + 64);
+	struct pci_dev *other;
+	uint8_t line;
+
+	ck_assert_int_eq(pci_dev_set_shared(dev, mem, true), 0);
+	ck_assert_int_eq(pci_dev_create(0x0100, &test_model, &other), 0);
+	ck_assert_int_eq(pci_add_pm_cap(other), 0x60);
+	ck_assert_int_eq(pci_dev_set_shared(other, mem, false), 0);
+	pci_config_adopt(other);
+	ck_assert_uint_eq(pci_get_byte(other, PCI_INTERRUPT_LINE), 0);
+	/* In use by this process: neither given nor taken. */
+	pci_config_write(dev, PCI_INTERRUPT_LINE, 1, 0x33);
+	pci_config_publish(dev);
+	pci_config_adopt(other);
+	ck_assert_uint_eq(pci_get_byte(other, PCI_INTERRUPT_LINE), 0);
+	pci_dev_power_off(dev);
+	pci_set_power_state(other, 3);
+	pci_config_publish(dev);
+	pci_config_adopt(other);
+	ck_assert_uint_eq(pci_get_byte(other, PCI_INTERRUPT_LINE), 0x33);
+	ck_assert_uint_eq(pci_power_state(other), 3);
+	pci_config_write(other, PCI_INTERRUPT_LINE, 1, 0x44);
+	pci_config_publish(other);
+	line = pci_get_byte(dev, PCI_INTERRUPT_LINE);
+	ck_assert_uint_eq(line, 0x33);
+	ck_assert_int_eq(pci_dev_power_on(dev), 0);
+	ck_assert_uint_eq(pci_get_byte(dev, PCI_INTERRUPT_LINE), 0x44);
+	pci_dev_destroy(other);
+	dev->shared = NULL;
+	free(mem);
+}
+END_TEST
+
 START_TEST(firmware_addresses)
 {
 	struct pci_dev *port;
@@ -480,6 +517,7 @@ int main(void)
 	tcase_add_test(t, msi_mask_and_modulo);
 	tcase_add_test(t, intx_level);
 	tcase_add_test(t, shared_state_survives_its_holder);
+	tcase_add_test(t, host_config_is_shared);
 	tcase_add_test(t, firmware_addresses);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -81,6 +81,22 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 	pci_dev_unlock(dev);
 }
 
+void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE])
+{
+	unsigned int pm = dev->pm_cap + PCI_PM_CTRL;
+	uint8_t state;
+
+	pci_dev_lock(dev);
+	pthread_mutex_lock(&dev->irqs->lock);
+	state = pci_get_byte(dev, pm);
+	restore_bytes(dev, saved, 0, dev->cfg_size);
+	if (dev->pm_cap)
+		pci_put_byte(dev, pm, state);
+	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_apply_config(dev);
+	pci_dev_unlock(dev);
+}
+
 int pci_reset_function(struct pci_dev *dev)
 {
 	uint8_t saved[PCI_CFG_EXT_SIZE];

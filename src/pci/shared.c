@@ -3,18 +3,32 @@
  * State that belongs to the hardware rather than to one of its users (design D2a): a pointer-free
  * struct in a file that the session's processes share, under a robust mutex. When a holder died
  * inside, the next one is told and resets the function.
+ *
+ * The header also carries config space as the host left it through sysfs, under a sequence number
+ * that is odd while somebody writes: each process has registers of its own and takes them over from
+ * there. The power state is not part of it, since it follows from the binding.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "pci/pci_priv.h"
 
-_Static_assert(sizeof(pthread_mutex_t) <= PCI_SHARED_HEADER,
-	       "the mutex has its place in the header");
+struct shared_header {
+	pthread_mutex_t lock;
+	_Atomic uint32_t seq; /* 0: nothing was written */
+	uint8_t config[PCI_CFG_EXT_SIZE];
+};
+
+_Static_assert(sizeof(struct shared_header) <= PCI_SHARED_HEADER, "it has its place");
+
+static struct shared_header *header_of(struct pci_dev *dev)
+{
+	return (struct shared_header *)((char *)dev->shared - PCI_SHARED_HEADER);
+}
 
 static pthread_mutex_t *shared_mutex(struct pci_dev *dev)
 {
-	return (pthread_mutex_t *)((char *)dev->shared - PCI_SHARED_HEADER);
+	return &header_of(dev)->lock;
 }
 
 int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh)
@@ -52,4 +66,52 @@ void pci_shared_unlock(struct pci_dev *dev)
 {
 	if (dev->shared)
 		pthread_mutex_unlock(shared_mutex(dev));
+}
+
+/* ---- config space as the host wrote it ------------------------------------------------------- */
+
+/* A writer that died left the number odd: after this many looks it is overruled. */
+#define SEQ_PATIENCE 100000
+
+void pci_config_publish(struct pci_dev *dev)
+{
+	struct shared_header *h;
+	uint32_t seq;
+
+	if (!dev->shared || dev->internal->powered)
+		return;
+	h = header_of(dev);
+	seq = atomic_load(&h->seq);
+	for (unsigned int i = 0; i < SEQ_PATIENCE; i++) {
+		if (!(seq & 1) && atomic_compare_exchange_weak(&h->seq, &seq, seq + 1))
+			break;
+		seq = atomic_load(&h->seq);
+	}
+	seq = (seq | 1) + 1;
+	for (unsigned int i = 0; i < PCI_CFG_EXT_SIZE; i++)
+		__atomic_store_n(&h->config[i], pci_get_byte(dev, i), __ATOMIC_RELAXED);
+	atomic_store(&h->seq, seq);
+	dev->internal->shared_config_seq = seq;
+}
+
+void pci_config_adopt(struct pci_dev *dev)
+{
+	struct shared_header *h;
+	uint8_t saved[PCI_CFG_EXT_SIZE];
+	uint32_t seq;
+
+	if (!dev->shared || dev->internal->powered)
+		return;
+	h = header_of(dev);
+	seq = atomic_load(&h->seq);
+	if (seq == dev->internal->shared_config_seq || (seq & 1))
+		return;
+	for (unsigned int i = 0; i < PCI_CFG_EXT_SIZE; i++)
+		saved[i] = __atomic_load_n(&h->config[i], __ATOMIC_RELAXED);
+	atomic_thread_fence(memory_order_acquire);
+	/* Somebody wrote meanwhile: the next look will take it over. */
+	if (atomic_load(&h->seq) != seq)
+		return;
+	dev->internal->shared_config_seq = seq;
+	pci_restore_all(dev, saved);
 }

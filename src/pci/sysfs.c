@@ -327,6 +327,7 @@ static ssize_t config_read(void *obj, const struct attribute *attr, void *buf, s
 
 	if (off > dev->cfg_size)
 		return 0;
+	pci_config_adopt(dev);
 	len = MIN(len, dev->cfg_size - off);
 	while (done < len) {
 		unsigned int step = config_step(off + done, len - done);
@@ -346,6 +347,7 @@ static ssize_t config_write(void *obj, const struct attribute *attr, const void 
 
 	if (off > dev->cfg_size)
 		return 0;
+	pci_config_adopt(dev);
 	len = MIN(len, dev->cfg_size - off);
 	while (done < len) {
 		unsigned int step = config_step(off + done, len - done);
@@ -355,6 +357,7 @@ static ssize_t config_write(void *obj, const struct attribute *attr, const void 
 		pci_config_write(dev, (unsigned int)(off + done), step, value);
 		done += step;
 	}
+	pci_config_publish(dev);
 	return (ssize_t)done;
 }
 
