@@ -45,6 +45,19 @@
 	ret
 	.endm
 
+	/* The address as an offset from the segment's base and back, without touching flags: theirs
+	 * would depend on where things lie. */
+	.macro	fs_offset
+	mov	%fs:0, %rbx
+	not	%rbx
+	lea	1(%rdi,%rbx), %rdi
+	.endm
+
+	.macro	fs_flat
+	mov	%fs:0, %rbx
+	lea	(%rdi,%rbx), %rdi
+	.endm
+
 	.macro	trow feature, text
 	.pushsection .rodata.trap_text, "aMS", @progbits, 1
 .Ltext\@:
@@ -134,8 +147,8 @@ trap_cases:
 	t	"movbe (%rdi), %ax"
 	t	"movbe (%rdi), %eax"
 	t	"movbe (%rdi), %rax"
-	t	"sub %fs:0, %rdi; mov %eax, %fs:(%rdi); add %fs:0, %rdi"
-	t	"sub %fs:0, %rdi; mov %fs:4(%rdi), %rax; add %fs:0, %rdi"
+	t	"fs_offset; mov %eax, %fs:(%rdi); fs_flat"
+	t	"fs_offset; mov %fs:4(%rdi), %rax; fs_flat"
 	t	"prefetcht0 (%rdi)"
 	t	"clflush (%rdi)"
 
