@@ -30,7 +30,7 @@ static bool done(int *ret, int result, struct environment *env)
 bool door_execve(int *ret, const char *path, char *const argv[], char *const envp[])
 {
 	struct environment env;
-	int err = exec_check(path);
+	int err = exec_check(path, envp);
 
 	if (!err)
 		err = environment_make(envp, &env);
@@ -42,7 +42,7 @@ bool door_execve(int *ret, const char *path, char *const argv[], char *const env
 bool door_execvpe(int *ret, const char *file, char *const argv[], char *const envp[])
 {
 	struct environment env;
-	int err = exec_check_search(file);
+	int err = exec_check_search(file, envp);
 
 	if (!err)
 		err = environment_make(envp, &env);
@@ -74,7 +74,7 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 		snprintf(name, sizeof(name), "%s", path);
 	else
 		snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dirfd, path);
-	err = exec_check(name);
+	err = exec_check(name, envp);
 	if (!err)
 		err = environment_make(envp, &env);
 	if (err)
@@ -86,7 +86,7 @@ bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_a
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search)
 {
 	struct environment env;
-	int err = search ? exec_check_search(path) : exec_check(path);
+	int err = search ? exec_check_search(path, envp) : exec_check(path, envp);
 
 	if (!err)
 		err = environment_make(envp, &env);

@@ -107,7 +107,18 @@ static const char *check(char *path)
 	return why;
 }
 
-static int judge(const char *path)
+/* Valgrind's tools are static programs that load the client, and what it preloads, themselves. */
+static bool is_valgrind(char *const envp[])
+{
+	static const char name[] = "VALGRIND_LAUNCHER=";
+
+	for (; envp && *envp; envp++)
+		if (!strncmp(*envp, name, sizeof(name) - 1))
+			return true;
+	return false;
+}
+
+static int judge(const char *path, char *const envp[])
 {
 	char name[PATH_MAX], line[PATH_MAX + 256];
 	const char *why, *escape = getenv(ESCAPE_ENV);
@@ -120,7 +131,7 @@ static int judge(const char *path)
 	door_enter(&door);
 	why = check(name);
 	door_leave(&door);
-	if (!why)
+	if (!why || is_valgrind(envp))
 		return 0;
 	len = snprintf(line, sizeof(line),
 		       "uvfio: %s %s: it cannot run inside the session (" ESCAPE_ENV
@@ -130,20 +141,20 @@ static int judge(const char *path)
 	return -EACCES;
 }
 
-int exec_check(const char *path)
+int exec_check(const char *path, char *const envp[])
 {
 	/* A bad pointer is the kernel's business. */
-	return (uintptr_t)path < HOST_PAGE_SIZE ? 0 : judge(path);
+	return (uintptr_t)path < HOST_PAGE_SIZE ? 0 : judge(path, envp);
 }
 
-int exec_check_search(const char *file)
+int exec_check_search(const char *file, char *const envp[])
 {
 	const char *dirs = getenv("PATH"), *end;
 	char path[PATH_MAX];
 	int len;
 
 	if ((uintptr_t)file < HOST_PAGE_SIZE || strchr(file, '/'))
-		return exec_check(file);
+		return exec_check(file, envp);
 	if (!dirs)
 		dirs = "/bin:/usr/bin";
 	for (;; dirs = end + 1) {
@@ -151,7 +162,7 @@ int exec_check_search(const char *file)
 		len = snprintf(path, sizeof(path), "%.*s%s%s", (int)(end - dirs), dirs,
 			       end > dirs ? "/" : "", file);
 		if (len < (int)sizeof(path) && !euidaccess(path, X_OK))
-			return judge(path);
+			return judge(path, envp);
 		if (!*end)
 			return 0;
 	}

@@ -33,9 +33,10 @@ void environment_free(struct environment *env);
 /*
  * Whether the session's library can come up in @path (design D3: nothing falls through unnoticed).
  * 0, or -EACCES after one line on stderr. Programs that do not exist are the kernel's business: 0.
+ * @envp: what the program will be given.
  */
-int exec_check(const char *path);
+int exec_check(const char *path, char *const envp[]);
 /* The same for a name that is looked up in PATH. */
-int exec_check_search(const char *file);
+int exec_check_search(const char *file, char *const envp[]);
 
 #endif
