@@ -70,13 +70,11 @@ void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off,
 	while (!atomic_compare_exchange_weak(&queued, &head, w));
 }
 
-void pci_run_deferred(void)
+void pci_run_deferred_trap(void)
 {
 	struct deferred_write *w, *next, *oldest = NULL;
-	unsigned int lost;
 
-	if (!atomic_load_explicit(&queued, memory_order_relaxed) &&
-	    !atomic_load_explicit(&lost_writes, memory_order_relaxed))
+	if (!atomic_load_explicit(&queued, memory_order_relaxed))
 		return;
 	for (w = atomic_exchange(&queued, NULL); w; w = next) {
 		next = w->next;
@@ -92,6 +90,15 @@ void pci_run_deferred(void)
 		atomic_store(&w->dev, NULL);
 		atomic_store(&w->used, false);
 	}
+}
+
+void pci_run_deferred(void)
+{
+	unsigned int lost;
+
+	pci_run_deferred_trap();
+	if (likely(!atomic_load_explicit(&lost_writes, memory_order_relaxed)))
+		return;
 	lost = atomic_exchange(&lost_writes, 0);
 	if (lost)
 		pr_warn("pci: %u register writes made inside signal handlers were lost", lost);

@@ -217,6 +217,8 @@ void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned
 void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
 			    uint64_t value);
 void pci_run_deferred(void);
+/* The same at the end of a trap, where nothing can be logged. */
+void pci_run_deferred_trap(void);
 /* A load that arrived at depth above 0: what BAR memory holds, all ones where there is none. No
  * lock. */
 uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off,

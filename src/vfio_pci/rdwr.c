@@ -154,7 +154,7 @@ void vfio_pci_mmio_write(struct vfio_device *vdev, unsigned int region, uint64_t
 	}
 	pci_bar_write(pdev, region, off, width, value);
 	/* What another signal's handler stored meanwhile: this is the outermost exit. */
-	pci_run_deferred();
+	pci_run_deferred_trap();
 }
 
 /* ---- ioeventfds ----------------------------------------------------------------------------- */
