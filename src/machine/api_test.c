@@ -4,6 +4,7 @@
 #include "machine/testing.h"
 
 #include <linux/vfio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -56,6 +57,37 @@ static int open_device(int *container, int *group)
 	return uvfio_ioctl(machine, *group, VFIO_GROUP_GET_DEVICE_FD, (void *)BDF);
 }
 
+/* Vectors that a user enables are listed, and go with him. */
+static void check_msi_irqs(int device)
+{
+	char buf[sizeof(struct vfio_irq_set) + 2 * sizeof(int)] __attribute__((aligned(8)));
+	struct vfio_irq_set *set = (void *)buf;
+	int fds[2] = { eventfd(0, 0), eventfd(0, 0) };
+	char path[512];
+
+	*set = (struct vfio_irq_set){ .argsz = sizeof(buf),
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = VFIO_PCI_MSIX_IRQ_INDEX,
+				      .count = 2 };
+	memcpy(set->data, fds, sizeof(fds));
+	ck_assert(!exists("/sys/bus/pci/devices/" BDF "/msi_irqs"));
+	ck_assert_int_eq(uvfio_ioctl(machine, device, VFIO_DEVICE_SET_IRQS, set), 0);
+	for (int irq = 0; irq < 2; irq++) {
+		/* The third function of the machine: a range of numbers for each. */
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/" BDF "/msi_irqs/%d",
+			 24 + 2 * 256 + irq);
+		ck_assert_str_eq(get(path), "msix\n");
+	}
+	*set = (struct vfio_irq_set){ .argsz = sizeof(*set),
+				      .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = VFIO_PCI_MSIX_IRQ_INDEX };
+	ck_assert_int_eq(uvfio_ioctl(machine, device, VFIO_DEVICE_SET_IRQS, set), 0);
+	ck_assert(!exists("/sys/bus/pci/devices/" BDF "/msi_irqs"));
+	close(fds[0]);
+	close(fds[1]);
+}
+
 START_TEST(a_driver_comes_up)
 {
 	struct vfio_region_info bar = { .argsz = sizeof(bar) },
@@ -80,6 +112,7 @@ START_TEST(a_driver_comes_up)
 	ck_assert_uint_eq(ids[0], 0x1b36);
 	ck_assert_uint_eq(ids[1], 0x0010);
 
+	check_msi_irqs(device);
 	memory = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	map.vaddr = (uintptr_t)memory;
 	ck_assert_int_eq(uvfio_ioctl(machine, container, VFIO_IOMMU_MAP_DMA, &map), 0);

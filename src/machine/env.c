@@ -38,6 +38,16 @@ static bool env_group_viable(void *arg, struct iommu_group *group)
 	return true;
 }
 
+/* What a user that was killed left there. */
+static void drop_msi_irqs(struct uvfio_machine *machine, unsigned int id)
+{
+	struct machine_function *fn;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->group == id && fn->path[0])
+			names_set_msi_irqs(fn, false, 0);
+}
+
 static int env_group_claim(void *arg, unsigned int id)
 {
 	struct uvfio_machine *machine = arg;
@@ -51,6 +61,7 @@ static int env_group_claim(void *arg, unsigned int id)
 	pthread_mutex_lock(&machine->claims_lock);
 	machine->groups[id].claim_fd = fd;
 	pthread_mutex_unlock(&machine->claims_lock);
+	drop_msi_irqs(machine, id);
 	keeper_client_hold(machine, id);
 	return 0;
 }

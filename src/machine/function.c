@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "machine/machine_priv.h"
 #include "machine/sysfs_resource.h"
+#include "pci/msi.h"
 
 struct machine_function *machine_find_function(struct uvfio_machine *machine, const char *name)
 {
@@ -133,6 +134,11 @@ static void detach(struct machine_function *fn, struct pci_dev *pdev)
 	pdev->iommu = NULL;
 }
 
+static void vectors_changed(void *arg, int type, unsigned int vectors)
+{
+	names_set_msi_irqs(arg, type == PCI_IRQ_MSIX, vectors);
+}
+
 int function_create(struct machine_function *fn, unsigned int group, char *err, size_t err_size)
 {
 	struct pci_dev *pdev = NULL;
@@ -157,6 +163,10 @@ int function_create(struct machine_function *fn, unsigned int group, char *err, 
 	}
 	pdev->sparse_mmap = fn->machine->kvm;
 	fn->pdev = pdev;
+	if (!fn->path[0])
+		snprintf(fn->path, sizeof(fn->path), "%s", pdev->dev.sysfs_path);
+	pdev->vectors_arg = fn;
+	pdev->vectors_changed = vectors_changed;
 	fn->incarnation = fn->slot->incarnation;
 	ret = names_add_function(fn);
 	if (ret) {

@@ -42,6 +42,7 @@ struct machine_function {
 	struct uvfio_machine *machine;
 	uint32_t rid;
 	char name[PCI_ADDRESS_LEN];
+	char path[128]; /* its directory; set when it was found first, constant then */
 	const struct description_device *desc; /* NULL: a port or host bridge */
 	uint32_t secondary;		       /* of a port: domain << 8 | bus */
 	bool acs;			       /* of a port: it isolates what is behind it */
@@ -146,6 +147,9 @@ int names_add_group(struct uvfio_machine *machine, unsigned int id);
 void names_remove_group(struct uvfio_machine *machine, unsigned int id);
 void names_bound(struct machine_function *fn);
 void names_unbound(struct machine_function *fn);
+/* msi_irqs/ of a function that its user has just given @vectors messages; 0: it goes away. The
+ * process that has the group calls it; no lock. */
+void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vectors);
 /* Makes /dev/vfio/N, /sys/class/vfio and vfio-dev agree with the bindings on disk. */
 void names_update_vfio(struct uvfio_machine *machine);
 bool driver_is_vfio(const char *driver);

@@ -259,6 +259,24 @@ void names_unbound(struct machine_function *fn)
 			    fn->name);
 }
 
+#define FIRST_MSI_IRQ	  24
+#define MSI_IRQS_PER_SLOT 256
+
+void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vectors)
+{
+	struct tree *tree = fn->machine->tree;
+	const struct shared_device *slots = session_shared(fn->machine->session)->device;
+	unsigned int irq = FIRST_MSI_IRQ + (unsigned int)(fn->slot - slots) * MSI_IRQS_PER_SLOT;
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/msi_irqs", fn->path);
+	tree_unlink(tree, path);
+	for (unsigned int i = 0; i < vectors; i++) {
+		snprintf(path, sizeof(path), "%s/msi_irqs/%u", fn->path, irq + i);
+		tree_put_text(tree, path, 0444, msix ? "msix\n" : "msi\n");
+	}
+}
+
 /* ---- VFIO's names ---------------------------------------------------------------------------- */
 
 /* A VFIO driver has the function, or is still being asked to give it back. */

@@ -50,6 +50,10 @@ int tree_add_dir(struct tree *tree, const char *path, enum tree_kind kind, void 
 int tree_add_link(struct tree *tree, const char *path, const char *target);
 int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same with a ready text, whether the tree writes or not: for names that only their owner
+ * writes, and which are of no object. */
+int tree_put_text(struct tree *tree, const char *path, mode_t mode, const char *text);
+void tree_unlink(struct tree *tree, const char *path);
 int tree_add_node(struct tree *tree, const char *path, mode_t mode, unsigned int minor);
 /* A file, a link, or a directory with everything below it. */
 void tree_remove(struct tree *tree, const char *path);

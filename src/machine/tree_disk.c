@@ -161,6 +161,19 @@ int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *
 	return ret ? ret : replace_file(real, mode, text, (size_t)len, 0);
 }
 
+int tree_put_text(struct tree *tree, const char *path, mode_t mode, const char *text)
+{
+	char real[TREE_PATH_MAX];
+	int ret = disk_path(tree, path, real);
+
+	return ret ? ret : replace_file(real, mode, text, strlen(text), 0);
+}
+
+void tree_unlink(struct tree *tree, const char *path)
+{
+	tree_disk_remove(tree, path);
+}
+
 int tree_add_node(struct tree *tree, const char *path, mode_t mode, unsigned int minor)
 {
 	char real[TREE_PATH_MAX];

@@ -283,6 +283,8 @@ int pci_enable_vectors(struct pci_dev *dev, enum pci_irq_type type, unsigned int
 	pci_intx(dev, false);
 	pci_irqs_config_changed(dev);
 	pci_dev_unlock(dev);
+	if (dev->vectors_changed)
+		dev->vectors_changed(dev->vectors_arg, type, vectors);
 	return 0;
 }
 
@@ -307,6 +309,8 @@ void pci_disable_vectors(struct pci_dev *dev, enum pci_irq_type type)
 	pci_intx(dev, true);
 	pci_irqs_config_changed(dev);
 	pci_dev_unlock(dev);
+	if (dev->vectors_changed)
+		dev->vectors_changed(dev->vectors_arg, type, 0);
 }
 
 void pci_irqs_restore(struct pci_dev *dev)

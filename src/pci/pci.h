@@ -94,6 +94,10 @@ struct pci_dev {
 
 	struct iommu_dev *iommu; /* the requester; NULL: no IOMMU in front of it */
 	struct pci_irqs *irqs;	 /* msi.h */
+	/* Told after the host driver enabled @vectors messages of @type (enum pci_irq_type), or
+	 * none any more (0). Called without dev->lock. NULL: nobody listens. */
+	void (*vectors_changed)(void *arg, int type, unsigned int vectors);
+	void *vectors_arg;
 
 	const struct pci_model *model;
 	void *priv;   /* the model's private state: this process */
