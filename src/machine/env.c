@@ -158,6 +158,7 @@ void machine_after_fork(struct uvfio_machine *machine)
 	keeper_client_after_fork(machine);
 	vfio_core_after_fork(machine->vfio);
 	irq_after_fork();
+	pci_after_fork();
 	iommu_after_fork();
 	hostmem_after_fork(machine->hm);
 }

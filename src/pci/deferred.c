@@ -104,6 +104,16 @@ void pci_run_deferred(void)
 		pr_warn("pci: %u register writes made inside signal handlers were lost", lost);
 }
 
+void pci_after_fork(void)
+{
+	atomic_store(&queued, NULL);
+	atomic_store(&lost_writes, 0);
+	for (unsigned int i = 0; i < POOL_SIZE; i++) {
+		atomic_store(&pool[i].dev, NULL);
+		atomic_store(&pool[i].used, false);
+	}
+}
+
 void pci_forget_deferred(struct pci_dev *dev)
 {
 	for (unsigned int i = 0; i < POOL_SIZE; i++) {

@@ -223,6 +223,8 @@ void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off,
 void pci_run_deferred(void);
 /* The same at the end of a trap, where nothing can be logged. */
 void pci_run_deferred_trap(void);
+/* In the child of a fork: what was queued was the parent's. */
+void pci_after_fork(void);
 /* A load that arrived at depth above 0: what BAR memory holds, all ones where there is none. No
  * lock. */
 uint64_t pci_bar_read_nested(struct pci_dev *dev, unsigned int bar, uint64_t off,
