@@ -29,6 +29,10 @@ bool door_readlink(ssize_t *ret, int dirfd, const char *path, char *buf, size_t 
 bool door_realpath(char **ret, const char *path, char *out);
 bool door_make(int *ret, int dirfd, const char *path);
 bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to);
+bool door_chmod(int *ret, int dirfd, const char *path, mode_t mode, int flags);
+bool door_fchmod(int *ret, int fd, mode_t mode);
+bool door_chown(int *ret, int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
+bool door_fchown(int *ret, int fd, uid_t uid, gid_t gid);
 bool door_truncate(int *ret, const char *path, off_t len);
 bool door_chdir(int *ret, const char *path);
 bool door_fchdir(int *ret, int fd);

@@ -153,6 +153,91 @@ bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *t
 	return true;
 }
 
+/* Only the nine bits are the program's; the others mark files of the tree (machine/tree.h). */
+static int change_mode(const char *real, mode_t mode, int flags)
+{
+	struct stat st;
+
+	if (fstatat(AT_FDCWD, real, &st, flags & AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -EOPNOTSUPP;
+	return chmod(real, (mode & 0777) | (st.st_mode & 07000)) ? -errno : 0;
+}
+
+/* The session's programs are root to it, whoever they are to the host (design D2b). */
+static int change_owner(const char *real, uid_t uid, gid_t gid, int flags)
+{
+	if (fchownat(AT_FDCWD, real, uid, gid, flags) && errno != EPERM)
+		return -errno;
+	return 0;
+}
+
+/* The tree's file behind an fd of ours; false: it has none. */
+static bool name_of_fd(int fd, char *real, size_t size)
+{
+	struct file *file = file_from_fd(fd);
+	bool found;
+
+	if (!file)
+		return false;
+	found = session_translate(door_session(), file->path, real, size);
+	file_put(file);
+	return found;
+}
+
+bool door_chmod(int *ret, int dirfd, const char *path, mode_t mode, int flags)
+{
+	struct tree_path tp;
+	struct door door;
+
+	if (!path_in_tree(dirfd, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, change_mode(tp.real, mode, flags));
+	return true;
+}
+
+bool door_fchmod(int *ret, int fd, mode_t mode)
+{
+	char real[TREE_PATH_MAX];
+	struct door door;
+
+	door_enter(&door);
+	if (!name_of_fd(fd, real, sizeof(real))) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = (int)door_return(&door, change_mode(real, mode, 0));
+	return true;
+}
+
+bool door_chown(int *ret, int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
+{
+	struct tree_path tp;
+	struct door door;
+
+	if (!path_in_tree(dirfd, path, &tp))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, change_owner(tp.real, uid, gid, flags));
+	return true;
+}
+
+bool door_fchown(int *ret, int fd, uid_t uid, gid_t gid)
+{
+	char real[TREE_PATH_MAX];
+	struct door door;
+
+	door_enter(&door);
+	if (!name_of_fd(fd, real, sizeof(real))) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = (int)door_return(&door, change_owner(real, uid, gid, 0));
+	return true;
+}
+
 bool door_truncate(int *ret, const char *path, off_t len)
 {
 	struct tree_path tp;

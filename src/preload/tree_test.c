@@ -129,6 +129,31 @@ static bool listed(const char *path, const char *name)
 	return found == 2;
 }
 
+START_TEST(modes_are_kept)
+{
+	char path[32];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number());
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFCHR | 0666);
+	ck_assert_int_eq(chown(path, 0, 0), 0);
+	/* It is still what it was. */
+	fd = must_open(path, O_RDWR);
+	ck_assert_int_eq(ioctl(fd, VFIO_GROUP_UNSET_CONTAINER), -1);
+	ck_assert_int_ne(errno, ENOTTY);
+	ck_assert_int_eq(fchmod(fd, 0600), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFCHR | 0600);
+	ck_assert_int_eq(chmod(DEVICE "/driver_override", 0600), 0);
+	ck_assert_int_eq(stat(DEVICE "/driver_override", &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFREG | 0600);
+	ck_assert_int_eq(chmod(DEVICE "/driver_override", 0644), 0);
+}
+END_TEST
+
 static int by_prefix(const struct dirent *entry)
 {
 	return !strncmp(entry->d_name, "0000:", 5);
@@ -309,6 +334,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, current_directory);
 	tcase_add_test(tcase, directory_fds);
 	tcase_add_test(tcase, device_nodes);
+	tcase_add_test(tcase, modes_are_kept);
 	tcase_add_test(tcase, listings);
 	tcase_add_test(tcase, refused_changes);
 	tcase_add_test(tcase, raw_calls);
