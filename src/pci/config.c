@@ -28,6 +28,7 @@ void pci_config_changed(struct pci_dev *dev, unsigned int off, unsigned int len)
 
 	list_for_each_entry(l, &dev->config_listeners, node)
 		l->changed(l, off, len);
+	pci_config_mirror(dev, off, len);
 }
 
 /* The list is walked with either of the two locks held. */

@@ -246,6 +246,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 	if (ret)
 		goto off;
 	in->power_count = 1;
+	pci_config_mirror_begin(dev);
 	goto out;
 off:
 	pci_doorbell_destroy(dev);
@@ -271,6 +272,7 @@ void pci_dev_power_off(struct pci_dev *dev)
 		/* Both threads take dev->lock. */
 		pci_thread_stop(dev);
 		pci_doorbell_destroy(dev);
+		pci_config_mirror_end(dev);
 		pci_dev_lock(dev);
 		in->powered = false;
 		if (dev->model && dev->model->power_off)

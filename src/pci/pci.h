@@ -244,7 +244,7 @@ void pci_shared_unlock(struct pci_dev *dev);
 /* machine/ gives each function its piece of the session's file: @mem starts with a header of this
  * folder's (the mutex, what the host wrote to config space) and has room for model->shared_size
  * bytes behind it. @fresh: first user, initialise. */
-#define PCI_SHARED_HEADER (128 + PCI_CFG_EXT_SIZE)
+#define PCI_SHARED_HEADER (128 + 2 * PCI_CFG_EXT_SIZE)
 int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh);
 
 #endif

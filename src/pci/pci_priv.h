@@ -37,6 +37,7 @@ struct pci_internal {
 
 	pthread_mutex_t power_lock; /* outermost: guards power_count */
 	unsigned int power_count;
+	_Atomic bool mirrors;	    /* pci_config_mirror_begin() */
 	uint32_t shared_config_seq; /* of what was adopted or published last; core->lock */
 	_Atomic bool powered;	    /* the model has its private state; dev->lock for writing */
 
@@ -75,6 +76,12 @@ void pci_reset_locked(struct pci_dev *dev);
  * by this process. Neither lock held. */
 void pci_config_publish(struct pci_dev *dev);
 void pci_config_adopt(struct pci_dev *dev);
+/* The process that uses the function shows its registers to the others. dev->lock or irqs->lock. */
+void pci_config_mirror(struct pci_dev *dev, unsigned int off, unsigned int len);
+void pci_config_mirror_begin(struct pci_dev *dev);
+void pci_config_mirror_end(struct pci_dev *dev);
+/* The registers as the session sees them now: another process's while that uses the function. */
+void pci_config_snapshot(struct pci_dev *dev, uint8_t config[PCI_CFG_EXT_SIZE]);
 /* reset.c: pci_restore_state() for the bytes that no capability claims as well, and without waking
  * the function up. */
 void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);

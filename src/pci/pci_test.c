@@ -5,10 +5,12 @@
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file/file.h"
@@ -473,8 +475,55 @@ START_TEST(host_config_is_shared)
 	ck_assert_int_eq(pci_dev_power_on(dev), 0);
 	ck_assert_uint_eq(pci_get_byte(dev, PCI_INTERRUPT_LINE), 0x44);
 	pci_dev_destroy(other);
+	pci_dev_power_off(dev);
 	dev->shared = NULL;
+	ck_assert_int_eq(pci_dev_power_on(dev), 0);
 	free(mem);
+}
+END_TEST
+
+/* A function that a process uses is seen by the others as it is, until the process is gone. */
+START_TEST(registers_in_use_are_seen)
+{
+	size_t size = PCI_SHARED_HEADER + 64;
+	uint8_t seen[PCI_CFG_EXT_SIZE];
+	struct pci_dev *other;
+	int status, go[2];
+	void *mem;
+	pid_t pid;
+
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	ck_assert_int_eq(pci_dev_create(0x0100, &test_model, &other), 0);
+	ck_assert_int_eq(pci_dev_set_shared(other, mem, true), 0);
+	ck_assert_int_eq(pipe(go), 0);
+	pid = fork();
+	if (!pid) {
+		struct pci_dev *mine;
+
+		if (pci_dev_create(0x0100, &test_model, &mine) ||
+		    pci_dev_set_shared(mine, mem, false) || pci_dev_power_on(mine))
+			_exit(1);
+		pci_config_write(mine, PCI_INTERRUPT_LINE, 1, 0x66);
+		if (write(go[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	ck_assert_int_eq(read(go[0], seen, 1), 1);
+	pci_config_snapshot(other, seen);
+	ck_assert_uint_eq(seen[PCI_INTERRUPT_LINE], 0x66);
+	ck_assert_uint_eq(pci_get_byte(other, PCI_INTERRUPT_LINE), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	pci_config_snapshot(other, seen);
+	ck_assert_uint_eq(seen[PCI_INTERRUPT_LINE], 0);
+	/* Whoever comes next takes its place. */
+	ck_assert_int_eq(pci_dev_power_on(other), 0);
+	pci_dev_power_off(other);
+	pci_dev_destroy(other);
+	close(go[0]);
+	close(go[1]);
+	munmap(mem, size);
 }
 END_TEST
 
@@ -518,6 +567,7 @@ int main(void)
 	tcase_add_test(t, intx_level);
 	tcase_add_test(t, shared_state_survives_its_holder);
 	tcase_add_test(t, host_config_is_shared);
+	tcase_add_test(t, registers_in_use_are_seen);
 	tcase_add_test(t, firmware_addresses);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -6,17 +6,22 @@
  *
  * The header also carries config space as the host left it through sysfs, under a sequence number
  * that is odd while somebody writes: each process has registers of its own and takes them over from
- * there. The power state is not part of it, since it follows from the binding.
+ * there. The power state is not part of it, since it follows from the binding. While a process uses
+ * the function it keeps a copy of its registers there for the others to look at.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pci/pci_priv.h"
 
 struct shared_header {
 	pthread_mutex_t lock;
-	_Atomic uint32_t seq; /* 0: nothing was written */
-	uint8_t config[PCI_CFG_EXT_SIZE];
+	_Atomic uint32_t seq;		  /* 0: nothing was written */
+	_Atomic int32_t user;		  /* the process that uses the function; 0: none */
+	uint8_t config[PCI_CFG_EXT_SIZE]; /* as the host wrote it while nobody used it */
+	uint8_t live[PCI_CFG_EXT_SIZE];	  /* the user's registers */
 };
 
 _Static_assert(sizeof(struct shared_header) <= PCI_SHARED_HEADER, "it has its place");
@@ -114,4 +119,62 @@ void pci_config_adopt(struct pci_dev *dev)
 		return;
 	dev->internal->shared_config_seq = seq;
 	pci_restore_all(dev, saved);
+}
+
+/* ---- registers of a function in use ---------------------------------------------------------- */
+
+static bool alive(int32_t pid)
+{
+	return pid && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+void pci_config_mirror(struct pci_dev *dev, unsigned int off, unsigned int len)
+{
+	uint8_t *live;
+
+	if (!dev->internal->mirrors)
+		return;
+	live = header_of(dev)->live;
+	for (unsigned int i = off; i < off + len && i < PCI_CFG_EXT_SIZE; i++)
+		__atomic_store_n(&live[i], pci_get_byte(dev, i), __ATOMIC_RELAXED);
+}
+
+void pci_config_mirror_begin(struct pci_dev *dev)
+{
+	int32_t none = 0;
+
+	if (!dev->shared)
+		return;
+	if (!atomic_compare_exchange_strong(&header_of(dev)->user, &none, getpid())) {
+		/* Two may use it through resourceN; the first one's registers are shown. */
+		if (alive(none))
+			return;
+		atomic_store(&header_of(dev)->user, getpid());
+	}
+	dev->internal->mirrors = true;
+	pci_config_mirror(dev, 0, PCI_CFG_EXT_SIZE);
+}
+
+void pci_config_mirror_end(struct pci_dev *dev)
+{
+	if (!dev->internal->mirrors)
+		return;
+	dev->internal->mirrors = false;
+	atomic_store(&header_of(dev)->user, 0);
+}
+
+void pci_config_snapshot(struct pci_dev *dev, uint8_t config[PCI_CFG_EXT_SIZE])
+{
+	const uint8_t *from = dev->config;
+	int32_t user;
+
+	if (dev->shared && !dev->internal->powered) {
+		user = atomic_load(&header_of(dev)->user);
+		if (alive(user))
+			from = header_of(dev)->live;
+		else
+			pci_config_adopt(dev);
+	}
+	for (unsigned int i = 0; i < PCI_CFG_EXT_SIZE; i++)
+		config[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }

@@ -134,12 +134,20 @@ static ssize_t enable_store(void *obj, const struct attribute *attr, const char 
 	return (ssize_t)len;
 }
 
+static unsigned int power_state(struct pci_dev *dev)
+{
+	uint8_t config[PCI_CFG_EXT_SIZE];
+
+	pci_config_snapshot(dev, config);
+	return config[dev->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK;
+}
+
 static ssize_t power_state_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
 	static const char *const names[] = { "D0", "D1", "D2", "D3hot" };
-	const struct pci_dev *dev = dev_of(obj);
+	struct pci_dev *dev = dev_of(obj);
 
-	return snprintf(buf, size, "%s\n", dev->pm_cap ? names[pci_power_state(dev)] : "unknown");
+	return snprintf(buf, size, "%s\n", dev->pm_cap ? names[power_state(dev)] : "unknown");
 }
 
 static ssize_t cpus_show(void *obj, const struct attribute *attr, char *buf, size_t size)
@@ -323,20 +331,14 @@ static ssize_t config_read(void *obj, const struct attribute *attr, void *buf, s
 			   uint64_t off)
 {
 	struct pci_dev *dev = dev_of(obj);
-	size_t done = 0;
+	uint8_t config[PCI_CFG_EXT_SIZE];
 
 	if (off > dev->cfg_size)
 		return 0;
-	pci_config_adopt(dev);
 	len = MIN(len, dev->cfg_size - off);
-	while (done < len) {
-		unsigned int step = config_step(off + done, len - done);
-		uint32_t value = pci_config_read(dev, (unsigned int)(off + done), step);
-
-		memcpy((char *)buf + done, &value, step);
-		done += step;
-	}
-	return (ssize_t)done;
+	pci_config_snapshot(dev, config);
+	memcpy(buf, config + off, len);
+	return (ssize_t)len;
 }
 
 static ssize_t config_write(void *obj, const struct attribute *attr, const void *buf, size_t len,
@@ -496,8 +498,10 @@ static ssize_t rescan_store(void *obj, const struct attribute *attr, const char 
 /* Runtime power management is the driver's: "auto" for what vfio-pci idles. */
 static ssize_t runtime_status_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
+	struct pci_dev *dev = dev_of(obj);
+
 	return snprintf(buf, size, "%s\n",
-			pci_power_state(dev_of(obj)) == 3 ? "suspended" : "active");
+			dev->pm_cap && power_state(dev) == 3 ? "suspended" : "active");
 }
 
 #define RO(n, fn, a)                                                           \
