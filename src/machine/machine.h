@@ -33,6 +33,10 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 ssize_t machine_write(struct uvfio_machine *machine, const char *path, const char *data,
 		      size_t len);
 
+/* chown(2) of a name of the tree; @real: its translated path, without symlinks. 0 or -errno. Who
+ * made the session need not be the host's root. */
+int machine_chown(struct session *session, const char *real, uid_t uid, gid_t gid);
+
 /* What stat says of a node of the tree: corrects @st (as filled from the translated path):
  * character device and number for /dev nodes, the attribute's size and mode, root's ownership. */
 void machine_fix_stat(struct session *session, const char *path, struct stat *st);

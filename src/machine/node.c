@@ -16,23 +16,25 @@
 
 #include "file/file.h"
 #include "machine/machine_priv.h"
+#include "machine/owner.h"
 #include "machine/session_priv.h"
 
 #define MISC_MAJOR 10
 #define VFIO_MAJOR 243
 
 /* What a process of the session's user may do with a name of mode and owner @st. */
-static int check_permission(const struct shared_header *shared, const struct stat *st, int oflags)
+static int check_permission(const struct shared_header *shared, const struct stat *disk, int oflags)
 {
+	struct stat copy = *disk, *st = &copy;
 	static const unsigned int wanted[] = {
 		[O_RDONLY] = 4, [O_WRONLY] = 2, [O_RDWR] = 6, [O_ACCMODE] = 6
 	};
-	unsigned int need = wanted[oflags & O_ACCMODE], have = st->st_mode & 7;
-	uid_t uid = st->st_uid == shared->owner ? 0 : st->st_uid;
+	unsigned int need = wanted[oflags & O_ACCMODE], have = disk->st_mode & 7;
 
 	if (shared->uid == 0)
 		return 0;
-	if (uid == shared->uid)
+	owner_fix_stat(shared, st);
+	if (st->st_uid == shared->uid)
 		have = st->st_mode >> 6 & 7;
 	else if (st->st_gid == shared->gid)
 		have = st->st_mode >> 3 & 7;
@@ -134,10 +136,7 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 {
 	const struct shared_header *shared = session->shared;
 
-	if (st->st_uid == shared->owner) {
-		st->st_uid = 0;
-		st->st_gid = 0;
-	}
+	owner_fix_stat(shared, st);
 	st->st_blocks = 0;
 	if (S_ISLNK(st->st_mode) || S_ISDIR(st->st_mode)) {
 		if (strncmp(path, "/dev", 4))

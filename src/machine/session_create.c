@@ -178,16 +178,34 @@ static int make_directory(const struct session *session, const char *name)
 	return ret ? ret : mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
+/* "alive" is locked before it has its name: nobody finds the session stale meanwhile. */
+static int make_alive(struct session *session)
+{
+	char temp[4096], path[4096];
+	int fd;
+
+	if (session_path(session, "alive.new", temp, sizeof(temp)) ||
+	    session_path(session, "alive", path, sizeof(path)))
+		return -ENAMETOOLONG;
+	fd = fd_move_high(open(temp, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	if (fd < 0)
+		return fd;
+	session->alive_fd = fd;
+	if (flock(fd, LOCK_SH) < 0 || rename(temp, path) < 0)
+		return -errno;
+	return 0;
+}
+
 static int make_files(struct session *session)
 {
-	static const char *const names[] = { "lock", "claims", "kmsg", "keeper", "alive" };
+	static const char *const names[] = { "lock", "claims", "kmsg", "keeper" };
 	int ret = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
 		ret = make_file(session, names[i]);
 	if (!ret)
 		ret = make_directory(session, "disks");
-	return ret ? ret : session_hold(session);
+	return ret ? ret : make_alive(session);
 }
 
 int session_create(struct session **out, char *err, size_t err_size)

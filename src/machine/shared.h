@@ -20,6 +20,7 @@
 #define SHARED_VERSION	   1
 #define SHARED_MAX_DEVICES 384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS  32
+#define SHARED_MAX_OWNERS  128
 
 struct shared_device {
 	char name[16];	   /* "0000:01:00.0"; "": the slot is free */
@@ -47,6 +48,12 @@ struct shared_fault {
 	uint32_t reason; /* enum dma_fault_reason */
 };
 
+/* A name whose owner was changed. */
+struct shared_owner {
+	_Atomic uint64_t ino; /* of the file on disk; 0: the end of the table */
+	uint32_t uid, gid;
+};
+
 struct shared_header {
 	uint64_t magic;
 	uint32_t version;
@@ -64,6 +71,8 @@ struct shared_header {
 	_Atomic uint32_t keeper_epoch; /* futex: raised by each new keeper */
 	_Atomic uint64_t faults; /* ever reported; the first SHARED_MAX_FAULTS are kept below */
 	struct shared_fault fault[SHARED_MAX_FAULTS];
+
+	struct shared_owner owners[SHARED_MAX_OWNERS];
 
 	uint32_t num_devices;
 	struct shared_device device[SHARED_MAX_DEVICES];

@@ -123,22 +123,36 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
 	return ret;
 }
 
+/* What is there already gets another text; its inode, mode and owner stay. */
+static int rewrite_file(const char *real, const char *text, size_t len)
+{
+	int fd = open(real, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		ret = errno ? -errno : -EIO;
+	close(fd);
+	return ret;
+}
+
 int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
 		   const struct attribute *attr)
 {
 	char real[TREE_PATH_MAX], text[ATTRIBUTE_PAGE];
 	mode_t mode = attr->mode;
-	struct stat st;
 	ssize_t len = attribute_show(tree->core, obj, attr, text);
+	int ret;
 
 	if (len < 0)
 		return (int)len;
 	if (snprintf(real, sizeof(real), "%s%s/%s", tree->root, dir, attr->name) >=
 	    (int)sizeof(real))
 		return -ENAMETOOLONG;
-	/* A mode that somebody changed is kept. */
-	if (stat(real, &st) == 0)
-		mode = st.st_mode & 0777;
+	/* Only whoever has the admin lock reads it there: nobody sees it half written. */
+	ret = rewrite_file(real, text, (size_t)len);
+	if (!ret)
+		return 0;
 	if (attr->store || attr->volatile_value)
 		mode |= TREE_SERVED;
 	return replace_file(real, mode, text, (size_t)len, 0);

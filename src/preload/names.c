@@ -11,6 +11,7 @@
 
 #include "base/sysraw.h"
 #include "file/file.h"
+#include "machine/machine.h"
 #include "machine/session.h"
 #include "preload/door.h"
 #include "preload/doors.h"
@@ -168,9 +169,14 @@ static int change_mode(const char *real, mode_t mode, int flags)
 /* The session's programs are root to it, whoever they are to the host (design D2b). */
 static int change_owner(const char *real, uid_t uid, gid_t gid, int flags)
 {
-	if (fchownat(AT_FDCWD, real, uid, gid, flags) && errno != EPERM)
-		return -errno;
-	return 0;
+	char target[PATH_MAX];
+
+	if (!(flags & AT_SYMLINK_NOFOLLOW)) {
+		if (!realpath(real, target))
+			return -errno;
+		real = target;
+	}
+	return machine_chown(door_session(), real, uid, gid);
 }
 
 /* The tree's file behind an fd of ours; false: it has none. */
