@@ -22,19 +22,35 @@ static void in_child(void)
 	door_after_fork();
 }
 
+/*
+ * A fork inside a door (a crash handler's, which interrupted us) must not wait for a lock that this
+ * very thread may hold. The child makes the locks anew in any case.
+ */
+static void before_fork(void)
+{
+	if (lib_depth == 0)
+		file_fork_prepare();
+}
+
+static void in_parent(void)
+{
+	if (lib_depth == 0)
+		file_fork_parent();
+}
+
 int process_watch_forks(void)
 {
-	return pthread_atfork(file_fork_prepare, file_fork_parent, in_child);
+	return pthread_atfork(before_fork, in_parent, in_child);
 }
 
 bool door_Fork(pid_t *ret)
 {
-	file_fork_prepare();
+	before_fork();
 	*ret = real__Fork();
 	if (*ret == 0)
 		in_child();
 	else
-		file_fork_parent();
+		in_parent();
 	return true;
 }
 
@@ -72,9 +88,9 @@ bool door_clone(int *ret, int (*fn)(void *), void *stack, int flags, void *arg, 
 	}
 	call->fn = fn;
 	call->arg = arg;
-	file_fork_prepare();
+	before_fork();
 	*ret = real_clone(clone_child, stack, flags, call, a, b, c);
-	file_fork_parent();
+	in_parent();
 	free(call);
 	return true;
 }
