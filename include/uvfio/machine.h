@@ -4,8 +4,9 @@
  * A machine in this process: emulated PCI devices behind a software IOMMU, and the same files that
  * a program under `uvfio run` finds (/dev/vfio/…, /sys/bus/pci/…), without preloading anything.
  *
- * Every function returns 0 (or a count, or an fd) on success and -errno on failure; objects come by
- * out-parameter. Functions may be called from any thread; a machine must outlive its open files.
+ * A process has one machine at a time. Every function returns 0 (or a count, or an fd) on success
+ * and -errno on failure; objects come by out-parameter. Functions may be called from any thread; a
+ * machine must outlive its open files.
  */
 #ifndef UVFIO_MACHINE_H
 #define UVFIO_MACHINE_H
@@ -33,12 +34,18 @@ struct uvfio_machine_config {
 };
 
 /**
- * Builds a machine. @err (may be NULL) receives one sentence on failure that names what is wrong
- * and the way out. The caller owns *@out and ends it with uvfio_machine_destroy().
+ * Builds a machine; -EBUSY when the process has one. @err (may be NULL) receives one sentence on
+ * failure that names what is wrong and the way out. The caller owns *@out and ends it with
+ * uvfio_machine_destroy().
  */
 int uvfio_machine_create(const struct uvfio_machine_config *config, struct uvfio_machine **out,
 			 char *err, size_t err_size);
-void uvfio_machine_destroy(struct uvfio_machine *machine);
+
+/**
+ * Ends the machine and removes its directory. 0, or -EBUSY while a file of it is open or mapped:
+ * the machine goes on then.
+ */
+int uvfio_machine_destroy(struct uvfio_machine *machine);
 
 /** The directory whose `sys/` and `dev/` hold the machine's tree; lives as long as the machine. */
 const char *uvfio_machine_directory(const struct uvfio_machine *machine);

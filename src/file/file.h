@@ -66,6 +66,9 @@ struct file {
 	char path[256]; /* the path inside the session by which it was opened ("/dev/vfio/7") */
 };
 
+/* Whether any file lives in this process: open, mapped or held by the library. */
+bool file_any(void);
+
 /* @size: bytes of the sparse memfd (0: a page). The new file has one reference. 0 or -errno; on
  * failure @priv stays the caller's, afterwards release() ends it. */
 int file_alloc(const struct file_operations *ops, void *priv, int oflags, uint64_t size,

@@ -44,8 +44,6 @@ void file_put_deferred(struct file_obj *obj);
 void file_drain_deferred(void);
 /* The live file with this identity with a reference, or NULL. Takes files_lock. */
 struct file_obj *file_find_identity(dev_t dev, uint64_t ino);
-/* Whether any file lives. */
-bool file_any(void);
 /* Calls @fn for each live file under files_lock. */
 void file_for_each(void (*fn)(struct file_obj *obj));
 

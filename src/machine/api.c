@@ -63,6 +63,11 @@ API int uvfio_machine_create(const struct uvfio_machine_config *config, struct u
 		identity.memlock = config->memlock;
 		identity.caps &= ~(1ULL << CAP_IPC_LOCK);
 	}
+	if (vfio_core_get()) {
+		if (err && err_size)
+			snprintf(err, err_size, "the process has a machine; destroy it first");
+		return -EBUSY;
+	}
 	enter();
 	ret = description_create(&desc);
 	if (!ret) {
@@ -79,18 +84,25 @@ API int uvfio_machine_create(const struct uvfio_machine_config *config, struct u
 	return ret;
 }
 
-API void uvfio_machine_destroy(struct uvfio_machine *machine)
+API int uvfio_machine_destroy(struct uvfio_machine *machine)
 {
 	struct session *session;
+	int ret = 0;
 
 	if (!machine)
-		return;
+		return 0;
 	enter();
-	session = machine->session;
-	machine_detach(machine);
-	session_remove(session);
-	session_close(session);
+	/* Unbinding would wait for whoever has the device open: for the caller. */
+	if (file_any()) {
+		ret = -EBUSY;
+	} else {
+		session = machine->session;
+		machine_detach(machine);
+		session_remove(session);
+		session_close(session);
+	}
 	leave();
+	return ret;
 }
 
 API const char *uvfio_machine_directory(const struct uvfio_machine *machine)

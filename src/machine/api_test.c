@@ -162,11 +162,32 @@ START_TEST(failures_say_why)
 	struct uvfio_machine *other;
 	char err[512] = "";
 
+	ck_assert_int_eq(uvfio_machine_create(&config, &other, err, sizeof(err)), -EBUSY);
+	ck_assert_int_eq(uvfio_machine_destroy(machine), 0);
 	ck_assert_int_lt(uvfio_machine_create(&config, &other, err, sizeof(err)), 0);
 	ck_assert_ptr_nonnull(strstr(err, "/nonexistent/disk"));
+	setup();
 	ck_assert_int_eq(uvfio_open(machine, "/dev/vfio/99", O_RDWR), -ENOENT);
 	ck_assert_int_eq(uvfio_open(machine, "/dev/vfio/new", O_RDWR | O_CREAT), -EACCES);
 	ck_assert_int_eq(uvfio_ioctl(machine, 987, 0, NULL), -EBADF);
+}
+END_TEST
+
+START_TEST(a_machine_in_use_stays)
+{
+	int container, group, device = open_device(&container, &group);
+	void *mapped;
+
+	ck_assert_int_eq(uvfio_machine_destroy(machine), -EBUSY);
+	ck_assert_int_eq(uvfio_mmap(machine, NULL, 4096, PROT_READ, MAP_SHARED, device, 0, &mapped),
+			 0);
+	uvfio_close(machine, device);
+	uvfio_close(machine, group);
+	uvfio_close(machine, container);
+	/* The mapping keeps the device open, as in Linux. */
+	ck_assert_int_eq(uvfio_machine_destroy(machine), -EBUSY);
+	ck_assert_uint_eq(((volatile uint32_t *)mapped)[2], 0x00010400);
+	ck_assert_int_eq(uvfio_munmap(machine, mapped, 4096), 0);
 }
 END_TEST
 
@@ -204,6 +225,7 @@ int main(void)
 	tcase_add_test(tc, a_driver_comes_up);
 	tcase_add_test(tc, sysfs_bar_is_mapped);
 	tcase_add_test(tc, failures_say_why);
+	tcase_add_test(tc, a_machine_in_use_stays);
 	tcase_add_test(tc, memlock_limits);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "file/file.h"
 #include "machine/machine.h"
 #include "machine/session.h"
@@ -68,8 +69,11 @@ static __attribute__((constructor)) void come_up(void)
 	depth_enter();
 	environment_remember();
 	dir = environment_session();
-	if (dir && dir[0] == '/')
+	if (dir && dir[0] == '/') {
+		/* Before the program pins its main thread: device threads keep off that. */
+		thread_note_cpus();
 		session_note_loaded(dir);
+	}
 	depth_leave();
 	inherit_adopt();
 }
