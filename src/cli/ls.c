@@ -58,39 +58,60 @@ static const struct argp argp = {
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 struct found {
-	char dir[PATH_MAX];
-	unsigned int count;
+	char **dirs;
+	size_t count;
 };
 
 static void note_session(void *arg, const char *dir)
 {
 	struct found *found = arg;
+	char **dirs;
 
 	/* The same base may be named twice. */
-	if (found->count && !strcmp(found->dir, dir))
+	for (size_t i = 0; i < found->count; i++)
+		if (!strcmp(found->dirs[i], dir))
+			return;
+	dirs = realloc(found->dirs, (found->count + 1) * sizeof(*dirs));
+	if (!dirs)
 		return;
-	snprintf(found->dir, sizeof(found->dir), "%s", dir);
-	found->count++;
+	found->dirs = dirs;
+	dirs[found->count] = strdup(dir);
+	if (dirs[found->count])
+		found->count++;
+}
+
+static void found_free(struct found *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		free(found->dirs[i]);
+	free(found->dirs);
 }
 
 int open_session(const char *dir, struct session **out)
 {
 	struct found found = { .count = 0 };
-	int ret;
+	int ret = 0;
 
 	if (!dir)
 		dir = getenv(SESSION_ENV);
 	if (!dir) {
 		session_for_each(note_session, &found);
 		if (!found.count)
-			return fail("there is no session; start one with `uvfio run`");
-		if (found.count > 1)
-			return fail("there are %u sessions; name one with --session DIR",
-				    found.count);
-		dir = found.dir;
+			ret = fail("there is no session; start one with `uvfio run`");
+		else if (found.count > 1)
+			ret = fail("there are %zu sessions; name one with --session DIR (`uvfio "
+				   "ls` lists them)",
+				   found.count);
+		else
+			dir = found.dirs[0];
 	}
-	ret = session_open(dir, out);
-	return ret ? fail("%s is no session: %s", dir, strerror(-ret)) : 0;
+	if (dir) {
+		ret = session_open(dir, out);
+		if (ret)
+			ret = fail("%s is no session: %s", dir, strerror(-ret));
+	}
+	found_free(&found);
+	return ret;
 }
 
 /* ---- devices --------------------------------------------------------------------------------- */
@@ -157,42 +178,77 @@ static json_t *device_json(const struct shared_device *dev, const struct device_
 	return object;
 }
 
-int cmd_ls(int argc, char **argv)
+static json_t *list_session(const struct session *session, const struct args *args)
 {
-	struct args args = { 0 };
-	struct session *session;
-	const struct shared_header *shared;
-	json_t *list, *root;
+	const struct shared_header *shared = session_shared(session);
+	json_t *list = json_array();
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args) || open_session(args.session, &session))
-		return EXIT_USAGE;
-	shared = session_shared(session);
-	list = json_array();
-	if (!args.json)
+	if (!args->json)
 		printf("%-12s  %-11s %-9s  %5s  %s\n", "address", "model", "id", "group", "driver");
 	for (uint32_t i = 0; i < shared->num_devices; i++) {
 		const struct shared_device *dev = &shared->device[i];
 		struct device_line line;
 
-		if (!dev->present || (!dev->endpoint && !args.all))
+		if (!dev->present || (!dev->endpoint && !args->all))
 			continue;
 		read_device(session_dir(session), dev->name, &line);
-		if (args.json)
-			json_array_append_new(list, device_json(dev, &line));
-		else
+		json_array_append_new(list, device_json(dev, &line));
+		if (!args->json)
 			printf("%-12s  %-11s %.4s:%.4s  %5s  %s\n", dev->name, dev->model,
 			       line.vendor[0] ? line.vendor + 2 : "",
 			       line.device[0] ? line.device + 2 : "",
 			       line.group[0] ? line.group : "-",
 			       line.driver[0] ? line.driver : "-");
 	}
-	if (args.json) {
-		root = json_pack("{s:s, s:O}", "session", session_dir(session), "devices", list);
-		json_dumpf(root, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(root);
+	return json_pack("{s:s, s:o}", "session", session_dir(session), "devices", list);
+}
+
+/* Outside of a session, with several of them: each with its name. */
+static int list_all(const struct found *found, const struct args *args, json_t *sessions)
+{
+	struct session *session;
+
+	for (size_t i = 0; i < found->count; i++) {
+		if (session_open(found->dirs[i], &session))
+			continue;
+		if (!args->json)
+			printf("%s%s\n", i ? "\n" : "", found->dirs[i]);
+		json_array_append_new(sessions, list_session(session, args));
+		session_close(session);
 	}
-	json_decref(list);
+	return 0;
+}
+
+static int list_one(const struct args *args, json_t *sessions)
+{
+	struct session *session;
+
+	if (open_session(args->session, &session))
+		return EXIT_USAGE;
+	json_array_append_new(sessions, list_session(session, args));
 	session_close(session);
 	return 0;
+}
+
+int cmd_ls(int argc, char **argv)
+{
+	struct args args = { 0 };
+	struct found found = { .count = 0 };
+	json_t *sessions, *root;
+	int ret;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+		return EXIT_USAGE;
+	sessions = json_array();
+	if (!args.session && !getenv(SESSION_ENV))
+		session_for_each(note_session, &found);
+	ret = found.count > 1 ? list_all(&found, &args, sessions) : list_one(&args, sessions);
+	root = json_pack("{s:o}", "sessions", sessions);
+	if (args.json && !ret) {
+		json_dumpf(root, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(root);
+	found_free(&found);
+	return ret;
 }

@@ -3,8 +3,8 @@
  * chmod and chown on names of the tree (design D2b): they are recorded, not refused, as the
  * session's root may do both whoever runs it on the host.
  *
- * An owner goes to the file on disk when root made the session; else into the session file, by inode.
- * Entries are never removed, only changed: no lock is needed.
+ * An owner goes to the file on disk when root made the session; else into the session file, by
+ * inode. Entries are never removed, only changed: no lock is needed.
  */
 #include <errno.h>
 #include <sys/stat.h>
