@@ -72,8 +72,8 @@ void pci_apply_config(struct pci_dev *dev);
 void pci_reset_locked(struct pci_dev *dev);
 
 /* shared.c: what the host writes to config space through sysfs is seen by the session's other
- * processes. Publish after a write, adopt before a read; nothing happens while the function is in use
- * by this process. Neither lock held. */
+ * processes. Publish after a write, adopt before a read; nothing happens while the function is
+ * in use by this process. Neither lock held. */
 void pci_config_publish(struct pci_dev *dev);
 void pci_config_adopt(struct pci_dev *dev);
 /* The process that uses the function shows its registers to the others. dev->lock or irqs->lock. */

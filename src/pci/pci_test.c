@@ -58,6 +58,9 @@ static const struct pci_model test_model = {
 	.work = test_work,
 };
 
+/* Needs no thread. */
+static const struct pci_model idle_model = { .name = "idle", .shared_size = 64 };
+
 static struct pci_dev *dev;
 
 static void setup(void)
@@ -494,14 +497,14 @@ START_TEST(registers_in_use_are_seen)
 
 	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(mem, MAP_FAILED);
-	ck_assert_int_eq(pci_dev_create(0x0100, &test_model, &other), 0);
+	ck_assert_int_eq(pci_dev_create(0x0100, &idle_model, &other), 0);
 	ck_assert_int_eq(pci_dev_set_shared(other, mem, true), 0);
 	ck_assert_int_eq(pipe(go), 0);
 	pid = fork();
 	if (!pid) {
 		struct pci_dev *mine;
 
-		if (pci_dev_create(0x0100, &test_model, &mine) ||
+		if (pci_dev_create(0x0100, &idle_model, &mine) ||
 		    pci_dev_set_shared(mine, mem, false) || pci_dev_power_on(mine))
 			_exit(1);
 		pci_config_write(mine, PCI_INTERRUPT_LINE, 1, 0x66);
@@ -509,6 +512,7 @@ START_TEST(registers_in_use_are_seen)
 			_exit(1);
 		pause();
 	}
+	close(go[1]);
 	ck_assert_int_eq(read(go[0], seen, 1), 1);
 	pci_config_snapshot(other, seen);
 	ck_assert_uint_eq(seen[PCI_INTERRUPT_LINE], 0x66);
@@ -522,7 +526,6 @@ START_TEST(registers_in_use_are_seen)
 	pci_dev_power_off(other);
 	pci_dev_destroy(other);
 	close(go[0]);
-	close(go[1]);
 	munmap(mem, size);
 }
 END_TEST
