@@ -17,7 +17,7 @@ static const struct probe_set *const sets[] = {
 	&container_probes, &group_probes,  &info_probes,  &map_probes,	  &range_probes,
 	&unmap_probes,	   &vaddr_probes,  &dirty_probes, &device_probes, &feature_probes,
 	&hot_reset_probes, &region_probes, &mmap_probes,  &config_probes, &irq_probes,
-	&trigger_probes,   &admin_probes,
+	&trigger_probes,   &nvme_probes,   &two_probes,	  &admin_probes,
 };
 
 struct line {
@@ -27,6 +27,8 @@ struct line {
 
 char probe_bdf[32];
 char probe_group[64];
+char probe_bdf2[32];
+char probe_group2[64];
 static struct line *line;
 
 void say(const char *fmt, ...)
@@ -76,6 +78,8 @@ static void each_probe(bool list, char **patterns, int count)
 	char name[128];
 
 	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
+		if (sets[s] == &two_probes && !probe_bdf2[0] && !list)
+			continue;
 		for (size_t i = 0; i < sets[s]->count; i++) {
 			const struct probe *p = &sets[s]->probes[i];
 			long n = p->count ? p->count : 1;
@@ -95,31 +99,41 @@ static void each_probe(bool list, char **patterns, int count)
 	}
 }
 
-/* The device: as asked for, or the first one that is bound to vfio-pci. */
-static bool find_device(const char *bdf)
+static bool find_group(const char *bdf, char *group, size_t size)
 {
 	char link[128], target[256];
-	struct dirent *entry;
 	ssize_t len;
-	DIR *dir;
 
-	if (bdf) {
-		snprintf(probe_bdf, sizeof(probe_bdf), "%s", bdf);
-	} else {
-		dir = opendir("/sys/bus/pci/drivers/vfio-pci");
-		while (dir && !probe_bdf[0] && (entry = readdir(dir)))
-			if (strlen(entry->d_name) == 12 && entry->d_name[4] == ':')
-				memcpy(probe_bdf, entry->d_name, 13);
-		if (dir)
-			closedir(dir);
-	}
-	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", probe_bdf);
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group", bdf);
 	len = readlink(link, target, sizeof(target) - 1);
-	if (!probe_bdf[0] || len < 0)
+	if (!bdf[0] || len < 0)
 		return false;
 	target[len] = 0;
-	snprintf(probe_group, sizeof(probe_group), "/dev/vfio/%s", strrchr(target, '/') + 1);
+	snprintf(group, size, "/dev/vfio/%s", strrchr(target, '/') + 1);
 	return true;
+}
+
+/* The devices: as asked for, or the first two that are bound to vfio-pci. */
+static bool find_devices(const char *bdf)
+{
+	struct dirent **names;
+	int n = scandir("/sys/bus/pci/drivers/vfio-pci", &names, NULL, alphasort);
+
+	if (bdf)
+		snprintf(probe_bdf, sizeof(probe_bdf), "%s", bdf);
+	for (int i = 0; i < n; i++) {
+		const char *name = names[i]->d_name;
+
+		if (strlen(name) != 12 || name[4] != ':' || !strcmp(name, probe_bdf))
+			continue;
+		if (!probe_bdf[0])
+			memcpy(probe_bdf, name, 13);
+		else if (!probe_bdf2[0])
+			memcpy(probe_bdf2, name, 13);
+	}
+	if (probe_bdf2[0] && !find_group(probe_bdf2, probe_group2, sizeof(probe_group2)))
+		probe_bdf2[0] = 0;
+	return find_group(probe_bdf, probe_group, sizeof(probe_group));
 }
 
 int main(int argc, char **argv)
@@ -143,7 +157,7 @@ int main(int argc, char **argv)
 		perror("mmap");
 		return 1;
 	}
-	if (!list && !find_device(bdf)) {
+	if (!list && !find_devices(bdf)) {
 		fprintf(stderr, "%s: no device bound to vfio-pci\n", argv[0]);
 		return 1;
 	}

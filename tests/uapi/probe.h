@@ -46,7 +46,8 @@ struct probe_set {
 
 extern const struct probe_set container_probes, group_probes, info_probes, map_probes, range_probes,
 	unmap_probes, vaddr_probes, dirty_probes, device_probes, feature_probes, hot_reset_probes,
-	region_probes, mmap_probes, config_probes, irq_probes, trigger_probes, admin_probes;
+	region_probes, mmap_probes, config_probes, irq_probes, trigger_probes, nvme_probes,
+	two_probes, admin_probes;
 
 /* What a probe has open. -1: nothing. */
 struct ctx {
@@ -58,6 +59,9 @@ struct ctx {
 /* The device under test ("0000:01:00.0") and the path of its group ("/dev/vfio/4"). */
 extern char probe_bdf[32];
 extern char probe_group[64];
+/* A second one for the probes that need two, or "". */
+extern char probe_bdf2[32];
+extern char probe_group2[64];
 
 /* Appends to the probe's line. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
