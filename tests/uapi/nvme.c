@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device at work, driven by the admin queue of an NVMe controller (NVM Express 1.4): DMA through
- * the container's mappings, and interrupts that the device itself raises. Model numbers, features
- * and timing are not compared.
+ * The device at work, driven by the admin queue of an NVMe controller (NVM Express 1.4): DMA
+ * through the container's mappings, and interrupts that the device itself raises. Model numbers,
+ * features and timing are not compared.
  */
 #include <poll.h>
 #include "probe.h"

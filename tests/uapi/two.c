@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two devices in two groups: one container for both, or one each; without a second one, no lines. */
+/* Two devices in two groups: one container for both, or one each; without a second one, no
+ * lines. */
 #include "probe.h"
 
 #define RW 3u
