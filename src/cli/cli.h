@@ -51,7 +51,7 @@ int launch_self(char *path, size_t size);
 
 /* report.c */
 void report_stats(const struct session *session, FILE *out);
-/* The faults, if any; returns how many there were. */
-uint64_t report_faults(const struct session *session, FILE *out);
+/* The faults behind the first @before ones, if any; returns how many there were. */
+uint64_t report_faults(const struct session *session, uint64_t before, FILE *out);
 
 #endif

@@ -26,15 +26,16 @@ void report_stats(const struct session *session, FILE *out)
 	}
 }
 
-uint64_t report_faults(const struct session *session, FILE *out)
+uint64_t report_faults(const struct session *session, uint64_t before, FILE *out)
 {
 	const struct shared_header *shared = session_shared(session);
-	uint64_t count = shared->faults, listed = 0;
+	uint64_t last = shared->faults, listed = 0;
 
-	if (!count)
+	if (last <= before)
 		return 0;
-	fprintf(out, "uvfio: %" PRIu64 " DMA error%s:\n", count, count == 1 ? "" : "s");
-	for (uint64_t i = 0; i < count && i < SHARED_MAX_FAULTS; i++) {
+	fprintf(out, "uvfio: %" PRIu64 " DMA error%s:\n", last - before,
+		last - before == 1 ? "" : "s");
+	for (uint64_t i = before; i < last && i < SHARED_MAX_FAULTS; i++) {
 		const struct shared_fault *f = &shared->fault[i];
 
 		if (!atomic_load_explicit(&f->ready, memory_order_acquire))
@@ -45,7 +46,7 @@ uint64_t report_faults(const struct session *session, FILE *out)
 			f->name, f->write ? "write" : "read", f->len, f->iova,
 			dma_fault_reason_text(f->reason), f->comm, f->pid);
 	}
-	if (listed < count)
-		fprintf(out, "  and %" PRIu64 " more\n", count - listed);
-	return count;
+	if (listed < last - before)
+		fprintf(out, "  and %" PRIu64 " more\n", last - before - listed);
+	return last - before;
 }

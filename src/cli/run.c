@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "machine/keeper.h"
 #include "machine/launch.h"
+#include "machine/shared.h"
 
 enum {
 	OPT_IOMMU = 256,
@@ -58,6 +59,7 @@ struct run {
 	struct session_identity identity;
 	bool keep, stats, warn_only, user_given, caps_given, memlock_given;
 	const char *session_dir;
+	uint64_t faults_before; /* of earlier runs in the same session */
 	char **command;
 };
 
@@ -271,7 +273,7 @@ static int report(const struct run *run, const struct session *session, int stat
 			    run->command[0]);
 	if (run->stats)
 		report_stats(session, stderr);
-	if (report_faults(session, stderr) && !status && !run->warn_only)
+	if (report_faults(session, run->faults_before, stderr) && !status && !run->warn_only)
 		return EXIT_DMA;
 	return status;
 }
@@ -327,6 +329,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_USAGE;
 	if (check_program(&run, program, library) || open_or_launch(&run, &session))
 		return EXIT_USAGE;
+	run.faults_before = session_shared(session)->faults;
 	status = run_command(&run, session, program, library);
 	status = report(&run, session, status);
 	if (run.keep && session_keep(session) == 0)
