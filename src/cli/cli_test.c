@@ -163,7 +163,9 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
-	uvfio = argv[1];
+	uvfio = realpath(argv[1], NULL);
+	if (!uvfio)
+		return 2;
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, outcomes, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, what_the_user_has_set_stays);
