@@ -38,9 +38,6 @@ int parse_memlock(const char *text, uint64_t *bytes);
 
 /* Where execvp() would find @command. 0 or -errno. */
 int program_find(const char *command, char *path, size_t size);
-/* Why our library cannot come up in the program at @path: a phrase behind its name, or NULL. @path
- * becomes the interpreter's for a script. */
-const char *program_obstacle(char *path, size_t size);
 
 /* launch_env.c: the command's environment. malloc'ed; NULL: out of memory. */
 char **launch_environment(const char *library, const char *session);

@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "machine/keeper.h"
 #include "machine/launch.h"
+#include "machine/program.h"
 #include "machine/shared.h"
 
 enum {
