@@ -144,6 +144,16 @@ void machine_use_kvm(struct uvfio_machine *machine)
 	device_core_unlock(machine->core);
 }
 
+void machine_fork_prepare(struct uvfio_machine *machine)
+{
+	pthread_mutex_lock(&machine->admin_lock);
+}
+
+void machine_fork_parent(struct uvfio_machine *machine)
+{
+	pthread_mutex_unlock(&machine->admin_lock);
+}
+
 void machine_after_fork(struct uvfio_machine *machine)
 {
 	/* Only this thread is left: locks that others held are made anew. */

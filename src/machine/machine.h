@@ -45,6 +45,10 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
  * that pages with side effects are no longer offered for mapping (design D4). */
 void machine_use_kvm(struct uvfio_machine *machine);
 
+/* Around fork(): the child must not inherit the session's admin lock, which a copy of its fd holds.
+ * In the parent afterwards: parent. */
+void machine_fork_prepare(struct uvfio_machine *machine);
+void machine_fork_parent(struct uvfio_machine *machine);
 /* In the child of a fork. */
 void machine_after_fork(struct uvfio_machine *machine);
 

@@ -343,11 +343,18 @@ int session_claim_group(struct session *session, unsigned int id)
 
 bool session_group_claimed(struct session *session, unsigned int id)
 {
-	int fd = session_claim_group(session, id);
+	struct flock lock = { .l_type = F_WRLCK, .l_start = id, .l_len = 1 };
+	char path[4096];
+	bool claimed;
+	int fd;
 
-	if (fd == -EBUSY)
-		return true;
-	if (fd >= 0)
-		fd_close(fd);
-	return false;
+	if (session_path(session, "claims", path, sizeof(path)))
+		return false;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* Asking must not take: somebody may be claiming the group this very moment. */
+	claimed = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return claimed;
 }

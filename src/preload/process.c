@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file/file.h"
+#include "machine/machine.h"
 #include "preload/dir.h"
 #include "preload/door.h"
 #include "preload/doors.h"
@@ -26,16 +27,25 @@ static void in_child(void)
  * A fork inside a door (a crash handler's, which interrupted us) must not wait for a lock that this
  * very thread may hold. The child makes the locks anew in any case.
  */
+static _Thread_local struct uvfio_machine *forking __attribute__((tls_model("initial-exec")));
+
 static void before_fork(void)
 {
-	if (lib_depth == 0)
-		file_fork_prepare();
+	if (lib_depth)
+		return;
+	forking = atomic_load_explicit(&door_machine_ptr, memory_order_acquire);
+	if (forking)
+		machine_fork_prepare(forking);
+	file_fork_prepare();
 }
 
 static void in_parent(void)
 {
-	if (lib_depth == 0)
-		file_fork_parent();
+	if (lib_depth)
+		return;
+	file_fork_parent();
+	if (forking)
+		machine_fork_parent(forking);
 }
 
 int process_watch_forks(void)
