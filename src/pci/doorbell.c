@@ -35,9 +35,16 @@
 /* Idle time after which the page is closed again. */
 #define IDLE_NS 50000u
 /* Looks further apart than this while the page is open mean that the thread had no CPU. */
-#define STARVED_NS     1000000u
-#define PENALTY_MIN_NS 20000000u
-#define PENALTY_MAX_NS 2000000000u
+#define STARVED_NS 1000000u
+/* Opening and closing cost two page changes and a wake-up: fewer doorbells than this in between
+ * did not repay them. A program that sleeps until an interrupt needs some rounds until it polls as
+ * well, so that many in a row are forgiven. */
+#define WORTH_LOOKS    32
+#define FORGIVEN       32
+#define PENALTY_MIN_NS 10000000u
+/* Bounds what trying again costs (some ms) to a few per cent, and how long a better time is
+ * missed. */
+#define PENALTY_MAX_NS 100000000u
 /* Spins outside the lock between two looks that found nothing: others get the lock meanwhile. */
 #define IDLE_SPINS 8
 
@@ -55,7 +62,8 @@ struct pci_doorbell {
 	unsigned int hot;	      /* traps in a row */
 	uint64_t last_trap;	      /* ns */
 	uint64_t opened;	      /* ns */
-	uint64_t not_before, penalty; /* ns; set when starved */
+	unsigned int unproductive;    /* openings in a row */
+	uint64_t not_before, penalty; /* ns */
 };
 
 static uint64_t now_ns(void)
@@ -100,11 +108,19 @@ void pci_doorbell_trapped(struct pci_dev *dev)
 		db_open(db, now);
 }
 
-/* The page was open but nobody looked: stay inline for a while, longer each time in a row. */
-static void db_starved(struct pci_doorbell *db, uint64_t now)
+/* Opening the page did not pay: stay inline for a while, longer each time in a row. */
+static void db_penalty(struct pci_doorbell *db, uint64_t now)
 {
 	db->penalty = MIN(MAX(db->penalty * 2, PENALTY_MIN_NS), PENALTY_MAX_NS);
 	db->not_before = now + db->penalty;
+}
+
+static void db_unproductive(struct pci_doorbell *db, uint64_t now)
+{
+	if (++db->unproductive < FORGIVEN)
+		return;
+	db->unproductive = 0;
+	db_penalty(db, now);
 }
 
 /* Looks until the page has been idle for IDLE_NS, then closes it; DOORBELL_POLLED never does. */
@@ -112,6 +128,7 @@ static void db_poll(struct pci_doorbell *db)
 {
 	struct pci_dev *dev = db->dev;
 	uint64_t last_look, last_work, now;
+	unsigned int worked = 0;
 	bool first = true;
 
 	last_look = last_work = now_ns();
@@ -126,7 +143,7 @@ static void db_poll(struct pci_doorbell *db)
 		now = now_ns();
 		if (db->mode == DOORBELL_ADAPTIVE &&
 		    now - (first ? db->opened : last_look) > STARVED_NS) {
-			db_starved(db, now);
+			db_penalty(db, now);
 			db_close(db);
 			dev->model->poll(dev);
 			pthread_mutex_unlock(&dev->lock);
@@ -138,10 +155,14 @@ static void db_poll(struct pci_doorbell *db)
 			atomic_fetch_add_explicit(&dev->stats->doorbells_polled, 1,
 						  memory_order_relaxed);
 			last_work = now;
+			worked++;
 		} else if (db->mode == DOORBELL_ADAPTIVE && now - last_work > IDLE_NS) {
 			db_close(db);
 			dev->model->poll(dev);
-			db->penalty = 0;
+			if (worked < WORTH_LOOKS)
+				db_unproductive(db, now);
+			else
+				db->penalty = db->unproductive = 0;
 			pthread_mutex_unlock(&dev->lock);
 			return;
 		}
