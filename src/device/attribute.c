@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "device/device_priv.h"
 
 static int attrs_for_each(const struct attribute *attrs, void *obj, attribute_fn fn, void *arg)
@@ -70,7 +71,7 @@ ssize_t attribute_store(struct device_core *core, void *obj, const struct attrib
 		return 0;
 	if (len > ATTRIBUTE_PAGE)
 		len = ATTRIBUTE_PAGE;
-	text = malloc(len + 1);
+	text = FAIL_POINT() ? NULL : malloc(len + 1);
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, data, len);

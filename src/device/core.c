@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "device/device_priv.h"
 
 int device_core_create(struct device_core **out)
 {
-	struct device_core *core = calloc(1, sizeof(*core));
+	struct device_core *core = FAIL_POINT() ? NULL : calloc(1, sizeof(*core));
 	pthread_mutexattr_t attr;
 
 	if (!core)
@@ -196,8 +197,8 @@ int device_add_link(struct device *dev, const char *name, const char *target)
 
 	if (!link)
 		return -ENOMEM;
-	link->name = strdup(name);
-	link->target = strdup(target);
+	link->name = FAIL_POINT() ? NULL : strdup(name);
+	link->target = FAIL_POINT() ? NULL : strdup(target);
 	if (!link->name || !link->target) {
 		free(link->name);
 		free(link->target);

@@ -3,10 +3,13 @@
  * map. */
 #include "machine/testing.h"
 
+#include <dirent.h>
 #include <linux/vfio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "base/failpoint.h"
 
 #define BDF "0000:01:00.0"
 
@@ -215,6 +218,54 @@ START_TEST(memlock_limits)
 }
 END_TEST
 
+static bool is_empty(const char *dir)
+{
+	DIR *list = opendir(dir);
+	struct dirent *entry;
+	bool empty = true;
+
+	while ((entry = readdir(list)))
+		if (entry->d_name[0] != '.')
+			empty = false;
+	closedir(list);
+	return empty;
+}
+
+/* Each failure point on the way to a machine in turn: an error or a machine, and nothing left. */
+START_TEST(failures_leave_nothing_behind)
+{
+	static const char *const devices[] = { "nvme,size=16M", NULL };
+	struct uvfio_machine_config config = { .devices = devices };
+	char base[] = "/dev/shm/uvfio-sweep-XXXXXX";
+	unsigned int nth = 0, failed = 0;
+	bool fired;
+
+	uvfio_machine_destroy(machine);
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	setenv("UVFIO_DIR", base, 1);
+	do {
+		char err[512] = "";
+		int ret;
+
+		failpoint_arm(++nth);
+		ret = uvfio_machine_create(&config, &machine, err, sizeof(err));
+		fired = failpoint_fired();
+		failpoint_arm(0);
+		if (ret) {
+			failed++;
+			ck_assert_msg(fired && err[0], "point %u: %d \"%s\"", nth, ret, err);
+		} else {
+			uvfio_machine_destroy(machine);
+		}
+		ck_assert_msg(is_empty(base), "point %u leaves a session", nth);
+	} while (fired);
+	ck_assert_uint_gt(failed, 20);
+	ck_assert_int_eq(rmdir(base), 0);
+	unsetenv("UVFIO_DIR");
+	make_machine(devices, "amd");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api");
@@ -227,6 +278,8 @@ int main(void)
 	tcase_add_test(tc, failures_say_why);
 	tcase_add_test(tc, a_machine_in_use_stays);
 	tcase_add_test(tc, memlock_limits);
+	tcase_add_test(tc, failures_leave_nothing_behind);
+	tcase_set_timeout(tc, 20);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "machine/description_priv.h"
 #include "models/models.h"
 
@@ -143,7 +144,7 @@ static int set_driver(struct description_device *dev, const char *value, char *e
 		return fail(err, err_size,
 			    "%s: driver=%s: not a driver's name; write driver=none for no driver",
 			    dev->model->name, value);
-	copy = strdup(value);
+	copy = FAIL_POINT() ? NULL : strdup(value);
 	if (!copy)
 		return no_memory(err, err_size);
 	free(dev->driver);
@@ -191,7 +192,7 @@ static int add_option(struct description_device *dev, const char *key, const cha
 		return no_memory(err, err_size);
 	dev->options = options;
 	option = &options[dev->num_options];
-	option->key = strdup(key);
+	option->key = FAIL_POINT() ? NULL : strdup(key);
 	option->value = strcmp(key, "file") ? strdup(value) : absolute(value, base);
 	if (!option->key || !option->value) {
 		free(option->key);
@@ -240,13 +241,13 @@ static int unknown_model(const char *name, char *err, size_t err_size)
 static int device_create(const char *model, struct description_device **out, char *err,
 			 size_t err_size)
 {
-	struct description_device *dev = calloc(1, sizeof(*dev));
+	struct description_device *dev = FAIL_POINT() ? NULL : calloc(1, sizeof(*dev));
 
 	if (!dev)
 		return no_memory(err, err_size);
 	dev->acs = true;
 	dev->mmap = true;
-	dev->driver = strdup("vfio-pci");
+	dev->driver = FAIL_POINT() ? NULL : strdup("vfio-pci");
 	dev->model = model_find(model);
 	dev->config =
 		(struct model_config){ .get = config_get, .is_set = config_is_set, .priv = dev };
@@ -348,7 +349,7 @@ int description_device_set(struct description_device *dev, const char *key, cons
 
 int description_create(struct description **out)
 {
-	*out = calloc(1, sizeof(**out));
+	*out = FAIL_POINT() ? NULL : calloc(1, sizeof(**out));
 	return *out ? 0 : -ENOMEM;
 }
 

@@ -84,6 +84,8 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 		pci_dev_destroy(pdev);
 		return ret;
 	}
+	/* From here on destroying the function destroys the model's part. */
+	pci_dev_created(pdev);
 	pdev->no_mmap = !fn->desc->mmap;
 	*out = pdev;
 	return 0;

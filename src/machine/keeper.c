@@ -16,6 +16,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "machine/keeper_msg.h"
@@ -67,7 +68,7 @@ static int add_epoll(struct keeper *keeper, int fd, void *ptr)
 
 int keeper_create(struct session *session, struct keeper **out)
 {
-	struct keeper *keeper = calloc(1, sizeof(*keeper));
+	struct keeper *keeper = FAIL_POINT() ? NULL : calloc(1, sizeof(*keeper));
 	int ret;
 
 	if (!keeper)
@@ -202,7 +203,7 @@ static void ask_holder(struct release *release, struct client *client)
 
 	if (client == release->from || !client_holds(client, release->group))
 		return;
-	wait = calloc(1, sizeof(*wait));
+	wait = FAIL_POINT() ? NULL : calloc(1, sizeof(*wait));
 	if (!wait)
 		return;
 	wait->holder = client;
@@ -213,7 +214,7 @@ static void ask_holder(struct release *release, struct client *client)
 
 static void release_start(struct keeper *keeper, struct client *from, const struct keeper_msg *msg)
 {
-	struct release *release = calloc(1, sizeof(*release));
+	struct release *release = FAIL_POINT() ? NULL : calloc(1, sizeof(*release));
 	struct client *client;
 
 	if (!release)
@@ -304,7 +305,7 @@ static void client_work(struct keeper *keeper, struct client *client)
 
 static void accept_client(struct keeper *keeper)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct client *client = FAIL_POINT() ? NULL : calloc(1, sizeof(*client));
 
 	if (!client)
 		return;

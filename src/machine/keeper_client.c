@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "machine/keeper.h"
@@ -120,7 +121,7 @@ static void *client_thread(void *arg)
 
 static struct keeper_client *client_start(struct uvfio_machine *machine)
 {
-	struct keeper_client *client = calloc(1, sizeof(*client));
+	struct keeper_client *client = FAIL_POINT() ? NULL : calloc(1, sizeof(*client));
 
 	if (!client)
 		return NULL;

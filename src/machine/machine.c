@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
@@ -24,7 +25,7 @@
 
 static int plan_function(struct list_head *functions, uint32_t rid, struct machine_function **out)
 {
-	struct machine_function *fn = calloc(1, sizeof(*fn));
+	struct machine_function *fn = FAIL_POINT() ? NULL : calloc(1, sizeof(*fn));
 
 	if (!fn)
 		return -ENOMEM;
@@ -178,7 +179,7 @@ static int build_buses(struct uvfio_machine *machine)
 		if (fn->host_bridge) {
 			int ret;
 
-			bus = calloc(1, sizeof(*bus));
+			bus = FAIL_POINT() ? NULL : calloc(1, sizeof(*bus));
 			if (!bus)
 				return -ENOMEM;
 			bus->number = fn->rid >> 8;
@@ -327,7 +328,7 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 int machine_build(struct session *session, struct description *desc, bool create,
 		  struct uvfio_machine **out, char *err, size_t err_size)
 {
-	struct uvfio_machine *machine = calloc(1, sizeof(*machine));
+	struct uvfio_machine *machine = FAIL_POINT() ? NULL : calloc(1, sizeof(*machine));
 	int ret;
 
 	err[0] = '\0';

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "machine/session_priv.h"
 
 #define NAME(s)                  \
@@ -151,7 +152,7 @@ int session_path(const struct session *session, const char *name, char *out, siz
 
 int session_open(const char *dir, struct session **out)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = FAIL_POINT() ? NULL : calloc(1, sizeof(*session));
 	int ret;
 
 	if (!session)
@@ -175,11 +176,11 @@ int session_open(const char *dir, struct session **out)
 
 int session_open_names(const char *dir, struct session **out)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = FAIL_POINT() ? NULL : calloc(1, sizeof(*session));
 
 	if (!session)
 		return -ENOMEM;
-	session->dir = strdup(dir);
+	session->dir = FAIL_POINT() ? NULL : strdup(dir);
 	if (!session->dir) {
 		free(session);
 		return -ENOMEM;

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "machine/session_priv.h"
 
 #define SESSION_PREFIX "uvfio-"
@@ -210,7 +211,7 @@ static int make_files(struct session *session)
 
 int session_create(struct session **out, char *err, size_t err_size)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = FAIL_POINT() ? NULL : calloc(1, sizeof(*session));
 	char template[4096];
 	const char *base;
 	int ret = -ENOENT;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/copy.h"
+#include "base/failpoint.h"
 #include "file/file.h"
 #include "machine/machine_priv.h"
 #include "machine/sysfs_resource.h"
@@ -161,7 +162,7 @@ static const struct file_operations bin_ops = {
 
 static int create(struct uvfio_machine *machine, const char *path, struct sysfs_file **out)
 {
-	struct sysfs_file *sf = calloc(1, sizeof(*sf) + strlen(path) + 1);
+	struct sysfs_file *sf = FAIL_POINT() ? NULL : calloc(1, sizeof(*sf) + strlen(path) + 1);
 
 	if (!sf)
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/depth.h"
+#include "base/failpoint.h"
 #include "file/file.h"
 
 struct sysfs_resource {
@@ -164,7 +165,7 @@ static int attach(struct sysfs_resource *res, struct machine_function *fn)
 int sysfs_resource_open(struct uvfio_machine *machine, const char *path, int oflags, mode_t mode,
 			struct file **out)
 {
-	struct sysfs_resource *res = calloc(1, sizeof(*res));
+	struct sysfs_resource *res = FAIL_POINT() ? NULL : calloc(1, sizeof(*res));
 	struct machine_function *fn;
 	struct tree_attr attr;
 	uint64_t size;

@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "machine/tree_priv.h"
 
 int tree_create(const struct session *session, struct device_core *core, struct tree **out)
 {
-	struct tree *tree = calloc(1, sizeof(*tree));
+	struct tree *tree = FAIL_POINT() ? NULL : calloc(1, sizeof(*tree));
 
 	if (!tree)
 		return -ENOMEM;
-	tree->root = strdup(session_dir(session));
+	tree->root = FAIL_POINT() ? NULL : strdup(session_dir(session));
 	if (!tree->root) {
 		free(tree);
 		return -ENOMEM;
@@ -106,10 +107,10 @@ int tree_add_dir(struct tree *tree, const char *path, enum tree_kind kind, void 
 	struct write_out out = { .tree = tree };
 
 	if (!dir) {
-		dir = calloc(1, sizeof(*dir));
+		dir = FAIL_POINT() ? NULL : calloc(1, sizeof(*dir));
 		if (!dir)
 			return -ENOMEM;
-		dir->path = strdup(path);
+		dir->path = FAIL_POINT() ? NULL : strdup(path);
 		if (!dir->path) {
 			free(dir);
 			return -ENOMEM;
