@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Old names of libc's functions, included before everything else (meson.build): glibc 2.34 gave the
- * functions that moved into libc.so from libpthread and libdl a new version. The old ones are
- * the same code, and with them the preload library also loads on glibc 2.28. A name that a file
- * does not use is not entered.
+ * functions that moved into libc.so from libpthread and libdl a new version. The old ones are the
+ * same code, and with them the preload library asks for nothing newer than glibc 2.28 (before 2.34
+ * a program must have libpthread and libdl itself, as all with threads and plugins do). A name that
+ * a file does not use is not entered.
  */
 #ifndef BASE_SYMVER_H
 #define BASE_SYMVER_H
