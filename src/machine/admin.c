@@ -358,7 +358,7 @@ static void release_end(struct machine_function *fn)
 	admin_changed(machine);
 }
 
-/* All of it. Locks held, dropped in between. */
+/* All of it. Locks held, dropped in between; on failure they stay dropped. */
 static int release(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
@@ -387,7 +387,8 @@ void admin_release_here(struct uvfio_machine *machine, const char *device)
 	device_core_unlock(machine->core);
 }
 
-/* Releases and destroys @fn and what is behind it. Locks held, dropped in between. */
+/* Releases and destroys @fn and what is behind it. Locks held, dropped in between; on failure they
+ * stay dropped. */
 static int remove_function(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
@@ -416,12 +417,14 @@ static bool process_alive(uint32_t pid)
 	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
-/* The function that a write to bind, unbind or drivers_probe names; NULL: none or another write. */
+/* The function that a write binds or takes away; NULL: none, or another write. */
 static struct machine_function *named_function(struct uvfio_machine *machine,
 					       const struct tree_attr *attr, const char *text)
 {
 	const char *name = attr->attr->name;
 
+	if (attr->kind == TREE_DEVICE && !strcmp(name, "remove"))
+		return machine_function_of(machine, attr->obj);
 	if ((attr->kind == TREE_DRIVER && (!strcmp(name, "bind") || !strcmp(name, "unbind"))) ||
 	    (attr->kind == TREE_BUS && !strcmp(name, "drivers_probe")))
 		return machine_find_function(machine, text);
@@ -466,12 +469,47 @@ out:
 	return ret;
 }
 
+/* Releases @fn from @drv: @len or -errno. Locks held, and dropped when it returns. */
+static ssize_t store_unbind(struct uvfio_machine *machine, struct machine_function *fn,
+			    const struct device_driver *drv, size_t len)
+{
+	int ret;
+
+	if (!fn->pdev || fn->pdev->dev.driver != drv) {
+		admin_end(machine);
+		return -ENODEV;
+	}
+	ret = release(fn);
+	if (ret)
+		return ret;
+	admin_end(machine);
+	return (ssize_t)len;
+}
+
+/* Every other write. Locks held, and dropped when it returns. */
+static ssize_t store_other(struct uvfio_machine *machine, struct tree_attr *attr, const char *text,
+			   size_t len)
+{
+	ssize_t ret = store_locked(machine, attr, text, len);
+	struct machine_function *fn = machine->remove_wanted;
+	int failed;
+
+	machine->remove_wanted = NULL;
+	if (ret > 0 && fn) {
+		failed = remove_function(fn);
+		if (failed)
+			return failed;
+	}
+	admin_end(machine);
+	return ret;
+}
+
 ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char *data, size_t len)
 {
 	char text[ATTRIBUTE_PAGE + 1];
 	struct machine_function *fn;
 	struct tree_attr attr;
-	ssize_t ret;
+	int ret;
 
 	if (!len)
 		return 0;
@@ -483,37 +521,18 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 		if (ret)
 			return ret;
 		if (!tree_find(machine->tree, path, &attr)) {
-			ret = -ENODEV;
-			break;
+			admin_end(machine);
+			return -ENODEV;
 		}
 		fn = named_function(machine, &attr, text);
-		if (fn && must_wait(fn)) {
-			admin_end(machine);
-			usleep(RETRY_USEC);
-			continue;
-		}
-		if (fn && !strcmp(attr.attr->name, "unbind")) {
-			ret = -ENODEV;
-			if (fn->pdev && fn->pdev->dev.driver == attr.obj) {
-				ret = release(fn);
-				/* Not locked any more when that failed. */
-				return ret ? ret : (admin_end(machine), (ssize_t)len);
-			}
+		if (!fn || !must_wait(fn))
 			break;
-		}
-		ret = store_locked(machine, &attr, text, len);
-		fn = machine->remove_wanted;
-		machine->remove_wanted = NULL;
-		if (ret > 0 && fn) {
-			int failed = remove_function(fn);
-
-			if (failed)
-				return failed;
-		}
-		break;
+		admin_end(machine);
+		usleep(RETRY_USEC);
 	}
-	admin_end(machine);
-	return ret;
+	if (fn && !strcmp(attr.attr->name, "unbind"))
+		return store_unbind(machine, fn, attr.obj, len);
+	return store_other(machine, &attr, text, len);
 }
 
 /* ---- at the start ---------------------------------------------------------------------------- */
