@@ -52,7 +52,7 @@ struct machine_function {
 	_Atomic int binding;	    /* enum function_binding; readable without lock */
 	struct pci_dev *pdev;	    /* NULL: removed. Guarded by the core's lock */
 	struct list_head resources; /* open resourceN files; guarded by the core's lock */
-	unsigned int group;	    /* NO_GROUP: none */
+	_Atomic unsigned int group; /* NO_GROUP: none */
 	struct shared_device *slot;
 	uint32_t incarnation;	     /* the slot's when pdev was made */
 	struct pci_stats *own_stats; /* what pdev->stats was before it pointed into the slot */
