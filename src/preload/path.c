@@ -108,8 +108,9 @@ static size_t pop(char *path, size_t len)
 	return len;
 }
 
-/* The prefix @path of @len bytes, of the program's view, without symlinks, for a `..` behind it. */
-static size_t resolve_prefix(char *path, size_t len)
+/* The prefix @path of @len bytes, of the program's view, without symlinks, for a `..` behind it.
+ * *@through: it is a directory of the tree's, which libc would not find. */
+static size_t resolve_prefix(char *path, size_t len, bool *through)
 {
 	struct session *session = door_session();
 	char real[TREE_PATH_MAX];
@@ -118,8 +119,10 @@ static size_t resolve_prefix(char *path, size_t len)
 
 	if (len == 0 || !session || !is_near(path))
 		return len;
-	if (session_translate(session, path, real, sizeof(real)))
+	if (session_translate(session, path, real, sizeof(real))) {
 		name = real;
+		*through = true;
+	}
 	fd = sysraw4(SYS_openat, AT_FDCWD, (long)name, O_PATH | O_CLOEXEC, 0);
 	if (fd < 0)
 		return len;
@@ -133,9 +136,9 @@ static size_t resolve_prefix(char *path, size_t len)
 
 /*
  * Appends @path to the absolute normalised @out. @textual: never ask the file system. -ENAMETOOLONG
- * when it does not fit.
+ * when it does not fit. *@through: a `..` was taken from a directory of the tree.
  */
-static int append(char *out, const char *path, bool textual)
+static int append(char *out, const char *path, bool textual, bool *through)
 {
 	size_t len = strlen(out), n;
 	bool resolved = false;
@@ -149,7 +152,7 @@ static int append(char *out, const char *path, bool textual)
 		if (n == 2 && path[0] == '.' && path[1] == '.') {
 			out[len] = '\0';
 			if (!textual && !resolved)
-				len = resolve_prefix(out, len);
+				len = resolve_prefix(out, len, through);
 			resolved = true;
 			len = pop(out, len);
 		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
@@ -178,23 +181,31 @@ static int base_of(int dirfd, const char *path, char *out)
 				 : path_of_fd(dirfd, out, TREE_PATH_MAX);
 }
 
-int path_logical(int dirfd, const char *path, struct tree_path *tp)
+static int make_logical(int dirfd, const char *path, struct tree_path *tp, bool *through)
 {
 	int ret = base_of(dirfd, path, tp->logical);
 
 	/* "socket:[7]" and the like are no places. */
 	if (!ret && tp->logical[0] != '/')
 		ret = -ENOTDIR;
-	return ret ? ret : append(tp->logical, path, false);
+	return ret ? ret : append(tp->logical, path, false, through);
+}
+
+int path_logical(int dirfd, const char *path, struct tree_path *tp)
+{
+	bool through;
+
+	return make_logical(dirfd, path, tp, &through);
 }
 
 bool path_maybe_dotdot(const char *path)
 {
 	char out[TREE_PATH_MAX];
+	bool through;
 
 	if (!door_on())
 		return false;
-	return !base_of(AT_FDCWD, path, out) && !append(out, path, true) && is_near(out);
+	return !base_of(AT_FDCWD, path, out) && !append(out, path, true, &through) && is_near(out);
 }
 
 /* A directory name with a slash behind it must stay one: open("…/vendor/") is ENOTDIR. */
@@ -208,28 +219,33 @@ static void keep_slash(const char *path, char *real, size_t size)
 	}
 }
 
+/* Whether relative names start in a directory of the tree. */
+static bool base_in_tree(struct session *session, int dirfd)
+{
+	char real[TREE_PATH_MAX], logical[TREE_PATH_MAX];
+
+	if (dirfd == AT_FDCWD ? sysraw3(SYS_getcwd, (long)real, sizeof(real), 0) < 0
+			      : readlink_fd(dirfd, real, sizeof(real)) != 0)
+		return false;
+	return session_untranslate(session, real, logical, sizeof(logical));
+}
+
 static bool resolve(struct session *session, int dirfd, const char *path, struct tree_path *tp)
 {
-	bool relative = path[0] != '/';
-	char real_cwd[TREE_PATH_MAX];
+	bool through = false;
 
-	if (path_logical(dirfd, path, tp))
+	if (make_logical(dirfd, path, tp, &through))
 		return false;
 	tp->tree = session_translate(session, tp->logical, tp->real, sizeof(tp->real));
 	if (tp->tree) {
 		door_tell_error();
-		keep_slash(path, tp->real, sizeof(tp->real));
-		return true;
+	} else {
+		/* A host file, but libc would look for it where the tree's directory really is, or
+		 * would not find the way there. */
+		if (!through && (path[0] == '/' || !base_in_tree(session, dirfd)))
+			return false;
+		strcpy(tp->real, tp->logical);
 	}
-	/* A host file, but libc would look for it where the tree's directory really is. */
-	if (!relative)
-		return false;
-	if (dirfd == AT_FDCWD ? sysraw3(SYS_getcwd, (long)real_cwd, sizeof(real_cwd), 0) < 0
-			      : readlink_fd(dirfd, real_cwd, sizeof(real_cwd)) != 0)
-		return false;
-	if (!session_untranslate(session, real_cwd, tp->real, sizeof(tp->real)))
-		return false;
-	strcpy(tp->real, tp->logical);
 	keep_slash(path, tp->real, sizeof(tp->real));
 	return true;
 }

@@ -39,6 +39,20 @@ START_TEST(names_resolve)
 }
 END_TEST
 
+/* The host has no /dev/vfio: the way out of the tree's directories is ours to know. */
+START_TEST(dotdot_leads_out)
+{
+	struct stat up, direct;
+
+	ck_assert_int_eq(stat("/dev/vfio/..", &up), 0);
+	ck_assert_int_eq(stat("/dev", &direct), 0);
+	ck_assert_uint_eq(up.st_ino, direct.st_ino);
+	ck_assert_int_eq(stat("/dev/vfio/../null", &up), 0);
+	ck_assert_int_eq(stat("/dev/vfio/../vfio/../no-such", &up), -1);
+	ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
 START_TEST(current_directory)
 {
 	char path[PATH_MAX], text[64];
