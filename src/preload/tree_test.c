@@ -345,6 +345,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, names_resolve);
+	tcase_add_test(tcase, dotdot_leads_out);
 	tcase_add_test(tcase, current_directory);
 	tcase_add_test(tcase, directory_fds);
 	tcase_add_test(tcase, device_nodes);
