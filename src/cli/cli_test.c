@@ -69,6 +69,7 @@ static const struct {
 	{ "run -- sh -c 'kill -KILL $$'", 137, { "" } },
 	{ "run -- nosuchprogram", 2, { "\"nosuchprogram\"", "No such file" } },
 	{ "run -- /tmp", 2, { "\"/tmp\"", "Permission denied" } },
+	{ "run -- /sbin/ldconfig -p", 2, { "/sbin/ldconfig", "statically", "UVFIO_ESCAPE=1" } },
 	{ "run -d nvmee -- true", 2, { "\"nvmee\"", "\"nvme\"" } },
 	{ "run -d nvme,fil=x -- true", 2, { "\"fil\"", "\"file\"" } },
 	{ "run -d nvme,at=1 -- true", 2, { "at=1", "0000:01:00.0" } },
