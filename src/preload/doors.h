@@ -113,6 +113,10 @@ bool door_pselect(int *ret, int n, fd_set *r, fd_set *w, fd_set *e, const struct
 		  const sigset_t *set);
 bool door_epoll_pwait(int *ret, int fd, struct epoll_event *events, int n, int timeout,
 		      const sigset_t *set);
+bool door_epoll_pwait2(int *ret, int fd, struct epoll_event *events, int n,
+		       const struct timespec *timeout, const sigset_t *set);
+/* BSD's masks: the first 32 signals in an int. */
+bool door_sigbsd(int *ret, int how, int mask);
 
 /* rawcall.c */
 bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f);

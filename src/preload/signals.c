@@ -126,6 +126,23 @@ bool door_sigmask(int *ret, int how, const sigset_t *set, sigset_t *old, bool se
 	return true;
 }
 
+bool door_sigbsd(int *ret, int how, int mask)
+{
+	sigset_t set, old;
+	int sig;
+
+	sigemptyset(&set);
+	for (sig = 1; sig <= 32; sig++)
+		if ((unsigned int)mask >> (sig - 1) & 1)
+			sigaddset(&set, sig);
+	if (!door_sigmask(ret, how, &set, &old, true) || *ret)
+		return true;
+	for (sig = 1; sig <= 32; sig++)
+		if (sigismember(&old, sig) == 1)
+			*ret |= (int)(1U << (sig - 1));
+	return true;
+}
+
 /* ---- masks for the time of a wait -------------------------------------------------------- */
 
 bool door_sigsuspend(int *ret, const sigset_t *set)
@@ -164,5 +181,15 @@ bool door_epoll_pwait(int *ret, int fd, struct epoll_event *events, int n, int t
 
 	strip(&copy);
 	*ret = real_epoll_pwait(fd, events, n, timeout, &copy);
+	return true;
+}
+
+bool door_epoll_pwait2(int *ret, int fd, struct epoll_event *events, int n,
+		       const struct timespec *timeout, const sigset_t *set)
+{
+	sigset_t copy = *set;
+
+	strip(&copy);
+	*ret = real_epoll_pwait2(fd, events, n, timeout, &copy);
 	return true;
 }
