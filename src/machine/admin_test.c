@@ -5,6 +5,7 @@
  */
 #include "machine/testing.h"
 
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "file/file.h"
@@ -193,7 +194,7 @@ static pid_t in_child(int (*fn)(void))
 	machine_after_fork(machine);
 	if (session_open(uvfio_machine_directory(machine), &session) ||
 	    machine_attach(session, &machine))
-		_exit(100);
+		_exit(252);
 	_exit(fn());
 }
 
@@ -252,15 +253,15 @@ static int race(void)
 		ssize_t ret = put(DRV "/unbind", BDF);
 
 		if (ret != 12 && ret != -ENODEV)
-			return 101;
+			return 250;
 		changes += ret > 0;
 		ret = put(DRV "/bind", BDF);
 		if (ret != 12 && ret != -EBUSY)
-			return 102;
+			return 251;
 		changes -= ret > 0;
 	}
 	/* Unbinds and binds of one process need not be equal; the difference is what matters. */
-	return changes + 50;
+	return changes + 100;
 }
 
 START_TEST(two_processes_race)
@@ -268,12 +269,47 @@ START_TEST(two_processes_race)
 	pid_t pid = in_child(race);
 	int here = race(), there = wait_child(pid);
 
-	ck_assert_int_le(here, 100);
-	ck_assert_int_le(there, 100);
+	ck_assert_int_lt(here, 250);
+	ck_assert_int_lt(there, 250);
 	/* As many unbinds as binds happened in all, and the end state is bound. */
-	ck_assert_int_eq(here - 50 + there - 50, 0);
+	ck_assert_int_eq(here - 100 + there - 100, 0);
 	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
 	ck_assert(exists(DRV "/" BDF) && exists("/dev/vfio/3"));
+}
+END_TEST
+
+static void *race_thread(void *arg)
+{
+	*(int *)arg = race();
+	return NULL;
+}
+
+static void *read_thread(void *arg)
+{
+	struct uvfio_device_info info;
+
+	for (int i = 0; i < 200; i++)
+		if (uvfio_machine_device(machine, 0, &info))
+			*(int *)arg = 1;
+	return NULL;
+}
+
+START_TEST(threads_race)
+{
+	pthread_t a, b, reader;
+	int results[2], failed = 0;
+
+	pthread_create(&a, NULL, race_thread, &results[0]);
+	pthread_create(&b, NULL, race_thread, &results[1]);
+	pthread_create(&reader, NULL, read_thread, &failed);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	pthread_join(reader, NULL);
+	ck_assert_int_eq(failed, 0);
+	ck_assert_int_lt(results[0], 250);
+	ck_assert_int_lt(results[1], 250);
+	ck_assert_int_eq(results[0] - 100 + results[1] - 100, 0);
+	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
 }
 END_TEST
 
@@ -310,6 +346,7 @@ int main(void)
 	tcase_add_test(tc, remove_and_rescan);
 	tcase_add_test(tc, others_see_what_one_changes);
 	tcase_add_test(tc, two_processes_race);
+	tcase_add_test(tc, threads_race);
 	tcase_add_test(tc, one_process_has_the_group);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
