@@ -23,6 +23,8 @@ int cmd_keeper(int argc, char **argv)
 
 	if (argc != 2)
 		return fail("keeper DIRECTORY: for the library's own use");
+	/* What a program of the session had open when it started us must not stay open here. */
+	closefrom(3);
 	ret = session_open(argv[1], &session);
 	if (!ret)
 		ret = session_hold(session);
