@@ -384,6 +384,7 @@ static void update_function(struct machine_function *fn, bool *wanted)
 	if (bound && !there) {
 		add_vfio_dev(tree, fn->pdev->dev.sysfs_path);
 	} else if (!bound && there) {
+		names_set_msi_irqs(fn, false, 0);
 		tree_for_each_name(tree, path, remove_vfio_dev, tree);
 		tree_remove(tree, path);
 	}
