@@ -147,6 +147,29 @@ START_TEST(forked_child)
 }
 END_TEST
 
+START_TEST(forked_child_drives)
+{
+	struct client c;
+	pid_t pid;
+
+	/* The machine is built in the parent, which lets go of the device, or never had it. */
+	client_open(&c);
+	munmap(c.bar, c.bar_size);
+	close(c.device);
+	close(c.group);
+	close(c.container);
+	pid = fork();
+	if (pid == 0) {
+		client_open(&c);
+		_exit(bar_works(&c) && !ioctl(c.device, VFIO_DEVICE_RESET) ? 0 : 1);
+	}
+	ck_assert_int_eq(status_of(pid), 0);
+	/* And again here. */
+	client_open(&c);
+	ck_assert(bar_works(&c));
+}
+END_TEST
+
 /* Run by exec_goes_along: tells by its status whether it is in the session. */
 static int child_main(void)
 {
@@ -379,6 +402,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, closed_ranges);
 	tcase_add_test(tcase, passed_over_a_socket);
 	tcase_add_test(tcase, forked_child);
+	tcase_add_test(tcase, forked_child_drives);
 	tcase_add_test(tcase, vfork_and_exec);
 	tcase_add_test(tcase, exec_goes_along);
 	tcase_add_test(tcase, static_programs_are_refused);
