@@ -133,6 +133,11 @@ static inline int raw_futex_wake(const void *word, int count)
 	return (int)sysraw3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, count);
 }
 
+static inline int raw_sigaltstack(const stack_t *stack, stack_t *old)
+{
+	return (int)sysraw3(SYS_sigaltstack, (long)stack, (long)old, 0);
+}
+
 static inline int raw_gettid(void)
 {
 	return (int)sysraw3(SYS_gettid, 0, 0, 0);

@@ -271,10 +271,23 @@ bool trap_at(struct trap *t, uintptr_t addr)
 	return ret;
 }
 
-/* On our own stack. */
-static void run_trap(void *arg)
+/*
+ * When the signal came on the program's alternate stack, a fault of the copy routine would come there
+ * too, since we have left it: from its top, over the frame by which this signal returns. So it is
+ * taken away for as long as we are on our own stack. True: it has to be given back.
+ */
+static bool alternate_stack_away(const ucontext_t *uc)
 {
-	struct trap_call *call = arg;
+	static const stack_t none = { .ss_flags = SS_DISABLE };
+	const stack_t *stack = &uc->uc_stack;
+
+	if ((uintptr_t)uc - (uintptr_t)stack->ss_sp >= stack->ss_size)
+		return false;
+	return raw_sigaltstack(&none, NULL) == 0;
+}
+
+static void work(struct trap_call *call)
+{
 	struct trap *t = &call->trap;
 	greg_t *rip = &t->uc->uc_mcontext.gregs[REG_RIP];
 	const struct insn *insn = fetch_insn(call->context, (uintptr_t)*rip);
@@ -286,6 +299,21 @@ static void run_trap(void *arg)
 	call->result = emulate(t, insn);
 	if (call->result == EMULATE_DONE)
 		*rip += insn->length;
+}
+
+/* On our own stack. */
+static void run_trap(void *arg)
+{
+	struct trap_call *call = arg;
+	const ucontext_t *uc = call->trap.uc;
+	bool away = alternate_stack_away(uc);
+	stack_t stack = uc->uc_stack;
+
+	work(call);
+	if (away) {
+		stack.ss_flags = 0;
+		raw_sigaltstack(&stack, NULL);
+	}
 }
 
 static enum emulate_result emulate_fault(struct trap_call *call)

@@ -43,6 +43,44 @@ START_TEST(test_small_alternate_stack)
 }
 END_TEST
 
+/*
+ * The model itself meets a page that is not there, as DMA may: that second signal must leave the
+ * frame of the first one alone, and the alternate stack is the program's again afterwards.
+ */
+static void *fault_in_fault(void *arg)
+{
+	static uint8_t memory[65536] __attribute__((aligned(16)));
+	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) }, now;
+	uint8_t *at = arg;
+	int i;
+
+	if (sigaltstack(&stack, NULL))
+		return (void *)1;
+	for (i = 0; i < 100; i++)
+		store32(at + 4 * (i % 16), (uint32_t)i);
+	if (sigaltstack(NULL, &now) || now.ss_sp != memory || now.ss_flags ||
+	    now.ss_size != sizeof(memory))
+		return (void *)2;
+	stack.ss_flags = SS_DISABLE;
+	sigaltstack(&stack, NULL);
+	return NULL;
+}
+
+START_TEST(test_fault_on_alternate_stack)
+{
+	uint8_t *at = map(0, PAGE, PROT_READ | PROT_WRITE);
+	pthread_t thread;
+	void *ret;
+
+	set_access(0, 1, PAGE_TRAP_ALL);
+	ck_assert_int_eq(mprotect(alias, PAGE, PROT_NONE), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, fault_in_fault, at), 0);
+	pthread_join(thread, &ret);
+	ck_assert_ptr_null(ret);
+	ck_assert_int_eq(writes, 100);
+}
+END_TEST
+
 static atomic_int stop;
 
 /* Writes its own word and reads it back: whatever the page is at the moment, a store is seen. */
@@ -145,6 +183,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_small_alternate_stack);
+	tcase_add_test(tcase, test_fault_on_alternate_stack);
 	tcase_add_test(tcase, test_open_and_close_under_stores);
 	tcase_add_test(tcase, test_unmap_under_trap);
 	suite_add_tcase(suite, tcase);

@@ -124,13 +124,16 @@ static bool find_devices(const char *bdf)
 	for (int i = 0; i < n; i++) {
 		const char *name = names[i]->d_name;
 
-		if (strlen(name) != 12 || name[4] != ':' || !strcmp(name, probe_bdf))
-			continue;
-		if (!probe_bdf[0])
-			memcpy(probe_bdf, name, 13);
-		else if (!probe_bdf2[0])
-			memcpy(probe_bdf2, name, 13);
+		if (strlen(name) == 12 && name[4] == ':' && strcmp(name, probe_bdf)) {
+			if (!probe_bdf[0])
+				memcpy(probe_bdf, name, 13);
+			else if (!probe_bdf2[0])
+				memcpy(probe_bdf2, name, 13);
+		}
+		free(names[i]);
 	}
+	if (n >= 0)
+		free(names);
 	if (probe_bdf2[0] && !find_group(probe_bdf2, probe_group2, sizeof(probe_group2)))
 		probe_bdf2[0] = 0;
 	return find_group(probe_bdf, probe_group, sizeof(probe_group));
