@@ -32,8 +32,10 @@
 /* Doorbells that must follow each other within HOT_GAP_NS before polling pays. */
 #define HOT_TRAPS  8
 #define HOT_GAP_NS 100000u
-/* Idle time after which the page is closed again. */
-#define IDLE_NS 50000u
+/* Idle time after which the page is closed again; longer until the opening has paid, since a
+ * program that slept needs that long to wake up and ring again. */
+#define IDLE_NS	      50000u
+#define IDLE_FIRST_NS 200000u
 /* Looks further apart than this while the page is open mean that the thread had no CPU. */
 #define STARVED_NS 1000000u
 /* Opening and closing cost two page changes and a wake-up: fewer doorbells than this in between
@@ -156,7 +158,8 @@ static void db_poll(struct pci_doorbell *db)
 						  memory_order_relaxed);
 			last_work = now;
 			worked++;
-		} else if (db->mode == DOORBELL_ADAPTIVE && now - last_work > IDLE_NS) {
+		} else if (db->mode == DOORBELL_ADAPTIVE &&
+			   now - last_work > (worked < WORTH_LOOKS ? IDLE_FIRST_NS : IDLE_NS)) {
 			db_close(db);
 			dev->model->poll(dev);
 			if (worked < WORTH_LOOKS)
