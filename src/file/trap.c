@@ -272,9 +272,9 @@ bool trap_at(struct trap *t, uintptr_t addr)
 }
 
 /*
- * When the signal came on the program's alternate stack, a fault of the copy routine would come there
- * too, since we have left it: from its top, over the frame by which this signal returns. So it is
- * taken away for as long as we are on our own stack. True: it has to be given back.
+ * When the signal came on the program's alternate stack, a fault of the copy routine would come
+ * there too, since we have left it: from its top, over the frame by which this signal returns. So
+ * it is taken away for as long as we are on our own stack. True: it has to be given back.
  */
 static bool alternate_stack_away(const ucontext_t *uc)
 {
