@@ -87,6 +87,16 @@ static bool session_kept(const char *dir)
 	       !access(path, F_OK);
 }
 
+static bool has_file(const char *dir, const char *name)
+{
+	char path[4096];
+	struct stat st;
+
+	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) &&
+	       lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Nobody uses the session, and nobody is making it. */
 static bool session_stale(const char *dir, const struct stat *st)
 {
 	int fd;
@@ -102,6 +112,23 @@ static bool session_stale(const char *dir, const struct stat *st)
 	return true;
 }
 
+/* A name as mkdtemp() makes it. */
+static bool is_session_name(const char *name)
+{
+	size_t prefix = sizeof(SESSION_PREFIX) - 1;
+
+	return !strncmp(name, SESSION_PREFIX, prefix) && strlen(name) == prefix + 6 &&
+	       strspn(name + prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789") == 6;
+}
+
+/* A directory of ours as mkdtemp() makes it, whatever is in it. */
+static bool is_session_directory(const char *path, struct stat *st)
+{
+	return lstat(path, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == geteuid() &&
+	       (st->st_mode & 07777) == 0700;
+}
+
 /* Calls @fn for each directory in @base that looks like a session of ours. */
 static void for_each_in(const char *base, void (*fn)(void *, const char *, const struct stat *),
 			void *arg)
@@ -114,11 +141,11 @@ static void for_each_in(const char *base, void (*fn)(void *, const char *, const
 	if (!list)
 		return;
 	while ((entry = readdir(list))) {
-		if (strncmp(entry->d_name, SESSION_PREFIX, sizeof(SESSION_PREFIX) - 1))
+		if (!is_session_name(entry->d_name))
 			continue;
 		if (snprintf(path, sizeof(path), "%s/%s", base, entry->d_name) >= (int)sizeof(path))
 			continue;
-		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+		if (is_session_directory(path, &st))
 			fn(arg, path, &st);
 	}
 	closedir(list);
@@ -126,8 +153,13 @@ static void for_each_in(const char *base, void (*fn)(void *, const char *, const
 
 static void sweep_one(void *arg, const char *dir, const struct stat *st)
 {
-	if (session_stale(dir, st))
+	if (!session_stale(dir, st))
+		return;
+	/* What has the name but not the files of a session is somebody else's, or empty. */
+	if (has_file(dir, "claims") && has_file(dir, "kmsg"))
 		remove_tree(dir);
+	else
+		rmdir(dir);
 }
 
 void session_sweep(const char *base)
@@ -144,7 +176,7 @@ static void each_one(void *arg, const char *dir, const struct stat *st)
 {
 	const struct each *each = arg;
 
-	if (!session_stale(dir, st))
+	if (has_file(dir, "shared") && !session_stale(dir, st))
 		each->fn(each->arg, dir);
 }
 

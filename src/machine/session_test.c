@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,40 @@ START_TEST(stale_ones_are_swept)
 }
 END_TEST
 
+/* Whatever has a similar name is not ours to remove, however old and unlocked it is. */
+START_TEST(only_sessions_are_swept)
+{
+	static const char *const names[] = { "uvfio-build", "uvfio-abc.de", "uvfio-1234567",
+					     "uvfio-AbCdEf" };
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	char path[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", base, names[i]);
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+		snprintf(path, sizeof(path), "%s/%s/file", base, names[i]);
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+		snprintf(path, sizeof(path), "%s/%s", base, names[i]);
+		ck_assert_int_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+	}
+	session_sweep(base);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s/file", base, names[i]);
+		ck_assert_int_eq(rmdir(path), 0);
+		snprintf(path, sizeof(path), "%s/%s", base, names[i]);
+		ck_assert_int_eq(rmdir(path), 0);
+	}
+	/* The empty remains of a creator that died early go. */
+	snprintf(path, sizeof(path), "%s/uvfio-AbCdEf", base);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	session_sweep(base);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+	session_sweep(base);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
 START_TEST(a_user_keeps_it_alive)
 {
 	struct session *second;
@@ -268,6 +303,7 @@ int main(void)
 	tcase_add_test(tc, names_back);
 	tcase_add_test(tc, only_the_owner_may_look);
 	tcase_add_test(tc, stale_ones_are_swept);
+	tcase_add_test(tc, only_sessions_are_swept);
 	tcase_add_test(tc, a_user_keeps_it_alive);
 	tcase_add_test(tc, no_session_there);
 	tcase_add_test(tc, the_shared_file);
