@@ -33,8 +33,6 @@ struct hostmem {
 	struct pool pool; /* of segments and areas */
 	uint64_t limit, locked;
 	atomic_size_t pins; /* 0: doors need not look any further */
-	hostmem_mmio_fn mmio;
-	void *mmio_arg;
 };
 
 int hostmem_create(uint64_t limit, struct hostmem **out)
@@ -488,17 +486,4 @@ uint64_t hostmem_locked(struct hostmem *hm)
 	locked = hm->locked;
 	pthread_mutex_unlock(&hm->lock);
 	return locked;
-}
-
-/* ---- memory that is no memory ---------------------------------------------------------------- */
-
-void hostmem_set_mmio(struct hostmem *hm, hostmem_mmio_fn fn, void *arg)
-{
-	hm->mmio = fn;
-	hm->mmio_arg = arg;
-}
-
-bool hostmem_is_mmio(struct hostmem *hm, uintptr_t addr, size_t len, void **bar, uint64_t *off)
-{
-	return hm->mmio && hm->mmio(hm->mmio_arg, addr, len, bar, off);
 }

@@ -106,13 +106,4 @@ void hostmem_after_fork(struct hostmem *hm);
 
 uint64_t hostmem_locked(struct hostmem *hm);
 
-/*
- * An owner of memory that is no plain memory (a BAR mapping): asked by hostmem_is_mmio(). Set by
- * the composition root.
- */
-typedef bool (*hostmem_mmio_fn)(void *arg, uintptr_t addr, size_t len, void **bar, uint64_t *off);
-/* Before the first pin; one for each hostmem. */
-void hostmem_set_mmio(struct hostmem *hm, hostmem_mmio_fn fn, void *arg);
-bool hostmem_is_mmio(struct hostmem *hm, uintptr_t addr, size_t len, void **bar, uint64_t *off);
-
 #endif

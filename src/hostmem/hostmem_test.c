@@ -584,27 +584,6 @@ START_TEST(fork_forgets)
 }
 END_TEST
 
-static bool mmio(void *arg, uintptr_t addr, size_t len, void **bar, uint64_t *off)
-{
-	*bar = arg;
-	*off = 7;
-	return addr == 0x1000 && len == 2;
-}
-
-START_TEST(mmio_is_asked)
-{
-	void *bar;
-	uint64_t off;
-
-	ck_assert(!hostmem_is_mmio(hm, 0x1000, 2, &bar, &off));
-	hostmem_set_mmio(hm, mmio, &hm);
-	ck_assert(hostmem_is_mmio(hm, 0x1000, 2, &bar, &off));
-	ck_assert_ptr_eq(bar, &hm);
-	ck_assert_uint_eq(off, 7);
-	ck_assert(!hostmem_is_mmio(hm, 0x2000, 2, &bar, &off));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("hostmem");
@@ -630,7 +609,6 @@ int main(void)
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, pinning_races_with_unmapping);
 	tcase_add_test(tc, fork_forgets);
-	tcase_add_test(tc, mmio_is_asked);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
