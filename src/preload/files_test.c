@@ -15,7 +15,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature /* clang's way to say it */
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define WITH_ASAN true
 #else
 #define WITH_ASAN false
