@@ -494,7 +494,7 @@ static int view_entries(uintptr_t start, uintptr_t end, uintptr_t to, struct map
 		if (m->start != (m == *out ? to : m[-1].end) || m->obj != (*out)->obj ||
 		    m->off - (*out)->off != m->start - to)
 			ret = -EFAULT;
-	if (m[-1].end != to + (end - start))
+	if (!*count || m[-1].end != to + (end - start))
 		ret = -EFAULT;
 	return ret;
 }
@@ -553,6 +553,9 @@ long file_do_mremap(uintptr_t old_addr, size_t old_len, size_t new_len, int flag
 	if (!new_end || !IS_ALIGNED(new_addr, HOST_PAGE_SIZE) ||
 	    (new_addr < old_end && old_addr < new_end))
 		return -EINVAL;
+	/* What is ours is cut off only, and the kernel does that. */
+	if (!file_find_mapping(old_addr, new_len, NULL, NULL))
+		return 0;
 	return move_view(old_addr, old_len, new_addr, new_len);
 }
 

@@ -210,6 +210,29 @@ START_TEST(test_mremap_by_us)
 }
 END_TEST
 
+/* The memory in front of a mapping moves, the mapping behind it is cut off: the kernel's work. */
+START_TEST(test_mremap_cuts_off)
+{
+	uint8_t *to, *area = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	uintptr_t a = (uintptr_t)area;
+	void *at;
+
+	to = area + 3 * PAGE;
+	ck_assert_int_eq(
+		file_mmap(file, area + PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, 0, &at), 0);
+	ck_assert_int_eq(file_do_mremap(a, 2 * PAGE, PAGE, flags, (uintptr_t)to), 0);
+	expect_mapping(area + PAGE, true, 0);
+	ck_assert_ptr_eq(mremap(area, 2 * PAGE, PAGE, flags, to), to);
+	file_mremap(a, 2 * PAGE, (uintptr_t)to, PAGE);
+	expect_mapping(area + PAGE, false, 0);
+	expect_mapping(to, false, 0);
+	file_put(file);
+	ck_assert_int_eq(released, 1);
+}
+END_TEST
+
 START_TEST(test_mprotect)
 {
 	uint8_t *at = map(0, 3 * PAGE, PROT_READ | PROT_WRITE), *anon;
@@ -444,6 +467,7 @@ int main(void)
 	tcase_add_test(tcase, test_fixed_over_fixed);
 	tcase_add_test(tcase, test_mremap_by_kernel);
 	tcase_add_test(tcase, test_mremap_by_us);
+	tcase_add_test(tcase, test_mremap_cuts_off);
 	tcase_add_test(tcase, test_mprotect);
 	tcase_add_test(tcase, test_write_only_mapping);
 	tcase_add_test(tcase, test_revoked);
