@@ -398,6 +398,34 @@ START_TEST(threads)
 }
 END_TEST
 
+#define SIZE 4096UL
+
+/* Memory that devices reach stays where it is when its move is refused. */
+START_TEST(refused_moves)
+{
+	const int fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = VFIO_DMA_MAP_FLAG_READ,
+						.iova = 0x100000,
+						.size = 4 * SIZE };
+	struct client c;
+	char *at;
+
+	client_open(&c);
+	at = mmap(NULL, 4 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	memset(at, 7, 4 * SIZE);
+	map.vaddr = (uintptr_t)at;
+	ck_assert_int_eq(ioctl(c.container, VFIO_IOMMU_MAP_DMA, &map), 0);
+	ck_assert_ptr_eq(mremap(at, 2 * SIZE, 2 * SIZE, fixed, at + SIZE), MAP_FAILED);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_eq(mremap(at, SIZE, SIZE, MREMAP_FIXED, at + 3 * SIZE), MAP_FAILED);
+	ck_assert_int_eq(errno, EINVAL);
+	for (size_t i = 0; i < 4 * SIZE; i += SIZE)
+		ck_assert_int_eq(at[i], 7);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, duplicates);
@@ -416,6 +444,7 @@ static void add_tests(TCase *tcase)
 	if (!WITH_ASAN)
 		tcase_add_test(tcase, cancellation);
 	tcase_add_test(tcase, threads);
+	tcase_add_test(tcase, refused_moves);
 }
 
 int main(int argc, char **argv)

@@ -122,6 +122,16 @@ static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *n
 	return to;
 }
 
+/* What the kernel refuses before it takes away what stands at the new place. */
+static bool refused(uintptr_t from, size_t old_len, uintptr_t to, size_t new_len, int flags)
+{
+	const int known = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+
+	return !(flags & MREMAP_MAYMOVE) || (flags & ~known) ||
+	       ((flags & MREMAP_DONTUNMAP) && old_len != new_len) ||
+	       (from < to + new_len && to < from + old_len);
+}
+
 bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
 {
 	size_t len = new_len;
@@ -130,6 +140,9 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 
 	/* An old length of 0 makes a second mapping and moves nothing. */
 	if (!pages(addr, &old_len) || !pages((flags & MREMAP_FIXED) ? new_addr : addr, &len))
+		return false;
+	if ((flags & MREMAP_FIXED) &&
+	    refused((uintptr_t)addr, old_len, (uintptr_t)new_addr, len, flags))
 		return false;
 	door_enter(&door);
 	if (flags & MREMAP_FIXED)
