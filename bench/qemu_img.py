@@ -35,11 +35,21 @@ def bench(prefix, image_args, depth, count, write):
     return count / float(match.group(1))
 
 
+def count_for(prefix, image_args, depth, write, seconds):
+    """How many requests take about that long, start-up effects left out."""
+    count = 5000
+    while True:
+        rate = bench(prefix, image_args, depth, count, write)
+        if count / rate >= seconds / 4:
+            return max(5000, int(rate * seconds))
+        count *= 4
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.5, help="wanted time of one measurement")
+    parser.add_argument("--seconds", type=float, default=1.0, help="wanted time of one measurement")
     parser.add_argument("--uvfio", default=str(ROOT / "uvfio"), help="the command to measure")
     args = parser.parse_args()
     results = []
@@ -66,8 +76,7 @@ def main():
                 rates = {name: [] for name in peers}
                 counts = {}
                 for name, (prefix, image) in peers.items():
-                    probe = bench(prefix, image, depth, 5000, write)
-                    counts[name] = max(5000, int(probe * args.seconds))
+                    counts[name] = count_for(prefix, image, depth, write, args.seconds)
                 for _ in range(args.rounds):
                     for name, (prefix, image) in peers.items():
                         rates[name].append(bench(prefix, image, depth, counts[name], write))
