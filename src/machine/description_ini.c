@@ -127,7 +127,17 @@ int description_parse_file(struct description *desc, const char *path, char *err
 		*slash = '\0';
 		ini.base = real;
 	}
+	errno = 0;
 	bad = ini_parse_stream(read_line, &ini, handle, &ini);
+	/* A directory opens, and says so at the first read. */
+	if (ferror(ini.file)) {
+		int ret = errno ? -errno : -EIO;
+
+		fclose(ini.file);
+		snprintf(err, err_size, "cannot read the machine description %s: %s", path,
+			 strerror(-ret));
+		return ret;
+	}
 	fclose(ini.file);
 	if (ini.long_line) {
 		snprintf(err, err_size,

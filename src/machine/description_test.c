@@ -217,6 +217,8 @@ START_TEST(missing_ini_file)
 	ck_assert_int_eq(description_parse_file(desc, "/nonexistent/m.ini", err, sizeof(err)),
 			 -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err, "/nonexistent/m.ini"));
+	ck_assert_int_eq(description_parse_file(desc, "/", err, sizeof(err)), -EISDIR);
+	ck_assert_ptr_nonnull(strstr(err, "description /: "));
 }
 END_TEST
 
