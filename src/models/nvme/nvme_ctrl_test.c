@@ -457,6 +457,7 @@ START_TEST(bad_options)
 	expect_refused("serial=a\tb", "printable");
 	expect_refused("file=missing/disk.img", "missing/disk.img");
 	expect_refused("file=.", "file=.");
+	expect_refused("file=", "name a file");
 	ck_assert_ptr_nonnull(
 		strstr(drv_refused((const char *const[]){ "size=1000", NULL }), "block=512"));
 	ck_assert_ptr_nonnull(

@@ -167,6 +167,9 @@ static int parse_medium(struct nvme_ctrl *c, const struct model_config *config, 
 	if (!parse_size(text, &size))
 		return bad(err, err_size, "size", text,
 			   "give a number of bytes above 0, or one with K, M, G or T behind it");
+	if (!*file && config->is_set(config, "file"))
+		return bad(err, err_size, "file", file,
+			   "name a file, or leave it out for a disk in memory");
 	if (*file) {
 		rc = nvme_backing_file(&c->backing, file, config->is_set(config, "size") ? size : 0,
 				       err, err_size);
