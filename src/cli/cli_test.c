@@ -130,15 +130,17 @@ END_TEST
 
 START_TEST(a_kept_session)
 {
+	static const char *const fixed[] = { "-d nvme", "--iommu intel", "--user 1000",
+					     "--caps none", "--memlock 1M" };
 	struct outcome o;
-	char args[512], *dir;
+	char args[512], dir[128], *where;
 
 	run(&o, "run --keep -- sh -c 'echo none-such >/sys/bus/pci/devices/0000:01:00.0/"
 		"driver_override'");
 	ck_assert_int_eq(o.status, 0);
-	dir = strstr(o.out, "/tmp/");
-	ck_assert_ptr_nonnull(dir);
-	dir[strcspn(dir, "\n")] = '\0';
+	where = strstr(o.out, "/tmp/");
+	ck_assert_ptr_nonnull(where);
+	snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(where, "\n"), where);
 	snprintf(args, sizeof(args),
 		 "run --session %s -- cat /sys/bus/pci/devices/0000:01:00.0/"
 		 "driver_override",
@@ -146,6 +148,13 @@ START_TEST(a_kept_session)
 	run(&o, args);
 	ck_assert_int_eq(o.status, 0);
 	ck_assert_str_eq(o.out, "none-such\n");
+	/* What a session is made of cannot be given again. */
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		snprintf(args, sizeof(args), "run %s --session %s -- true", fixed[i], dir);
+		run(&o, args);
+		ck_assert_int_eq(o.status, 2);
+		ck_assert_ptr_nonnull(strstr(o.out, "--session"));
+	}
 	/* Outside of it, it is the only one. */
 	run(&o, "ls");
 	ck_assert_int_eq(o.status, 0);

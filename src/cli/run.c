@@ -58,7 +58,7 @@ static const struct argp_option options[] = {
 struct run {
 	struct description *desc;
 	struct session_identity identity;
-	bool keep, stats, warn_only, user_given, caps_given, memlock_given;
+	bool keep, stats, warn_only, machine_given, user_given, caps_given, memlock_given;
 	const char *session_dir;
 	uint64_t faults_before; /* of earlier runs in the same session */
 	char **command;
@@ -78,12 +78,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'd':
+		run->machine_given = true;
 		ret = description_add_device(run->desc, arg, err, sizeof(err));
 		break;
 	case 'm':
+		run->machine_given = true;
 		ret = description_parse_file(run->desc, arg, err, sizeof(err));
 		break;
 	case OPT_IOMMU:
+		run->machine_given = true;
 		ret = description_set_iommu(run->desc, arg, err, sizeof(err));
 		break;
 	case OPT_KEEP:
@@ -297,6 +300,9 @@ static int open_or_launch(struct run *run, struct session **session)
 
 	if (run->session_dir) {
 		description_free(run->desc);
+		if (run->machine_given || run->user_given || run->caps_given || run->memlock_given)
+			return fail("--session: the session has its machine and its user already; "
+				    "leave -d, -m, --iommu, --user, --caps and --memlock out");
 		if (session_open(run->session_dir, session) || session_hold(*session))
 			return fail("%s is no session; `uvfio ls` lists them", run->session_dir);
 		return 0;
