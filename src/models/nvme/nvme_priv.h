@@ -72,7 +72,8 @@ struct nvme_cq {
 	bool live, ien, asserted;
 	uint8_t phase;
 	uint16_t vector;
-	unsigned int sqs; /* submission queues that complete here */
+	unsigned int sqs;      /* submission queues that complete here */
+	unsigned int reserved; /* entries for the commands of busy ones among them */
 	uint32_t size, head, tail;
 	uint32_t db; /* the doorbell register as last seen */
 	iova_t base;

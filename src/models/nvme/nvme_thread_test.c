@@ -146,6 +146,57 @@ START_TEST(other_queues_go_on)
 }
 END_TEST
 
+static void admin_cmd(uint8_t opcode, uint32_t cdw10, uint32_t cdw11, const void *ring)
+{
+	struct nvme_sqe cmd = {
+		.opcode = opcode, .prp1 = ring ? drv_iova(ring) : 0, .cdw10 = cdw10, .cdw11 = cdw11
+	};
+
+	ck_status(0, cmd, NVME_SC_SUCCESS);
+}
+
+/* Submission queues 1 and 2 on a completion queue with room for a single entry. */
+static volatile struct nvme_cqe *create_shared(void)
+{
+	drv_create_pair(1, false);
+	drv_create_pair(2, false);
+	for (uint32_t id = 1; id <= 2; id++) {
+		admin_cmd(NVME_ADM_DELETE_SQ, id, 0, NULL);
+		admin_cmd(NVME_ADM_DELETE_CQ, id, 0, NULL);
+	}
+	admin_cmd(NVME_ADM_CREATE_CQ, 1 << 16 | 1, 1, drv_cq(1));
+	for (uint32_t id = 1; id <= 2; id++)
+		admin_cmd(NVME_ADM_CREATE_SQ, (DRV_DEPTH - 1) << 16 | id, 1 << 16 | 1, drv_sq(id));
+	return drv_cq(1);
+}
+
+/* A command that waits for the disk has its completion's entry, whatever goes on meanwhile. */
+START_TEST(last_entry_is_kept)
+{
+	admin_cmd(NVME_ADM_SET_FEATURES, NVME_FEAT_WRITE_CACHE, 0, NULL);
+	for (unsigned int i = 0; i < 50; i++) {
+		volatile struct nvme_cqe *cq = create_shared();
+
+		drv_push(1, drv_rw(NVME_IO_WRITE, 0, 8, buf));
+		drv_ring(1);
+		/* Sometimes before the thread takes the write, sometimes while it waits. */
+		usleep(i * 4);
+		drv_push(2, drv_rw(NVME_IO_READ, 8, 8, buf + DRV_PAGE));
+		drv_ring(2);
+		while (!cq[0].status)
+			usleep(10);
+		usleep(1000);
+		ck_assert_uint_eq(cq[1].status, 0);
+		drv_write32(NVME_REG_DBS + 12, 1);
+		while (!cq[1].status)
+			usleep(10);
+		for (uint32_t id = 1; id <= 2; id++)
+			admin_cmd(NVME_ADM_DELETE_SQ, id, 0, NULL);
+		admin_cmd(NVME_ADM_DELETE_CQ, 1, 0, NULL);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *memory = tcase_create("memory"), *file = tcase_create("file");
@@ -156,5 +207,6 @@ int main(void)
 	tcase_add_test(file, reset_during_flush);
 	tcase_add_test(file, delete_during_flush);
 	tcase_add_test(file, other_queues_go_on);
+	tcase_add_test(file, last_entry_is_kept);
 	return drv_main("nvme_thread", cases, 2);
 }

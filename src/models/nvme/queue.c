@@ -56,6 +56,8 @@ void nvme_sq_end(struct nvme_ctrl *c, unsigned int id, bool abort)
 {
 	struct nvme_sq *sq = &c->sq[id];
 
+	if (sq->busy)
+		c->cq[sq->cqid].reserved--;
 	if (abort && sq->busy && nvme_cq_space(&c->cq[sq->cqid]))
 		nvme_complete(c, sq, sq->busy_cid, NVME_SC_ABORTED_SQ_DELETED, 0);
 	sq->live = false;
@@ -81,7 +83,7 @@ uint32_t nvme_cq_space(const struct nvme_cq *cq)
 {
 	uint32_t used = cq->tail >= cq->head ? cq->tail - cq->head : cq->tail + cq->size - cq->head;
 
-	return cq->size - 1 - used;
+	return cq->size - 1 - used - cq->reserved;
 }
 
 void nvme_complete(struct nvme_ctrl *c, struct nvme_sq *sq, uint16_t cid, uint16_t status,
@@ -269,6 +271,8 @@ bool nvme_sync_dropped(struct nvme_ctrl *c, struct nvme_req *req, uint64_t off, 
 		return true;
 	}
 	sq->busy = true;
+	/* Queues that go on meanwhile must not take the last entry. */
+	c->cq[sq->cqid].reserved++;
 	sq->busy_cid = req->cmd->cid;
 	req->run->dropped = true;
 	nvme_intr_notify(c);
@@ -278,5 +282,6 @@ bool nvme_sync_dropped(struct nvme_ctrl *c, struct nvme_req *req, uint64_t off, 
 	if (sq->gen != gen)
 		return false;
 	sq->busy = false;
+	c->cq[sq->cqid].reserved--;
 	return true;
 }
