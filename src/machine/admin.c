@@ -434,6 +434,7 @@ static struct machine_function *named_function(struct uvfio_machine *machine,
 /* A release of @fn by somebody else is under way; what a dead process left over is cleared. */
 static bool must_wait(struct machine_function *fn)
 {
+	struct uvfio_machine *machine = fn->machine;
 	uint32_t pid = fn->slot->unbinding;
 
 	if (!pid)
@@ -441,7 +442,9 @@ static bool must_wait(struct machine_function *fn)
 	if (process_alive(pid))
 		return true;
 	release_end(fn);
-	return false;
+	/* Here the driver may be bound yet: the next look follows what the dead one changed. */
+	machine->generation--;
+	return true;
 }
 
 static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *attr, const char *text,

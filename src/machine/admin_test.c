@@ -313,6 +313,31 @@ START_TEST(threads_race)
 }
 END_TEST
 
+/* The names are gone, and nobody is left to go on with it. */
+static int die_in_an_unbind(void)
+{
+	struct machine_function *fn = machine_find_function(machine, BDF);
+
+	if (!fn)
+		return 1;
+	fn->slot->unbinding = (uint32_t)getpid();
+	tree_set_writing(machine->tree, true);
+	names_unbound(fn);
+	tree_set_writing(machine->tree, false);
+	atomic_fetch_add(&session_shared(machine->session)->generation, 1);
+	return 0;
+}
+
+START_TEST(a_dead_unbind_is_finished)
+{
+	ck_assert_int_eq(wait_child(in_child(die_in_an_unbind)), 0);
+	ck_assert_str_eq(link_of(DEV "/driver"), "");
+	ck_assert_int_eq(put(DRV "/bind", BDF), 12);
+	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
+	ck_assert(exists("/dev/vfio/3"));
+}
+END_TEST
+
 static int open_group(void)
 {
 	int fd = uvfio_open(machine, "/dev/vfio/3", O_RDWR);
@@ -345,6 +370,7 @@ int main(void)
 	tcase_add_test(tc, override_and_ids);
 	tcase_add_test(tc, remove_and_rescan);
 	tcase_add_test(tc, others_see_what_one_changes);
+	tcase_add_test(tc, a_dead_unbind_is_finished);
 	tcase_add_test(tc, two_processes_race);
 	tcase_add_test(tc, threads_race);
 	tcase_add_test(tc, one_process_has_the_group);
