@@ -147,10 +147,12 @@ static int fake_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off
 }
 
 static uint64_t fake_mmio_read(struct vfio_device *vdev, unsigned int region, uint64_t off,
-			       unsigned int width)
+			       unsigned int width, bool nested)
 {
 	uint64_t value = 0;
 
+	/* Only devices get here, by DMA. */
+	ck_assert(nested);
 	ck_assert_uint_le(off + width, FIXTURE_REGION);
 	ck_assert(IS_ALIGNED(off, width));
 	memcpy(&value, from_vdev(vdev)->mem + off, width);
@@ -160,6 +162,7 @@ static uint64_t fake_mmio_read(struct vfio_device *vdev, unsigned int region, ui
 static void fake_mmio_write(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			    unsigned int width, uint64_t value, bool nested)
 {
+	ck_assert(nested);
 	ck_assert_uint_le(off + width, FIXTURE_REGION);
 	ck_assert(IS_ALIGNED(off, width));
 	memcpy(from_vdev(vdev)->mem + off, &value, width);

@@ -62,7 +62,7 @@ static int p2p_access(struct vfio_p2p *p2p, uint64_t off, uint8_t *buf, size_t l
 			memcpy(&value, buf, width);
 			ops->mmio_write(p2p->vdev, p2p->region, off, width, value, true);
 		} else {
-			value = ops->mmio_read(p2p->vdev, p2p->region, off, width);
+			value = ops->mmio_read(p2p->vdev, p2p->region, off, width, true);
 			memcpy(buf, &value, width);
 		}
 	}

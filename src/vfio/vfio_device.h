@@ -64,7 +64,7 @@ struct vfio_device_ops {
 		    int prot, int flags);
 	/* Trapped access through a mapping. */
 	uint64_t (*mmio_read)(struct vfio_device *vdev, unsigned int region, uint64_t off,
-			      unsigned int width);
+			      unsigned int width, bool nested);
 	void (*mmio_write)(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			   unsigned int width, uint64_t value, bool nested);
 	/* Someone wants the device back; @count is how often it was asked before. No lock is

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/depth.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "vfio/vfio_priv.h"
@@ -348,8 +349,9 @@ static uint64_t device_mmio_read(struct file *file, uint64_t off, unsigned int w
 
 	if (!vdev->ops->mmio_read)
 		return ~0ULL;
+	/* The handler has raised the depth once; anything above is library code below us. */
 	return vdev->ops->mmio_read(vdev, vfio_offset_region(off), vfio_offset_in_region(off),
-				    width);
+				    width, lib_depth > 1);
 }
 
 static void device_mmio_write(struct file *file, uint64_t off, unsigned int width, uint64_t value,

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/copy.h"
-#include "base/depth.h"
 #include "base/failpoint.h"
 #include "base/overflow.h"
 #include "file/file.h"
@@ -131,14 +130,13 @@ ssize_t vfio_pci_region_write(struct vfio_device *vdev, unsigned int region, uin
 
 /* ---- traps ---------------------------------------------------------------------------------- */
 
-/* Signal context. The handler has raised the depth once; anything above is library code below
- * us. */
+/* Signal context, or DMA of a peer under its own device lock: nested, no lock is taken. */
 uint64_t vfio_pci_mmio_read(struct vfio_device *vdev, unsigned int region, uint64_t off,
-			    unsigned int width)
+			    unsigned int width, bool nested)
 {
 	struct pci_dev *pdev = to_vpd(vdev)->pdev;
 
-	if (lib_depth > 1)
+	if (nested)
 		return pci_bar_read_nested(pdev, region, off, width);
 	return pci_bar_read(pdev, region, off, width);
 }

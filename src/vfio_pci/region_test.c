@@ -30,7 +30,7 @@ static int fop_mmap(struct file *f, uint64_t off, uint64_t len, int prot, int fl
 
 static uint64_t fop_read(struct file *f, uint64_t off, unsigned int width)
 {
-	return ops->mmio_read(&test_vpd->vdev, 0, off, width);
+	return ops->mmio_read(&test_vpd->vdev, 0, off, width, false);
 }
 
 static void fop_write(struct file *f, uint64_t off, unsigned int width, uint64_t value, bool nested)
@@ -358,6 +358,15 @@ START_TEST(ioeventfd)
 }
 END_TEST
 
+/* A device that reads its own BAR, or a peer's that reads this one's: their locks are held. */
+START_TEST(nested_read)
+{
+	pci_dev_lock(test_vpd->pdev);
+	ck_assert_uint_eq(ops->mmio_read(&test_vpd->vdev, 0, 0x100, 4, true), 0);
+	pci_dev_unlock(test_vpd->pdev);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vfio_pci regions");
@@ -376,6 +385,7 @@ int main(void)
 	tcase_add_test(t, features);
 	tcase_add_test(t, names);
 	tcase_add_test(t, ioeventfd);
+	tcase_add_test(t, nested_read);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -188,7 +188,7 @@ ssize_t vfio_pci_region_read(struct vfio_device *vdev, unsigned int region, uint
 ssize_t vfio_pci_region_write(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			      const void *buf, size_t count);
 uint64_t vfio_pci_mmio_read(struct vfio_device *vdev, unsigned int region, uint64_t off,
-			    unsigned int width);
+			    unsigned int width, bool nested);
 void vfio_pci_mmio_write(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			 unsigned int width, uint64_t value, bool nested);
 long vfio_pci_ioeventfd(struct vfio_pci_device *vpd, unsigned long arg);
