@@ -80,6 +80,9 @@ bool door_closefrom(int first);
 bool door_dup(int *ret, int fd);
 /* @flags -1: dup2 */
 bool door_dup3(int *ret, int from, int to, int flags);
+/* An attribute open for reading as a plain file with what it reads now, at its start: for streams
+ * that libc reads by itself. A new fd, or -errno. Depth raised. */
+int fd_plain_copy(int fd);
 bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg);
 bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
 

@@ -4,6 +4,7 @@
  * another thread may get it at once. The library's own fds are not the program's to close.
  */
 #include <linux/close_range.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -147,6 +148,49 @@ bool door_dup(int *ret, int fd)
 	return true;
 }
 
+int fd_plain_copy(int fd)
+{
+	struct file *file = fdset_has(&fdset_served, fd) ? file_from_fd(fd) : NULL;
+	uint64_t pos = 0;
+	ssize_t n = -EINVAL;
+	char buf[4096];
+	int copy = -EBADF;
+
+	if (!file)
+		return -EBADF;
+	if ((file->oflags & O_ACCMODE) == O_RDONLY)
+		copy = raw_memfd_create("sysfs", MFD_CLOEXEC);
+	while (copy >= 0 && (n = file_pread(file, (uintptr_t)buf, sizeof(buf), pos)) > 0) {
+		n = raw_pwrite(copy, buf, (size_t)n, pos);
+		if (n <= 0)
+			break;
+		pos += (uint64_t)n;
+	}
+	file_put(file);
+	if (copy >= 0 && n < 0) {
+		raw_close(copy);
+		copy = (int)n;
+	}
+	return copy;
+}
+
+/* An attribute becomes stdin: libc will read there by itself. */
+static int dup_to_stdin(int copy)
+{
+	int fd;
+
+	/* The shell has closed it before, and the copy took its place. */
+	if (copy == STDIN_FILENO) {
+		raw_fcntl(copy, F_SETFD, 0);
+		return copy;
+	}
+	if (known(STDIN_FILENO))
+		forget(STDIN_FILENO);
+	fd = dup2(copy, STDIN_FILENO);
+	raw_close(copy);
+	return fd < 0 ? -errno : fd;
+}
+
 bool door_dup3(int *ret, int from, int to, int flags)
 {
 	struct door door;
@@ -160,6 +204,11 @@ bool door_dup3(int *ret, int from, int to, int flags)
 		return true;
 	}
 	settle(from);
+	fd = to == STDIN_FILENO && flags <= 0 ? fd_plain_copy(from) : -EINVAL;
+	if (fd >= 0) {
+		*ret = (int)door_return(&door, dup_to_stdin(fd));
+		return true;
+	}
 	/* A bad @from leaves @to as it is. */
 	if (known(to) && fcntl(from, F_GETFD) >= 0)
 		forget(to);

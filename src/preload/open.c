@@ -207,7 +207,7 @@ bool door_fopen(FILE **ret, const char *path, const char *how)
 
 bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
 {
-	int fd, to = fileno(stream), flags = mode_flags(how);
+	int fd, plain, to = fileno(stream), flags = mode_flags(how);
 	struct tree_path tp;
 	struct door door;
 
@@ -217,6 +217,7 @@ bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
 	door_enter(&door);
 	fflush(stream);
 	fd = open_tree(&tp, flags);
+	plain = fd >= 0 ? fd_plain_copy(fd) : -EBADF;
 	door_leave(&door);
 	if (fd < 0) {
 		fclose(stream);
@@ -226,8 +227,10 @@ bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
 	}
 	/* As a program would: through the doors, so that the new number is known. */
 	*ret = freopen("/dev/null", how, stream);
-	if (*ret && fileno(*ret) >= 0 && dup2(fd, fileno(*ret)) < 0)
+	if (*ret && fileno(*ret) >= 0 && dup2(plain < 0 ? fd : plain, fileno(*ret)) < 0)
 		*ret = NULL;
+	if (plain >= 0)
+		close(plain);
 	close(fd);
 	return true;
 }

@@ -313,6 +313,22 @@ static int shell(const char *command)
 	return WEXITSTATUS(system(command));
 }
 
+/* The other direction: libc reads inside itself from what a shell made stdin. */
+START_TEST(stdin_reads)
+{
+	char line[64];
+	FILE *stream;
+
+	ck_assert_int_eq(shell("test \"$(cut -c1-40 <" DEVICE "/numa_node)\" = -1"), 0);
+	ck_assert_int_eq(shell("test $(sort <" DEVICE "/config | wc -c) -ge 4096"), 0);
+	stream = freopen(DEVICE "/numa_node", "r", fopen("/dev/null", "r"));
+	ck_assert_ptr_nonnull(stream);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), stream));
+	ck_assert_str_eq(line, "-1\n");
+	fclose(stream);
+}
+END_TEST
+
 START_TEST(shells_store)
 {
 	char text[64];
@@ -356,6 +372,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, write_stores);
 	tcase_add_test(tcase, stdio_stores);
 	tcase_add_test(tcase, stdout_stores);
+	tcase_add_test(tcase, stdin_reads);
 	tcase_add_test(tcase, shells_store);
 }
 
