@@ -17,6 +17,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "base/copy.h"
 #include "base/depth.h"
@@ -30,7 +32,9 @@
 #define CACHE_SIZE 64
 /* A page that is open but faults all the same: another thread is about to change its protection.
  * After so many tries somebody has protected it behind our back. */
-#define RETRIES	 20000
+#define RETRIES 20000
+/* From this try on, each sleeps: that thread may be waiting for a CPU. */
+#define YIELDS	 1000
 #define PF_WRITE 2
 
 struct cached_insn {
@@ -338,6 +342,8 @@ static enum emulate_result emulate_fault(struct trap_call *call)
 /* Whether to execute the instruction again, or give up because that has not helped for long. */
 static bool try_again(uintptr_t rip, uintptr_t addr)
 {
+	static const struct timespec pause = { .tv_nsec = 100000 };
+
 	if (retry.rip != rip || retry.addr != addr) {
 		retry.rip = rip;
 		retry.addr = addr;
@@ -347,7 +353,10 @@ static bool try_again(uintptr_t rip, uintptr_t addr)
 		retry.count = 0;
 		return false;
 	}
-	raw_sched_yield();
+	if (retry.count > YIELDS)
+		sysraw3(SYS_nanosleep, (long)&pause, 0, 0);
+	else
+		raw_sched_yield();
 	return true;
 }
 

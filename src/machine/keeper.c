@@ -303,20 +303,22 @@ static void client_work(struct keeper *keeper, struct client *client)
 	}
 }
 
-static void accept_client(struct keeper *keeper)
+/* False: there is no room for one now, and asking again at once would not help. */
+static bool accept_client(struct keeper *keeper)
 {
 	struct client *client = FAIL_POINT() ? NULL : calloc(1, sizeof(*client));
 
 	if (!client)
-		return;
+		return false;
 	client->fd = accept4(keeper->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (client->fd < 0 || add_epoll(keeper, client->fd, client)) {
 		fd_close(client->fd);
 		free(client);
-		return;
+		return false;
 	}
 	list_add_tail(&client->node, &keeper->clients);
 	keeper->num_clients++;
+	return true;
 }
 
 static void timer_work(struct keeper *keeper)
@@ -336,11 +338,13 @@ void keeper_work(struct keeper *keeper)
 
 	/* One event at a time: handling one may free the client of another. */
 	while (epoll_wait(keeper->epoll_fd, &event, 1, 0) == 1) {
-		if (event.data.ptr == &keeper->listen_fd)
-			accept_client(keeper);
-		else if (event.data.ptr == &keeper->timer_fd)
+		if (event.data.ptr == &keeper->listen_fd) {
+			if (!accept_client(keeper))
+				return;
+		} else if (event.data.ptr == &keeper->timer_fd) {
 			timer_work(keeper);
-		else
+		} else {
 			client_work(keeper, event.data.ptr);
+		}
 	}
 }

@@ -136,6 +136,10 @@ static int pin_mixture(struct vfio_dma *dma)
 		}
 		dma->num_pieces++;
 	}
+	if (done < dma->size) { /* another thread maps and unmaps there */
+		vfio_dma_unpin(dma);
+		return -EFAULT;
+	}
 	return 0;
 }
 

@@ -23,7 +23,8 @@ static uint16_t add_segment(struct nvme_ctrl *c, iova_t iova, uint32_t len, bool
 
 	if (!range_last(iova, len, &last))
 		return NVME_SC_DATA_XFER;
-	if (c->n_segments && !discard && !s[-1].discard && s[-1].iova + s[-1].len == iova) {
+	/* (What ends at 2^64 has no neighbour.) */
+	if (c->n_segments && iova && !discard && !s[-1].discard && s[-1].iova + s[-1].len == iova) {
 		s[-1].len += len;
 		return NVME_SC_SUCCESS;
 	}
