@@ -144,7 +144,7 @@ START_TEST(child_starts_its_own_thread)
 	pid_t pid;
 
 	ck_assert_int_eq(virqfd_enable(fd, on_event, seen, &parents), 0);
-	/* The thread is up and holds no lock of malloc's: not every allocator frees it in a child. */
+	/* The thread is up and holds no lock of malloc's, which a child might never get. */
 	ring(fd);
 	sem_wait(&seen->called);
 	pid = fork();
