@@ -421,8 +421,19 @@ START_TEST(refused_moves)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_ptr_eq(mremap(at, SIZE, SIZE, MREMAP_FIXED, at + 3 * SIZE), MAP_FAILED);
 	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_eq(mmap(at, SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, -1, 0), MAP_FAILED);
+	ck_assert_int_eq(errno, EBADF);
+	/* Behind the device's last region. */
+	ck_assert_ptr_eq(
+		mmap(at, SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, c.device, (off_t)(20ULL << 40)),
+		MAP_FAILED);
+	ck_assert_int_eq(errno, EINVAL);
 	for (size_t i = 0; i < 4 * SIZE; i += SIZE)
 		ck_assert_int_eq(at[i], 7);
+	ck_assert_ptr_eq(mmap(at, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 at);
+	ck_assert_int_eq(at[0], 0);
+	ck_assert_int_eq(at[SIZE], 7);
 }
 END_TEST
 

@@ -3,9 +3,11 @@
  * The program's address space: mappings of our files, and memory that devices reach and the program
  * takes away (design D5). Called only when a machine exists in this process.
  */
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "base/fault.h"
+#include "base/sysraw.h"
 #include "file/file.h"
 #include "hostmem/hostmem.h"
 #include "machine/machine.h"
@@ -33,23 +35,56 @@ static void vacate(void *addr, size_t len)
 	file_munmap((uintptr_t)addr, len);
 }
 
+/*
+ * Whether the kernel or the file would refuse a fixed mapping over memory that devices reach, asked
+ * by making it elsewhere: that memory must not be moved aside for nothing. 0 or -errno.
+ */
+static int try_elsewhere(struct file *file, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *at;
+	long made;
+	int err;
+
+	flags &= ~(MAP_FIXED | MAP_POPULATE | MAP_LOCKED);
+	if (file) {
+		err = off < 0 ? -EINVAL
+			      : file_mmap(file, NULL, len, prot, flags, (uint64_t)off, &at);
+		if (err)
+			return err;
+		file_munmap((uintptr_t)at, ALIGN_UP(len, HOST_PAGE_SIZE));
+	} else {
+		made = raw_mmap(NULL, len, prot, flags, fd, (uint64_t)off);
+		if (made < 0 && made > -4096)
+			return (int)made;
+		at = (void *)made;
+	}
+	raw_munmap(at, len);
+	return 0;
+}
+
 bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	struct file *file;
 	struct door door;
 	size_t whole = len;
-	int err;
+	int err = 0;
 
 	door_enter(&door);
 	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
-	if ((flags & MAP_FIXED) && pages(addr, &whole))
-		vacate(addr, whole);
+	if ((flags & MAP_FIXED) && pages(addr, &whole)) {
+		if (hostmem_any(hostmem(), (uintptr_t)addr, whole))
+			err = try_elsewhere(file, len, prot, flags, fd, off);
+		if (!err)
+			vacate(addr, whole);
+	}
 	if (!file) {
 		door_leave(&door);
 		return false;
 	}
 	fault_unblock();
-	err = off < 0 ? -EINVAL : file_mmap(file, addr, len, prot, flags, (uint64_t)off, ret);
+	if (!err)
+		err = off < 0 ? -EINVAL
+			      : file_mmap(file, addr, len, prot, flags, (uint64_t)off, ret);
 	file_put(file);
 	if (door_return(&door, err) < 0)
 		*ret = MAP_FAILED;
