@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct sysfs_resource {
 	struct file *file;
 	struct pci_bar_listener listener;
 	_Atomic(struct pci_dev *) pdev; /* NULL: removed */
+	atomic_uint accesses;		/* running; whoever clears pdev waits for them */
 	unsigned int bar;
 	uint64_t len; /* in pages */
 };
@@ -74,6 +76,9 @@ static void resource_detach(struct sysfs_resource *res)
 
 	if (!pdev)
 		return;
+	/* An access counts itself before it looks at pdev: it saw NULL or is waited for. */
+	while (atomic_load(&res->accesses))
+		sched_yield();
 	pci_dev_lock(pdev);
 	list_del(&res->listener.node);
 	pci_dev_unlock(pdev);
@@ -103,27 +108,32 @@ static int resource_mmap(struct file *file, uint64_t off, uint64_t len, int prot
 static uint64_t resource_mmio_read(struct file *file, uint64_t off, unsigned int width)
 {
 	struct sysfs_resource *res = file->priv;
-	struct pci_dev *pdev = res->pdev;
+	uint64_t value = UINT64_MAX;
+	struct pci_dev *pdev;
 
-	if (!pdev)
-		return UINT64_MAX;
+	atomic_fetch_add(&res->accesses, 1);
+	pdev = res->pdev;
 	/* The trap itself has raised the depth once. */
-	return lib_depth > 1 ? pci_bar_read_nested(pdev, res->bar, off, width)
-			     : pci_bar_read(pdev, res->bar, off, width);
+	if (pdev)
+		value = lib_depth > 1 ? pci_bar_read_nested(pdev, res->bar, off, width)
+				      : pci_bar_read(pdev, res->bar, off, width);
+	atomic_fetch_sub(&res->accesses, 1);
+	return value;
 }
 
 static void resource_mmio_write(struct file *file, uint64_t off, unsigned int width, uint64_t value,
 				bool nested)
 {
 	struct sysfs_resource *res = file->priv;
-	struct pci_dev *pdev = res->pdev;
+	struct pci_dev *pdev;
 
-	if (!pdev)
-		return;
-	if (nested)
+	atomic_fetch_add(&res->accesses, 1);
+	pdev = res->pdev;
+	if (pdev && nested)
 		pci_bar_write_deferred(pdev, res->bar, off, width, value);
-	else
+	else if (pdev)
 		pci_bar_write(pdev, res->bar, off, width, value);
+	atomic_fetch_sub(&res->accesses, 1);
 }
 
 /* A memory BAR has no read and write of sysfs' binary attributes. */
