@@ -164,6 +164,16 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
+/* Whether the slot is what this machine's function needs. */
+static bool slot_fits(const struct machine_function *fn)
+{
+	size_t piece = fn->desc ? fn->desc->model->shared_size : 0;
+	unsigned int group = fn->slot->group;
+
+	return (group == NO_GROUP || group < MACHINE_GROUPS) &&
+	       (!piece || fn->slot->size >= PCI_SHARED_HEADER + piece);
+}
+
 static int build_buses(struct uvfio_machine *machine)
 {
 	struct shared_header *shared = session_shared(machine->session);
@@ -173,7 +183,7 @@ static int build_buses(struct uvfio_machine *machine)
 	list_for_each_entry(fn, &machine->functions, node) {
 		fn->machine = machine;
 		fn->slot = shared_find_device(shared, fn->name);
-		if (!fn->slot)
+		if (!fn->slot || !slot_fits(fn))
 			return -EPROTO;
 		/* Functions come domain by domain, each begun by its host bridge. */
 		if (fn->host_bridge) {

@@ -145,6 +145,7 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 	}
 	if (!S_ISREG(st->st_mode))
 		return;
+	st->st_nlink = 1;
 	if (!strncmp(path, "/dev/", 5)) {
 		bool misc = !strcmp(path, "/dev/vfio/vfio");
 

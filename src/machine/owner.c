@@ -13,6 +13,7 @@
 #include "machine/machine.h"
 #include "machine/owner.h"
 #include "machine/session_priv.h"
+#include "machine/tree.h"
 
 static int record(struct shared_header *shared, uint64_t ino, uid_t uid, gid_t gid)
 {
@@ -32,8 +33,11 @@ static int record(struct shared_header *shared, uint64_t ino, uid_t uid, gid_t g
 int machine_chown(struct session *session, const char *real, uid_t uid, gid_t gid)
 {
 	struct shared_header *shared = session->shared;
+	int ret = tree_unshare(real);
 	struct stat st;
 
+	if (ret)
+		return ret;
 	if (lstat(real, &st) < 0)
 		return -errno;
 	if (shared->owner == 0)

@@ -13,6 +13,7 @@
  *   keeper, keeper.sock  the keeper's lock and socket
  *   kmsg		the kernel log
  *   loaded		the preload library has come up in a process
+ *   texts/		texts of the tree that several of its names share
  *   disks/		sparse files behind disks without a file of the user's
  */
 #ifndef MACHINE_SESSION_H

@@ -238,6 +238,8 @@ static int make_files(struct session *session)
 		ret = make_file(session, names[i]);
 	if (!ret)
 		ret = make_directory(session, "disks");
+	if (!ret)
+		ret = make_directory(session, "texts");
 	return ret ? ret : make_alive(session);
 }
 

@@ -24,6 +24,25 @@ static int shared_open(const struct session *session, int flags, mode_t mode)
 	return ret < 0 ? -errno : ret;
 }
 
+/* Whether the slots lie in the file, so that a damaged one crashes nobody. */
+static bool slots_valid(const struct shared_header *shared, uint64_t size)
+{
+	if (shared->num_devices > SHARED_MAX_DEVICES)
+		return false;
+	for (uint32_t i = 0; i < shared->num_devices; i++) {
+		const struct shared_device *slot = &shared->device[i];
+
+		if (!memchr(slot->name, '\0', sizeof(slot->name)) ||
+		    !memchr(slot->model, '\0', sizeof(slot->model)))
+			return false;
+		if (slot->size &&
+		    (slot->offset < sizeof(*shared) || !IS_ALIGNED(slot->offset, HOST_PAGE_SIZE) ||
+		     slot->offset > size || slot->size > size - slot->offset))
+			return false;
+	}
+	return true;
+}
+
 int shared_map(struct session *session)
 {
 	int fd = shared_open(session, O_RDWR, 0), ret = 0;
@@ -46,7 +65,8 @@ int shared_map(struct session *session)
 		goto out;
 	}
 	if (shared->magic != SHARED_MAGIC || shared->version != SHARED_VERSION ||
-	    shared->header_size != sizeof(*shared) || shared->file_size != (uint64_t)st.st_size) {
+	    shared->header_size != sizeof(*shared) || shared->file_size != (uint64_t)st.st_size ||
+	    !slots_valid(shared, (uint64_t)st.st_size)) {
 		munmap(shared, (size_t)st.st_size);
 		ret = -EPROTO;
 		goto out;
@@ -103,7 +123,7 @@ int session_create_shared(struct session *session, const struct session_identity
 {
 	uint64_t size = ALIGN_UP(sizeof(struct shared_header), HOST_PAGE_SIZE);
 	struct shared_header *shared;
-	int fd;
+	int fd, ret;
 
 	if (count > SHARED_MAX_DEVICES)
 		return -E2BIG;
@@ -114,9 +134,11 @@ int session_create_shared(struct session *session, const struct session_identity
 	fd = shared_open(session, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, (off_t)size) < 0) {
+	/* Every page now: a full file system says so here, not as SIGBUS at a later store. */
+	ret = posix_fallocate(fd, 0, (off_t)size);
+	if (ret) {
 		close(fd);
-		return -errno;
+		return -ret;
 	}
 	shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);

@@ -6,7 +6,7 @@
  * What is on disk: directories, relative symlinks, and a file for each attribute. A file holds its
  * text only when the text is read-only and not volatile; every other one is empty (or, written
  * once, holds the value that was stored: admin.c) and marked, so that opening it goes to the
- * machine. Device nodes are marked regular files whose length is the minor number.
+ * machine. Texts that are equal are hard links to one file. Device nodes are marked regular files whose length is the minor number.
  *
  * Locks: the registry is guarded by the core's lock, the disk by the session's admin lock.
  */
@@ -65,6 +65,10 @@ void tree_for_each_name(const struct tree *tree, const char *path,
 void tree_read_link_name(const struct tree *tree, const char *path, char *out, size_t size);
 /* The text of a file on disk; its length, 0 when it is empty or not there. NUL-terminated. */
 size_t tree_read_text(const struct tree *tree, const char *path, char *out, size_t size);
+
+/* @real, a translated path, gets a file of its own when it shares one with other names: before its
+ * mode or owner changes. 0 or -errno. */
+int tree_unshare(const char *real);
 
 /* The attribute at @path, which has no symlinks. Core's lock held. */
 bool tree_find(struct tree *tree, const char *path, struct tree_attr *out);

@@ -58,6 +58,16 @@ int tree_disk_mkdir(const struct tree *tree, const char *path)
 	return ret;
 }
 
+/* One write of all; a file system that has room for a part only is full. */
+static int write_whole(int fd, const char *text, size_t len)
+{
+	ssize_t done = pwrite(fd, text, len, 0);
+
+	if (done < 0)
+		return -errno;
+	return (size_t)done == len ? 0 : -ENOSPC;
+}
+
 /* A new file of @mode with @text, or of @length bytes without content. */
 static int write_file(char *real, mode_t mode, const char *text, size_t len, uint64_t length)
 {
@@ -71,29 +81,48 @@ static int write_file(char *real, mode_t mode, const char *text, size_t len, uin
 	}
 	if (fd < 0)
 		return -errno;
-	if (len && write(fd, text, len) != (ssize_t)len)
-		ret = errno ? -errno : -EIO;
+	if (len)
+		ret = write_whole(fd, text, len);
 	if (!ret && length && ftruncate(fd, (off_t)length) < 0)
 		ret = -errno;
 	if (!ret && fchmod(fd, mode) < 0)
 		ret = -errno;
 	close(fd);
+	if (ret)
+		unlink(real);
 	return ret;
 }
 
+/* The same, as a name for an equal text that is there already where that can be. */
+static int place_file(const struct tree *tree, char *real, mode_t mode, const char *text,
+		      size_t len, uint64_t length)
+{
+	int ret = length ? -EOPNOTSUPP : tree_share_text(tree, real, mode, text, len);
+
+	if (ret == -ENOENT) {
+		ret = make_parents(real);
+		if (!ret)
+			ret = tree_share_text(tree, real, mode, text, len);
+	}
+	return !ret || ret == -EEXIST ? ret : write_file(real, mode, text, len, length);
+}
+
 /* The same in the place of what may be there. */
-static int replace_file(char *real, mode_t mode, const char *text, size_t len, uint64_t length)
+static int replace_file(const struct tree *tree, char *real, mode_t mode, const char *text,
+			size_t len, uint64_t length)
 {
 	char temp[TREE_PATH_MAX + 8];
-	int ret = write_file(real, mode, text, len, length);
+	int ret = place_file(tree, real, mode, text, len, length);
 
 	if (ret != -EEXIST)
 		return ret;
 	snprintf(temp, sizeof(temp), "%s.new", real);
 	unlink(temp);
-	ret = write_file(temp, mode, text, len, length);
+	ret = place_file(tree, temp, mode, text, len, length);
 	if (!ret && rename(temp, real) < 0)
 		ret = -errno;
+	/* What failed; or two names of one file, of which rename() leaves both. */
+	unlink(temp);
 	return ret;
 }
 
@@ -117,21 +146,23 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
 			len = 0;
 		}
 	}
-	ret = replace_file(real,
+	ret = replace_file(tree, real,
 			   attr->mode | (served ? TREE_SERVED : 0) | (binary ? TREE_BINARY : 0),
 			   text, (size_t)len, binary ? attribute_size(obj, attr) : 0);
 	return ret;
 }
 
-/* What is there already gets another text; its inode, mode and owner stay. */
+/* What is there already gets another text; its inode, mode and owner stay. Without room for it the
+ * old one stays as well. */
 static int rewrite_file(const char *real, const char *text, size_t len)
 {
-	int fd = open(real, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
+	int fd = open(real, O_WRONLY | O_CLOEXEC), ret;
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, len) != (ssize_t)len)
-		ret = errno ? -errno : -EIO;
+	ret = write_whole(fd, text, len);
+	if (!ret && ftruncate(fd, (off_t)len) < 0)
+		ret = -errno;
 	close(fd);
 	return ret;
 }
@@ -155,7 +186,7 @@ int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
 		return 0;
 	if (attr->store || attr->volatile_value)
 		mode |= TREE_SERVED;
-	return replace_file(real, mode, text, (size_t)len, 0);
+	return replace_file(tree, real, mode, text, (size_t)len, 0);
 }
 
 int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *format, ...)
@@ -172,7 +203,7 @@ int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *
 	if (len < 0 || len >= (int)sizeof(text))
 		return -E2BIG;
 	ret = disk_path(tree, path, real);
-	return ret ? ret : replace_file(real, mode, text, (size_t)len, 0);
+	return ret ? ret : replace_file(tree, real, mode, text, (size_t)len, 0);
 }
 
 int tree_put_text(struct tree *tree, const char *path, mode_t mode, const char *text)
@@ -180,7 +211,7 @@ int tree_put_text(struct tree *tree, const char *path, mode_t mode, const char *
 	char real[TREE_PATH_MAX];
 	int ret = disk_path(tree, path, real);
 
-	return ret ? ret : replace_file(real, mode, text, strlen(text), 0);
+	return ret ? ret : replace_file(tree, real, mode, text, strlen(text), 0);
 }
 
 void tree_unlink(struct tree *tree, const char *path)
@@ -196,7 +227,7 @@ int tree_add_node(struct tree *tree, const char *path, mode_t mode, unsigned int
 	if (!tree->writing)
 		return 0;
 	ret = disk_path(tree, path, real);
-	return ret ? ret : replace_file(real, mode | TREE_SERVED, NULL, 0, minor);
+	return ret ? ret : replace_file(tree, real, mode | TREE_SERVED, NULL, 0, minor);
 }
 
 /* From the directory of @path to @target: as many ".." as there are components to leave. */

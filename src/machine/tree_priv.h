@@ -6,6 +6,7 @@
 #include "machine/tree.h"
 
 #define TREE_PATH_MAX 1024
+#define TREE_TEXTS    "texts" /* the directory of shared texts, made with the session */
 
 struct tree_dir {
 	struct list_head node;
@@ -29,6 +30,10 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
 /* Replaces the content of the attribute's file by what show says. */
 int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
 		   const struct attribute *attr);
+/* tree_share.c: a new name @real for the one file with this text and mode. 0, -EEXIST: @real is
+ * there, -ENOENT: its directory is not, or -errno: it must get a file of its own. */
+int tree_share_text(const struct tree *tree, const char *real, mode_t mode, const char *text,
+		    size_t len);
 void tree_disk_remove(const struct tree *tree, const char *path);
 
 #endif

@@ -13,6 +13,7 @@
 #include "file/file.h"
 #include "machine/machine.h"
 #include "machine/session.h"
+#include "machine/tree.h"
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/path.h"
@@ -157,12 +158,21 @@ bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *t
 /* Only the nine bits are the program's; the others mark files of the tree (machine/tree.h). */
 static int change_mode(const char *real, mode_t mode, int flags)
 {
+	char target[PATH_MAX];
 	struct stat st;
+	int ret;
 
 	if (fstatat(AT_FDCWD, real, &st, flags & AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		return -EOPNOTSUPP;
+	/* By the name without links: a text that others share is taken apart. */
+	if (!realpath(real, target))
+		return -errno;
+	ret = tree_unshare(target);
+	if (ret)
+		return ret;
+	real = target;
 	return chmod(real, (mode & 0777) | (st.st_mode & 07000)) ? -errno : 0;
 }
 

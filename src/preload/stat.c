@@ -94,6 +94,7 @@ bool door_stat(int *ret, int dirfd, const char *path, struct stat *st, int flags
 static void fix_statx(struct statx *stx, const struct stat *st)
 {
 	stx->stx_mode = (uint16_t)st->st_mode;
+	stx->stx_nlink = (uint32_t)st->st_nlink;
 	stx->stx_uid = st->st_uid;
 	stx->stx_gid = st->st_gid;
 	stx->stx_size = (uint64_t)st->st_size;
