@@ -277,21 +277,32 @@ static void mark_dead(struct file_obj *obj)
 	pthread_mutex_init(&obj->pos_lock, NULL);
 }
 
+/* The forking thread holds the locks of this folder, and so does its child, until it gives them
+ * back: a lock that is made anew while it is held looks like a fault to ThreadSanitizer. */
+static _Thread_local bool fork_holds_locks __attribute__((tls_model("initial-exec")));
+
 void file_fork_prepare(void)
 {
 	mapping_fork_lock();
 	pthread_mutex_lock(&files_lock);
+	fork_holds_locks = true;
 }
 
 void file_fork_parent(void)
 {
+	fork_holds_locks = false;
 	pthread_mutex_unlock(&files_lock);
 	mapping_fork_unlock();
 }
 
 void file_after_fork(void)
 {
-	pthread_mutex_init(&files_lock, NULL);
+	if (fork_holds_locks) {
+		file_fork_parent();
+	} else {
+		pthread_mutex_init(&files_lock, NULL);
+		mapping_fork_reset();
+	}
 	file_for_each(mark_dead);
 	fdtable_fork_child();
 	mapping_fork_child();

@@ -646,13 +646,17 @@ void mapping_fork_unlock(void)
 	pthread_mutex_unlock(&mappings_lock);
 }
 
+void mapping_fork_reset(void)
+{
+	pthread_mutex_init(&mappings_lock, NULL);
+}
+
 /* What the child inherited belongs to a device in another process: a touch says so. */
 void mapping_fork_child(void)
 {
 	const struct map_table *table = atomic_load(&map_table);
 	size_t i;
 
-	pthread_mutex_init(&mappings_lock, NULL);
 	access_fork_child();
 	for (i = 0; table && i < table->count; i++)
 		protect(&table->entries[i], 0, UINTPTR_MAX);

@@ -32,6 +32,8 @@ void mapping_forget_access(struct file_obj *obj);
 
 void mapping_fork_lock(void);
 void mapping_fork_unlock(void);
+/* In a child whose parent did not take the lock for it. */
+void mapping_fork_reset(void);
 void mapping_fork_child(void);
 
 #endif

@@ -147,10 +147,12 @@ void machine_use_kvm(struct uvfio_machine *machine)
 void machine_fork_prepare(struct uvfio_machine *machine)
 {
 	pthread_mutex_lock(&machine->admin_lock);
+	machine->fork_holds_admin = true;
 }
 
 void machine_fork_parent(struct uvfio_machine *machine)
 {
+	machine->fork_holds_admin = false;
 	pthread_mutex_unlock(&machine->admin_lock);
 }
 
@@ -158,7 +160,10 @@ void machine_after_fork(struct uvfio_machine *machine)
 {
 	/* Only this thread is left: locks that others held are made anew. */
 	pthread_mutex_init(&machine->claims_lock, NULL);
-	pthread_mutex_init(&machine->admin_lock, NULL);
+	if (machine->fork_holds_admin)
+		machine_fork_parent(machine);
+	else
+		pthread_mutex_init(&machine->admin_lock, NULL);
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {
 		fd_close(machine->groups[i].claim_fd);
 		machine->groups[i].claim_fd = -1;

@@ -190,6 +190,7 @@ void keeper_client_after_fork(struct uvfio_machine *machine)
 	if (machine->keeper) {
 		fd_close(machine->keeper->fd);
 		fd_close(machine->keeper->stop_fd);
+		machine->parents_keeper = machine->keeper;
 	}
 	machine->keeper = NULL;
 }

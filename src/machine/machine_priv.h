@@ -98,6 +98,7 @@ struct uvfio_machine {
 	bool kvm; /* machine_use_kvm() was called. Guarded by the core's lock */
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
+	bool fork_holds_admin;	    /* the thread that forks has taken it. Guarded by admin_lock */
 	int lock_fd; /* the session's admin lock; -1: not held. Guarded by admin_lock */
 	_Atomic uint64_t generation; /* of the tree that the objects agree with */
 
@@ -105,7 +106,8 @@ struct uvfio_machine {
 	bool log_to_stderr; /* errors also go there */
 
 	pthread_mutex_t claims_lock;
-	struct keeper_client *keeper; /* NULL: not needed yet. Guarded by claims_lock */
+	struct keeper_client *keeper;	      /* NULL: not needed yet. Guarded by claims_lock */
+	struct keeper_client *parents_keeper; /* in a child: kept for leak checkers alone */
 };
 
 /* machine.c */

@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "preload/door.h"
 #include "preload/doors.h"
+#include "preload/handlers.h"
 #include "preload/wrappers.h"
 
 #define HIDES_SEGV 1
@@ -21,6 +22,8 @@
 /* What is hidden of the calling thread's mask and of each action's. */
 static _Thread_local unsigned char hidden_mask __attribute__((tls_model("initial-exec")));
 static atomic_uchar hidden_action[SIGNALS];
+/* The program has set its action of SIGSEGV, of SIGBUS, since our handler is installed. */
+static atomic_bool fault_action_set[2];
 
 static unsigned char hides(const sigset_t *set)
 {
@@ -47,14 +50,36 @@ static bool is_fault(int sig)
 	return sig == SIGSEGV || sig == SIGBUS;
 }
 
+/*
+ * The program's action of SIGSEGV or SIGBUS behind our handler. A sanitizer's runtime behind us in
+ * the list of libraries may have installed its own in the program's name before ours came; it knows
+ * what the program gave it.
+ */
+static int fault_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	atomic_bool *set = &fault_action_set[sig == SIGBUS];
+	int err = fault_program_action(sig, act, old);
+	struct sigaction seen;
+
+	if (err)
+		return err;
+	if (old && !atomic_load(set) && !real_sigaction(sig, NULL, &seen) &&
+	    !fault_is_handler(seen.sa_sigaction))
+		*old = seen;
+	if (act)
+		atomic_store(set, true);
+	return 0;
+}
+
 bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigaction *old)
 {
 	unsigned char hidden = 0, before;
 	struct sigaction copy;
+	uintptr_t program;
 	int err;
 
 	if (is_fault(sig) && fault_installed()) {
-		err = fault_program_action(sig, act, old);
+		err = fault_action(sig, act, old);
 		if (err)
 			errno = -err;
 		*ret = err ? -1 : 0;
@@ -68,9 +93,12 @@ bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigac
 		strip(&copy.sa_mask);
 	}
 	before = atomic_load(&hidden_action[sig]);
+	program = handler_replace(sig, act ? &copy : NULL);
 	*ret = real_sigaction(sig, act ? &copy : NULL, old);
-	if (!*ret && old)
+	if (!*ret && old) {
 		show(&old->sa_mask, before);
+		handler_show(old, program);
+	}
 	if (!*ret && act)
 		atomic_store(&hidden_action[sig], hidden);
 	return true;
@@ -79,13 +107,22 @@ bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigac
 bool door_signal(sighandler_t *ret, int sig, sighandler_t handler, int flags)
 {
 	struct sigaction act, old;
+	int err;
 
-	if (!is_fault(sig) || !fault_installed())
-		return false;
 	memset(&act, 0, sizeof(act));
 	act.sa_handler = handler;
 	act.sa_flags = flags;
-	*ret = fault_program_action(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+	if (!is_fault(sig) || !fault_installed()) {
+		if (!handler_wanted())
+			return false;
+		if (!(flags & SA_NODEFER))
+			sigaddset(&act.sa_mask, sig);
+		if (!door_sigaction(&err, sig, &act, &old))
+			return false;
+		*ret = err ? SIG_ERR : old.sa_handler;
+		return true;
+	}
+	*ret = fault_action(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 	return true;
 }
 

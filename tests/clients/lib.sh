@@ -83,6 +83,16 @@ check_log()
 	fi
 }
 
+# check_log_lacks NAME PATTERN: it has none.
+check_log_lacks()
+{
+	if grep -qE -- "$2" "$work/log"; then
+		not_ok "$1"
+	else
+		ok "$1"
+	fi
+}
+
 # uvfio_run DEVICE-OPTIONS COMMAND...: the command in a session with one NVMe controller.
 uvfio_run()
 {
