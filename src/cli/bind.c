@@ -103,14 +103,14 @@ static int run_with_machine(struct args *args,
 {
 	struct uvfio_machine *machine;
 	struct session *session;
+	char err[512];
 	int ret;
 
 	if (open_session(args->session, &session))
 		return EXIT_USAGE;
-	ret = machine_attach(session, &machine);
+	ret = machine_attach(session, &machine, err, sizeof(err));
 	if (ret)
-		return fail("%s: the machine cannot be built: %s", session_dir(session),
-			    strerror(-ret));
+		return fail("%s: the machine cannot be built: %s", session_dir(session), err);
 	ret = check_names(session, args);
 	if (!ret)
 		ret = fn(machine, args);
@@ -132,7 +132,7 @@ int cmd_bind(int argc, char **argv)
 	};
 	struct args args = { 0 };
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+	if (parse_arguments(&argp, argc, argv, 0, &args))
 		return EXIT_USAGE;
 	return run_with_machine(&args, do_bind);
 }
@@ -147,7 +147,7 @@ int cmd_unbind(int argc, char **argv)
 	};
 	struct args args = { .unbind = true };
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+	if (parse_arguments(&argp, argc, argv, 0, &args))
 		return EXIT_USAGE;
 	return run_with_machine(&args, do_unbind);
 }

@@ -3,6 +3,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -24,6 +25,11 @@ int cmd_bind(int argc, char **argv);
 int cmd_unbind(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_keeper(int argc, char **argv);
+
+struct argp;
+/* argp_parse(), whose complaints are one line. 0, or it does not return, or an error. */
+int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
+		    void *input);
 
 /* The session that @dir, or the environment, or the only one there is, names. EXIT_USAGE with a
  * message when there is none. */

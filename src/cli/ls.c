@@ -237,7 +237,7 @@ int cmd_ls(int argc, char **argv)
 	json_t *sessions, *root;
 	int ret;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+	if (parse_arguments(&argp, argc, argv, 0, &args))
 		return EXIT_USAGE;
 	sessions = json_array();
 	if (!args.session && !getenv(SESSION_ENV))

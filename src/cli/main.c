@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/cli.h"
 
 struct command {
@@ -53,11 +54,19 @@ int cmd_version(int argc, char **argv)
 	return 0;
 }
 
+/* What the library has to say before there is a kernel log. */
+static void log_to_stderr(void *arg, enum log_level level, const char *message)
+{
+	if (level <= LOG_WARN)
+		fail("%s", message);
+}
+
 int main(int argc, char **argv)
 {
 	char name[64];
 
 	argp_err_exit_status = EXIT_USAGE;
+	log_set_sink(log_to_stderr, NULL);
 	if (argc < 2) {
 		help(stderr);
 		return EXIT_USAGE;

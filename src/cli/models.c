@@ -47,7 +47,7 @@ int cmd_models(int argc, char **argv)
 {
 	struct args args = { 0 };
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+	if (parse_arguments(&argp, argc, argv, 0, &args))
 		return EXIT_USAGE;
 	if (args.model && !model_find(args.model))
 		return fail("unknown model \"%s\" (`uvfio models` lists them)", args.model);

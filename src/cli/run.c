@@ -344,7 +344,7 @@ int cmd_run(int argc, char **argv)
 
 	if (description_create(&run.desc))
 		return fail("out of memory");
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &run))
+	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &run))
 		return EXIT_USAGE;
 	if (check_program(&run, program, library) || open_or_launch(&run, &session))
 		return EXIT_USAGE;

@@ -187,13 +187,14 @@ static pid_t in_child(int (*fn)(void))
 {
 	pid_t pid = fork();
 	struct session *session;
+	char why[512];
 
 	if (pid)
 		return pid;
 	file_after_fork();
 	machine_after_fork(machine);
 	if (session_open(uvfio_machine_directory(machine), &session) ||
-	    machine_attach(session, &machine))
+	    machine_attach(session, &machine, why, sizeof(why)))
 		_exit(252);
 	_exit(fn());
 }

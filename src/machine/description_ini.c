@@ -25,6 +25,8 @@ struct ini {
 	struct description_device *dev; /* of the section; NULL: its model is not known yet */
 	int line;
 	bool long_line;
+	int section_line; /* of a section of which no key was seen yet; 0: none */
+	char empty[64];	  /* its name */
 	int ret;
 	char message[512];
 };
@@ -63,8 +65,14 @@ static int set_device(struct ini *ini, const char *key, const char *value)
 			 ini->section, key);
 		return -EINVAL;
 	}
-	return description_device_set(ini->dev, key, value, ini->base, ini->message,
-				      sizeof(ini->message));
+	ret = description_device_set(ini->dev, key, value, ini->base, ini->message,
+				     sizeof(ini->message));
+	if (!ret && !pci_address_parse(ini->section, &rid) && ini->dev->rid != rid) {
+		snprintf(ini->message, sizeof(ini->message),
+			 "[%s]: at=%s says otherwise; leave one of them out", ini->section, value);
+		return -EINVAL;
+	}
+	return ret;
 }
 
 static int handle(void *user, const char *section, const char *key, const char *value)
@@ -73,6 +81,7 @@ static int handle(void *user, const char *section, const char *key, const char *
 
 	if (ini->ret)
 		return 0;
+	ini->section_line = 0;
 	if (strcmp(section, ini->section)) {
 		snprintf(ini->section, sizeof(ini->section), "%s", section);
 		ini->dev = NULL;
@@ -91,6 +100,31 @@ static int handle(void *user, const char *section, const char *key, const char *
 	return ini->ret == 0;
 }
 
+/* A section that has ended without a key is no device, and no mistake to be silent about. */
+static bool empty_section(struct ini *ini)
+{
+	if (!ini->section_line || !strcmp(ini->empty, "machine"))
+		return false;
+	snprintf(ini->message, sizeof(ini->message),
+		 "[%s]: a device without a model; begin the section with model=", ini->empty);
+	ini->line = ini->section_line;
+	ini->ret = -EINVAL;
+	return true;
+}
+
+static void note_section(struct ini *ini, const char *line)
+{
+	const char *name = line + strspn(line, " \t");
+	size_t len;
+
+	if (*name != '[' || empty_section(ini))
+		return;
+	len = strcspn(++name, "]");
+	snprintf(ini->empty, sizeof(ini->empty), "%.*s", (int)MIN(len, sizeof(ini->empty) - 1),
+		 name);
+	ini->section_line = ini->line;
+}
+
 /* fgets() that counts lines and notices those which do not fit. */
 static char *read_line(char *buf, int size, void *stream)
 {
@@ -105,7 +139,8 @@ static char *read_line(char *buf, int size, void *stream)
 		ini->long_line = true;
 		return NULL;
 	}
-	return buf;
+	note_section(ini, buf);
+	return ini->ret ? NULL : buf;
 }
 
 int description_parse_file(struct description *desc, const char *path, char *err, size_t err_size)
@@ -139,6 +174,8 @@ int description_parse_file(struct description *desc, const char *path, char *err
 		return ret;
 	}
 	fclose(ini.file);
+	if (!ini.ret && !bad && !ini.long_line)
+		empty_section(&ini);
 	if (ini.long_line) {
 		snprintf(err, err_size,
 			 "%s:%d: the line is longer than %d characters; use -d for it", path,

@@ -193,10 +193,12 @@ static void user(int ready)
 	int container, group, device, req = eventfd(0, 0);
 	struct pollfd poll_req = { .fd = req, .events = POLLIN };
 	struct session *own;
+	char why[512];
 
 	file_after_fork();
 	machine_after_fork(machine);
-	if (session_open(uvfio_machine_directory(machine), &own) || machine_attach(own, &machine))
+	if (session_open(uvfio_machine_directory(machine), &own) ||
+	    machine_attach(own, &machine, why, sizeof(why)))
 		_exit(10);
 	container = uvfio_open(machine, "/dev/vfio/vfio", O_RDWR);
 	group = uvfio_open(machine, "/dev/vfio/2", O_RDWR);

@@ -4,7 +4,9 @@
  * one write each, in the form of dmesg. Errors of a process that only uses the session go to its
  * stderr too: nobody reads the log unasked.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,11 +17,19 @@
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 
+/* A log that cannot be written is no reason to fail, but to say so once. */
 static void put(int fd, const char *line, size_t len)
 {
-	/* A log that cannot be written is no reason to fail. */
-	if (write(fd, line, len) < 0)
-		return;
+	static atomic_bool failed;
+	const char *why;
+	int err = errno;
+
+	if (write(fd, line, len) < 0 && fd != STDERR_FILENO && !atomic_exchange(&failed, true)) {
+		why = strerror(errno);
+		dprintf(STDERR_FILENO, "uvfio: the session's kernel log cannot be written: %s\n",
+			why);
+	}
+	errno = err;
 }
 
 static void kmsg_sink(void *arg, enum log_level level, const char *message)

@@ -74,6 +74,11 @@ int machine_launch(struct description *desc, const struct session_identity *iden
 		description_free(desc);
 	} else {
 		ret = machine_build(session, desc, true, machine, err, err_size);
+		if (ret == -ENOSPC || ret == -EDQUOT)
+			snprintf(err, err_size,
+				 "cannot write the session directory %s: %s; set UVFIO_DIR to one "
+				 "with more room",
+				 session_dir(session), strerror(-ret));
 	}
 	if (ret) {
 		session_remove(session);

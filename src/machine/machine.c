@@ -444,25 +444,27 @@ void machine_detach(struct uvfio_machine *machine)
 	free(machine);
 }
 
-int machine_attach(struct session *session, struct uvfio_machine **out)
+int machine_attach(struct session *session, struct uvfio_machine **out, char *err, size_t err_size)
 {
-	char path[4096], err[512] = "";
 	struct description *desc;
+	char path[4096];
 	int ret = session_path(session, "machine", path, sizeof(path));
 
+	err[0] = '\0';
 	if (!ret)
 		ret = session_hold(session);
 	if (!ret)
 		ret = description_create(&desc);
 	if (ret)
-		return ret;
-	ret = description_read(desc, path, err, sizeof(err));
+		goto out;
+	ret = description_read(desc, path, err, err_size);
 	if (ret)
 		description_free(desc);
 	else
-		ret = machine_build(session, desc, false, out, err, sizeof(err));
-	if (ret)
-		pr_err("%s", err);
+		ret = machine_build(session, desc, false, out, err, err_size);
+out:
+	if (ret && !err[0])
+		snprintf(err, err_size, "%s", strerror(-ret));
 	return ret;
 }
 

@@ -16,8 +16,8 @@ struct vfio_core;
 struct uvfio_machine;
 
 /* Builds the machine of an existing session in this process. Slow (milliseconds); once a
- * process. */
-int machine_attach(struct session *session, struct uvfio_machine **out);
+ * process. 0, or -errno with one sentence in @err. */
+int machine_attach(struct session *session, struct uvfio_machine **out, char *err, size_t err_size);
 void machine_detach(struct uvfio_machine *machine);
 struct hostmem *machine_hostmem(struct uvfio_machine *machine);
 

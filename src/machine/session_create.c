@@ -18,15 +18,18 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "machine/session_priv.h"
 
 #define SESSION_PREFIX "uvfio-"
 /* A directory without "alive" this old was left by a creator that died early. */
 #define SESSION_GRACE_SECONDS 60
+#define SESSION_ROOM	      (1 << 20)
 
 const struct session_identity session_identity_root = {
 	.uid = 0, .gid = 0, .caps = UINT64_MAX, .memlock = UINT64_MAX
@@ -243,35 +246,73 @@ static int make_files(struct session *session)
 	return ret ? ret : make_alive(session);
 }
 
+/* A session of some devices needs that much; a file system without a limit says 0 blocks. */
+static int check_room(const char *base)
+{
+	struct statvfs fs;
+
+	if (statvfs(base, &fs) < 0)
+		return -errno;
+	if (fs.f_blocks && (uint64_t)fs.f_bavail * fs.f_frsize < SESSION_ROOM)
+		return -ENOSPC;
+	return 0;
+}
+
+/* A private directory in @base; its name in @path. 0 or -errno. */
+static int make_private(const char *base, char *path, size_t size)
+{
+	int ret;
+
+	if (snprintf(path, size, "%s/" SESSION_PREFIX "XXXXXX", base) >= (int)size)
+		return -ENAMETOOLONG;
+	session_sweep(base);
+	ret = check_room(base);
+	if (!ret && !mkdtemp(path))
+		ret = -errno;
+	return ret;
+}
+
+/* The same in the first base that takes it. */
+static int choose_base(char *path, size_t size, char *err, size_t err_size)
+{
+	const char *base, *users = getenv("UVFIO_DIR");
+	int ret = -ENOENT;
+
+	for (unsigned int i = 0; (base = session_base(i)); i++) {
+		ret = make_private(base, path, size);
+		if (!ret)
+			return 0;
+		/* The user has asked for this one; the others are habits. */
+		if (i == 0 && users)
+			pr_warn("UVFIO_DIR=%s cannot be used: %s; trying other directories", users,
+				strerror(-ret));
+	}
+	snprintf(err, err_size,
+		 "no directory for the session: none of $UVFIO_DIR, $XDG_RUNTIME_DIR, /dev/shm and "
+		 "/tmp can be written and has room (%s); set UVFIO_DIR to one that has",
+		 strerror(-ret));
+	return ret;
+}
+
 int session_create(struct session **out, char *err, size_t err_size)
 {
 	struct session *session = FAIL_POINT() ? NULL : calloc(1, sizeof(*session));
-	char template[4096];
-	const char *base;
-	int ret = -ENOENT;
+	char path[4096];
+	int ret;
 
-	if (!session)
+	if (!session) {
+		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
+	}
 	session->alive_fd = -1;
-	for (unsigned int i = 0; (base = session_base(i)); i++) {
-		if (snprintf(template, sizeof(template), "%s/" SESSION_PREFIX "XXXXXX", base) >=
-		    (int)sizeof(template))
-			continue;
-		session_sweep(base);
-		if (mkdtemp(template))
-			break;
-		ret = -errno;
-	}
-	if (!base) {
-		snprintf(err, err_size,
-			 "no directory for the session: none of $UVFIO_DIR, $XDG_RUNTIME_DIR, "
-			 "/dev/shm and /tmp is writable (%s); set UVFIO_DIR to one that is",
-			 strerror(-ret));
+	ret = choose_base(path, sizeof(path), err, err_size);
+	if (ret)
 		goto fail;
-	}
-	session->dir = realpath(template, NULL);
+	session->dir = realpath(path, NULL);
 	if (!session->dir) {
 		ret = -errno;
+		snprintf(err, err_size, "%s: %s", path, strerror(-ret));
+		rmdir(path);
 		goto fail;
 	}
 	session->dir_len = strlen(session->dir);

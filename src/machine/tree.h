@@ -6,7 +6,8 @@
  * What is on disk: directories, relative symlinks, and a file for each attribute. A file holds its
  * text only when the text is read-only and not volatile; every other one is empty (or, written
  * once, holds the value that was stored: admin.c) and marked, so that opening it goes to the
- * machine. Texts that are equal are hard links to one file. Device nodes are marked regular files whose length is the minor number.
+ * machine. Equal texts are hard links to one file. Device nodes are marked regular files whose
+ * length is the minor number.
  *
  * Locks: the registry is guarded by the core's lock, the disk by the session's admin lock.
  */

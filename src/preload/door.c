@@ -21,7 +21,8 @@ _Atomic(struct uvfio_machine *) door_machine_ptr;
 
 static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *the_session;
-static bool kvm_opened; /* door_lock */
+static bool kvm_opened;		/* door_lock */
+static char machine_error[512]; /* why there was no machine at the last try; door_lock */
 /* Why the session is known by its names only; 0: it is open. Set before the session is
  * published. */
 static int session_error;
@@ -96,6 +97,39 @@ struct session *door_session(void)
 	return the_session;
 }
 
+/* What the kernel says when it is short of something; all else is a device that is not there. */
+static int machine_errno(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOSPC:
+	case -EAGAIN:
+	case -EACCES:
+	case -EPERM:
+		return err;
+	default:
+		return -ENODEV;
+	}
+}
+
+/* door_lock held. A program that tries again and again hears of the same cause once. */
+static int attach(struct session *session, struct uvfio_machine **machine)
+{
+	char why[sizeof(machine_error)];
+	int ret = machine_attach(session, machine, why, sizeof(why));
+
+	if (!ret)
+		return 0;
+	/* The half-built machine took its log along. */
+	log_set_sink(log_to_stderr, NULL);
+	if (strcmp(why, machine_error))
+		pr_err("the machine of %s cannot be built: %s", session_dir(session), why);
+	memcpy(machine_error, why, sizeof(why));
+	return machine_errno(ret);
+}
+
 int door_machine(struct uvfio_machine **out)
 {
 	struct uvfio_machine *machine = atomic_load(&door_machine_ptr);
@@ -111,7 +145,7 @@ int door_machine(struct uvfio_machine **out)
 	pthread_mutex_lock(&door_lock);
 	machine = atomic_load(&door_machine_ptr);
 	if (!machine) {
-		ret = machine_attach(session, &machine);
+		ret = attach(session, &machine);
 		if (!ret && kvm_opened)
 			machine_use_kvm(machine);
 		if (!ret)

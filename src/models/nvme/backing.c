@@ -189,6 +189,15 @@ bool nvme_backing_touch(struct nvme_backing *b, uint64_t off, uint64_t len, bool
 	return true;
 }
 
+const char *nvme_backing_why(const struct nvme_backing *b)
+{
+	uint64_t have;
+
+	if (file_size(b->fd, &have) == 0 && have < b->size)
+		return "the file behind the disk was truncated: commands end with media errors";
+	return "no room for the disk's contents where its file is: commands end with media errors";
+}
+
 bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, size_t len)
 {
 	return copy_nofault(buf, b->mem + off, len) == 0;

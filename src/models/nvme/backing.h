@@ -35,6 +35,8 @@ void nvme_backing_free(struct nvme_backing *b);
 
 /* Makes the pages present: false when the host cannot give one (a truncated file, no space). */
 bool nvme_backing_touch(struct nvme_backing *b, uint64_t off, uint64_t len, bool write);
+/* Why a page was not to be had, as the end of a sentence. */
+const char *nvme_backing_why(const struct nvme_backing *b);
 /* Copies out of the medium without faulting. False as above. */
 bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, size_t len);
 bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len);

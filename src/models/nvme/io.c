@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/overflow.h"
 #include "models/nvme/nvme_priv.h"
 
@@ -75,6 +76,15 @@ static uint16_t finish_write(struct nvme_ctrl *c, struct nvme_req *req, uint64_t
 	return ok ? NVME_SC_SUCCESS : NVME_SC_WRITE_FAULT;
 }
 
+/* The host has no page for the medium: the command's status, and one line a controller. */
+static uint16_t medium_failed(struct nvme_ctrl *c, uint16_t status)
+{
+	if (!c->medium_told)
+		pr_err("nvme %s: %s", c->dev->dev.name, nvme_backing_why(&c->backing));
+	c->medium_told = true;
+	return status;
+}
+
 static uint16_t io_read(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	uint64_t off, len;
@@ -87,7 +97,7 @@ static uint16_t io_read(struct nvme_ctrl *c, struct nvme_req *req)
 		return nvme_data_to_host(c, NULL);
 	}
 	if (!nvme_backing_touch(&c->backing, off, len, false))
-		return NVME_SC_UNRECOVERED_READ;
+		return medium_failed(c, NVME_SC_UNRECOVERED_READ);
 	count_read(req, len);
 	return nvme_data_to_host(c, c->backing.mem + off);
 }
@@ -100,7 +110,7 @@ static uint16_t io_write(struct nvme_ctrl *c, struct nvme_req *req)
 	if (status)
 		return status;
 	if (!nvme_backing_touch(&c->backing, off, len, true))
-		return NVME_SC_WRITE_FAULT;
+		return medium_failed(c, NVME_SC_WRITE_FAULT);
 	req->run->writes++;
 	req->run->units_written += len >> 9;
 	status = nvme_data_from_host(c, c->backing.mem + off);
@@ -165,7 +175,7 @@ static uint16_t io_write_zeroes(struct nvme_ctrl *c, struct nvme_req *req)
 		ok = nvme_backing_discard(&c->backing, off, len);
 	else
 		ok = nvme_backing_zero(&c->backing, off, len);
-	return ok ? finish_write(c, req, off, len) : NVME_SC_WRITE_FAULT;
+	return ok ? finish_write(c, req, off, len) : medium_failed(c, NVME_SC_WRITE_FAULT);
 }
 
 static uint16_t io_flush(struct nvme_ctrl *c, struct nvme_req *req)

@@ -129,6 +129,7 @@ struct nvme_ctrl {
 	uint32_t page_size; /* of CC.MPS */
 	bool ready, fatal;  /* CSTS.RDY, CSTS.CFS */
 	bool shutdown_sync; /* a shutdown waits for the thread */
+	bool medium_told;   /* that the medium failed was said */
 	bool kick;	    /* the thread has to be woken at the end of this run */
 	uint32_t gen;	    /* changes with every controller reset */
 	uint32_t intms;
