@@ -203,6 +203,11 @@ bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, si
 	return copy_nofault(buf, b->mem + off, len) == 0;
 }
 
+bool nvme_backing_copy(const struct nvme_backing *b, uint64_t off, void *buf, size_t len)
+{
+	return pread(b->fd, buf, len, (off_t)off) == (ssize_t)len;
+}
+
 bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len)
 {
 	return zero_nofault(b->mem + off, len) == 0;

@@ -39,6 +39,8 @@ bool nvme_backing_touch(struct nvme_backing *b, uint64_t off, uint64_t len, bool
 const char *nvme_backing_why(const struct nvme_backing *b);
 /* Copies out of the medium without faulting. False as above. */
 bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, size_t len);
+/* The same by a system call, which needs no page for a hole. */
+bool nvme_backing_copy(const struct nvme_backing *b, uint64_t off, void *buf, size_t len);
 bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len);
 /* Zeroes the range and gives the host's memory or disk space back. Makes system calls. */
 bool nvme_backing_discard(struct nvme_backing *b, uint64_t off, uint64_t len);

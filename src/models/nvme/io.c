@@ -85,6 +85,23 @@ static uint16_t medium_failed(struct nvme_ctrl *c, uint16_t status)
 	return status;
 }
 
+/* Holes of a disk in memory when there is no page left to map into them: they are read still. */
+static uint16_t read_unmapped(struct nvme_ctrl *c, uint64_t off)
+{
+	for (unsigned int i = 0; i < c->n_segments; i++) {
+		const struct nvme_segment *s = &c->segments[i];
+
+		for (uint32_t done = 0, n; done < s->len; done += n, off += n) {
+			n = MIN(s->len - done, (uint32_t)sizeof(c->page));
+			if (!nvme_backing_copy(&c->backing, off, c->page, n))
+				return medium_failed(c, NVME_SC_UNRECOVERED_READ);
+			if (!s->discard && nvme_dma_write(c, s->iova + done, c->page, n))
+				return NVME_SC_DATA_XFER;
+		}
+	}
+	return NVME_SC_SUCCESS;
+}
+
 static uint16_t io_read(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	uint64_t off, len;
@@ -96,9 +113,9 @@ static uint16_t io_read(struct nvme_ctrl *c, struct nvme_req *req)
 		count_read(req, len);
 		return nvme_data_to_host(c, NULL);
 	}
-	if (!nvme_backing_touch(&c->backing, off, len, false))
-		return medium_failed(c, NVME_SC_UNRECOVERED_READ);
 	count_read(req, len);
+	if (!nvme_backing_touch(&c->backing, off, len, false))
+		return read_unmapped(c, off);
 	return nvme_data_to_host(c, c->backing.mem + off);
 }
 
