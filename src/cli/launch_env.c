@@ -12,13 +12,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "machine/variables.h"
 
 extern char **environ;
-
-static const char *const tunables[] = {
-	"glibc.malloc.mmap_max=0",
-	"glibc.malloc.trim_threshold=9223372036854775807",
-};
 
 int launch_self(char *path, size_t size)
 {
@@ -53,40 +49,34 @@ int launch_library(char *path, size_t size)
 	return -ENOENT;
 }
 
-/* "@name=@value@separator@more", or without @value when it is empty. */
-static char *variable(const char *name, const char *value, char separator, const char *more)
+/* What one of the functions of machine/variables.h writes, malloc'ed. */
+static char *preload_variable(const char *library)
 {
-	char *text;
+	const char *users = getenv(PRELOAD_ENV);
+	size_t size = variables_preload(users ? users : "", library, NULL, 0) + 1;
+	char *text = malloc(size);
 
-	if (value && *value) {
-		if (asprintf(&text, "%s=%s%c%s", name, value, separator, more) < 0)
-			return NULL;
-	} else if (asprintf(&text, "%s=%s", name, more) < 0) {
-		return NULL;
-	}
+	if (text)
+		variables_preload(users ? users : "", library, text, size);
 	return text;
 }
 
-/* The user's tunables, and ours where he has not set the same. */
 static char *tunables_variable(void)
 {
-	const char *users = getenv("GLIBC_TUNABLES");
-	char more[256] = "";
+	const char *users = getenv(TUNABLES_ENV);
+	size_t size = variables_tunables(users ? users : "", NULL, 0) + 1;
+	char *text = malloc(size);
 
-	for (size_t i = 0; i < sizeof(tunables) / sizeof(tunables[0]); i++) {
-		size_t name = (size_t)(strchr(tunables[i], '=') - tunables[i]) + 1;
-		char word[128];
+	if (text)
+		variables_tunables(users ? users : "", text, size);
+	return text;
+}
 
-		snprintf(word, sizeof(word), "%.*s", (int)name, tunables[i]);
-		if (users && strstr(users, word))
-			continue;
-		if (more[0])
-			strcat(more, ":");
-		strcat(more, tunables[i]);
-	}
-	if (!more[0])
-		return variable("GLIBC_TUNABLES", NULL, ':', users ? users : "");
-	return variable("GLIBC_TUNABLES", users, ':', more);
+static char *session_variable(const char *session)
+{
+	char *text;
+
+	return asprintf(&text, SESSION_ENV "=%s", session) < 0 ? NULL : text;
 }
 
 static bool is_variable(const char *entry, const char *name)
@@ -100,8 +90,8 @@ static bool is_variable(const char *entry, const char *name)
 
 char **launch_environment(const char *library, const char *session)
 {
-	char *ours[NUM_OURS] = { variable("LD_PRELOAD", getenv("LD_PRELOAD"), ':', library),
-				 variable(SESSION_ENV, NULL, 0, session), tunables_variable() };
+	char *ours[NUM_OURS] = { preload_variable(library), session_variable(session),
+				 tunables_variable() };
 	size_t count = 0, n = 0;
 	char **out;
 
@@ -115,9 +105,8 @@ char **launch_environment(const char *library, const char *session)
 		return NULL;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (!is_variable(environ[i], "LD_PRELOAD") &&
-		    !is_variable(environ[i], SESSION_ENV) &&
-		    !is_variable(environ[i], "GLIBC_TUNABLES"))
+		if (!is_variable(environ[i], PRELOAD_ENV) &&
+		    !is_variable(environ[i], SESSION_ENV) && !is_variable(environ[i], TUNABLES_ENV))
 			out[n++] = environ[i];
 	for (size_t i = 0; i < NUM_OURS; i++)
 		out[n++] = ours[i];

@@ -31,6 +31,7 @@ enum {
 	OPT_USER,
 	OPT_MEMLOCK,
 	OPT_SESSION,
+	OPT_ALLOW_ESCAPE,
 };
 
 static const struct argp_option options[] = {
@@ -40,6 +41,10 @@ static const struct argp_option options[] = {
 	{ "iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0 },
 	{ "keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1 },
 	{ "session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one",
+	  1 },
+	{ "allow-escape", OPT_ALLOW_ESCAPE, NULL, 0,
+	  "Let programs that the library cannot come up in (static, setuid) run, outside of the "
+	  "session; they see the host's devices",
 	  1 },
 	{ "stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1 },
 	{ "dma-errors", OPT_DMA_ERRORS, "fail|warn", 0,
@@ -58,7 +63,8 @@ static const struct argp_option options[] = {
 struct run {
 	struct description *desc;
 	struct session_identity identity;
-	bool keep, stats, warn_only, machine_given, user_given, caps_given, memlock_given;
+	bool keep, stats, warn_only, allow_escape, harmless, machine_given, user_given, caps_given,
+		memlock_given;
 	const char *session_dir;
 	uint64_t faults_before; /* of earlier runs in the same session */
 	char **command;
@@ -94,6 +100,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SESSION:
 		run->session_dir = arg;
+		break;
+	case OPT_ALLOW_ESCAPE:
+		run->allow_escape = true;
 		break;
 	case OPT_STATS:
 		run->stats = true;
@@ -233,11 +242,11 @@ static int exit_status(int status)
 }
 
 /* The user lets programs run that the library cannot come up in, as for those that they exec. */
-static bool may_escape(void)
+static bool may_escape(const struct run *run)
 {
 	const char *escape = getenv("UVFIO_ESCAPE");
 
-	return escape && !strcmp(escape, "1");
+	return run->allow_escape || (escape && !strcmp(escape, "1"));
 }
 
 static bool library_loaded(const struct session *session)
@@ -283,7 +292,7 @@ static int run_command(const struct run *run, struct session *session, const cha
 
 static int report(const struct run *run, const struct session *session, int status)
 {
-	if (!library_loaded(session) && !may_escape())
+	if (!run->harmless && !may_escape(run) && !library_loaded(session))
 		return fail("\"%s\" ran without uvfio: the loader did not take LD_PRELOAD",
 			    run->command[0]);
 	if (run->stats)
@@ -316,23 +325,40 @@ static int open_or_launch(struct run *run, struct session **session)
 	return 0;
 }
 
-static int check_program(const struct run *run, char *program, char *library)
+static int check_library(const char *library)
 {
-	char path[PATH_MAX];
-	const char *why;
-	int ret = program_find(run->command[0], program, PATH_MAX);
+	/* The loader parts the names in LD_PRELOAD there. */
+	if (library[strcspn(library, ": ")])
+		return fail(
+			"LD_PRELOAD cannot name %s: a blank or a colon is in it; build or install "
+			"uvfio elsewhere",
+			library);
+	if (access(library, R_OK))
+		return fail("%s cannot be read: %s", library, strerror(errno));
+	return 0;
+}
+
+static int check_program(struct run *run, char *path, char *library)
+{
+	char line[2 * PATH_MAX + 256];
+	struct program program;
+	int ret = program_find(run->command[0], path, PATH_MAX);
 
 	if (ret)
 		return fail("cannot start \"%s\": %s", run->command[0], strerror(-ret));
-	strcpy(path, program);
-	why = program_obstacle(path, sizeof(path));
-	if (why && !may_escape())
-		return fail("%s %s (UVFIO_ESCAPE=1 lets it run, outside of the session)", path,
-			    why);
+	program_inspect_call(path, run->command, &program);
+	if (!program.why && program.shell)
+		program_inspect("/bin/sh", &program);
+	if (program.why && !may_escape(run)) {
+		program_message(&program, path, line, sizeof(line));
+		fputs(line, stderr);
+		return EXIT_USAGE;
+	}
+	run->harmless = program.harmless;
 	if (launch_library(library, PATH_MAX))
 		return fail("libuvfio-preload.so is neither in the build tree nor installed beside "
 			    "this program; build or install it");
-	return 0;
+	return check_library(library);
 }
 
 int cmd_run(int argc, char **argv)
@@ -348,6 +374,8 @@ int cmd_run(int argc, char **argv)
 		return EXIT_USAGE;
 	if (check_program(&run, program, library) || open_or_launch(&run, &session))
 		return EXIT_USAGE;
+	if (run.allow_escape && session_allow_escape(session))
+		fail("the session does not remember --allow-escape");
 	run.faults_before = session_shared(session)->faults;
 	status = run_command(&run, session, program, library);
 	status = report(&run, session, status);

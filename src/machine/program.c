@@ -1,84 +1,265 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The preload library comes up in a dynamically linked x86-64 ELF file for this C library that is
- * started without a change of rights. A script is judged by its interpreter.
+ * The preload library comes up in a dynamically linked x86-64 ELF file for a C library that it is
+ * built for, started without a change of rights. A script is judged by its interpreter.
+ *
+ * A change of rights is the kernel's bprm->secureexec: the effective ids of the new program are not
+ * the caller's real ones, or a caller that is not root gains capabilities from the file. A program
+ * that root starts keeps LD_PRELOAD even when it is setuid root.
  */
 #include "machine/program.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define HEAD_SIZE    256
-#define SCRIPT_DEPTH 4
+#define SCRIPT_DEPTH 6 /* the kernel follows five interpreters */
 
-static const char *elf_obstacle(int fd, const char *path, const Elf64_Ehdr *head)
+/*
+ * Programs that LD_PRELOAD does not reach and that touch neither sysfs nor devices: packages are
+ * not installed without ldconfig, and scripts ping.
+ */
+static const char *const harmless[] = {
+	"ldconfig", "sln", "ping", "ssh-agent", "unix_chkpwd", "newuidmap", "newgidmap",
+};
+
+static bool is_harmless(const char *path, const struct stat *st)
 {
-	const char *name = strrchr(path, '/');
-	char interp[PATH_MAX];
+	static const char *const dirs[] = { "/usr/bin/", "/usr/sbin/" };
+	char real[PATH_MAX];
+
+	if (st->st_uid != 0 || (st->st_mode & 022) || !realpath(path, real))
+		return false;
+	/* Where /bin and /sbin are no links, they hold the same programs. */
+	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
+		const char *dir = strncmp(real, "/usr/", 5) ? dirs[d] + 4 : dirs[d];
+
+		if (strncmp(real, dir, strlen(dir)))
+			continue;
+		for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+			if (!strcmp(real + strlen(dir), harmless[i]))
+				return true;
+	}
+	return false;
+}
+
+enum program_libc program_libc_of(const char *interpreter)
+{
+	return strstr(interpreter, "/ld-linux-x86-64.so") ? PROGRAM_GLIBC : PROGRAM_OTHER_LIBC;
+}
+
+static bool obstacle(struct program *program, const char *why, const char *way_out)
+{
+	program->why = why;
+	program->way_out = way_out;
+	return true;
+}
+
+/* Whether the kernel gives the file's owner, group or capabilities to who runs it. */
+static bool rights_count(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) || !(fs.f_flag & ST_NOSUID);
+}
+
+static bool check_rights(const char *path, const struct stat *st, struct program *program)
+{
+	static const char way_out[] = "run a copy without them";
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	mode_t set = st->st_mode & (S_ISUID | S_ISGID | S_IXGRP);
+
+	if ((set & (S_ISUID | S_ISGID)) && rights_count(path) &&
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+		if (set & S_ISUID)
+			uid = st->st_uid;
+		if ((set & S_ISGID) && (set & S_IXGRP))
+			gid = st->st_gid;
+	}
+	program->secure = true;
+	if (uid != getuid() || gid != getgid()) {
+		if (uid == geteuid() && gid == getegid())
+			return obstacle(program,
+					"is started with an effective user or group that is not "
+					"the real one, so that the loader ignores LD_PRELOAD",
+					"make them equal first");
+		return obstacle(program,
+				set & S_ISUID ? "is setuid, so that the loader ignores LD_PRELOAD"
+					      : "is setgid, so that the loader ignores LD_PRELOAD",
+				way_out);
+	}
+	if (getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0 &&
+	    rights_count(path))
+		return obstacle(program,
+				"has file capabilities, so that the loader ignores LD_PRELOAD",
+				way_out);
+	program->secure = false;
+	return false;
+}
+
+/* The loader itself, called by name, is a program without an interpreter. */
+static bool is_loader(const char *path)
+{
+	char real[PATH_MAX];
+	const char *name = realpath(path, real) ? strrchr(real, '/') : NULL;
+
+	return name && (!strncmp(name, "/ld-linux-x86-64.so", 19) || !strncmp(name, "/ld-2.", 6));
+}
+
+static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct program *program)
+{
+	char interp[256];
 	Elf64_Phdr phdr;
-	struct stat st;
 
 	if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_machine != EM_X86_64)
-		return "is not an x86-64 program; build it for x86-64";
-	if (fstat(fd, &st) == 0 &&
-	    ((st.st_mode & S_ISUID && st.st_uid != getuid()) ||
-	     ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())))
-		return "is setuid or setgid, so that the loader ignores LD_PRELOAD; run a copy";
-	if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		return "has file capabilities, so that the loader ignores LD_PRELOAD; run a copy";
+		return obstacle(program,
+				head->e_machine == EM_386 || head->e_machine == EM_X86_64
+					? "is a 32-bit program, and the library is 64-bit"
+					: "is a program for another architecture",
+				"build it for x86-64");
 	for (unsigned int i = 0; i < head->e_phnum; i++) {
 		size_t len;
 
+		/* Damaged: the kernel will say so. */
 		if (pread(fd, &phdr, sizeof(phdr), (off_t)(head->e_phoff + i * sizeof(phdr))) !=
 		    sizeof(phdr))
-			return NULL;
+			return false;
 		if (phdr.p_type != PT_INTERP)
 			continue;
-		len = phdr.p_filesz < sizeof(interp) ? phdr.p_filesz : sizeof(interp) - 1;
+		len = MIN(phdr.p_filesz, sizeof(interp) - 1);
 		if (pread(fd, interp, len, (off_t)phdr.p_offset) != (ssize_t)len)
-			return NULL;
+			return false;
 		interp[len] = '\0';
-		return strstr(interp, "/ld-linux-x86-64.so")
-			       ? NULL
-			       : "is linked to another C library; build it for glibc";
+		program->libc = program_libc_of(interp);
+		return program->libc == PROGRAM_OTHER_LIBC &&
+		       obstacle(program, "is linked to another C library", "build it for glibc");
 	}
-	/* The loader itself, called by name. */
-	if (!strncmp(name ? name + 1 : path, "ld-linux", 8))
-		return NULL;
-	return "is statically linked, and LD_PRELOAD does not reach it; link it dynamically";
+	return !is_loader(path) &&
+	       obstacle(program, "is statically linked, so that LD_PRELOAD does not reach it",
+			"take a dynamically linked build");
 }
 
-const char *program_obstacle(char *path, size_t size)
+static void forgive(struct program *program, const struct stat *st)
+{
+	if (!is_harmless(program->path, st))
+		return;
+	program->why = NULL;
+	program->harmless = true;
+}
+
+/* One file. True: done, false: program->path is the interpreter now. */
+static bool inspect_one(struct program *program)
 {
 	char head[HEAD_SIZE + 1] __attribute__((aligned(8)));
+	struct stat st;
+	char *start;
+	ssize_t len;
+	int fd;
 
-	for (int depth = 0; depth < SCRIPT_DEPTH; depth++) {
-		const char *why = NULL;
-		char *start;
-		ssize_t len;
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-		/* What cannot be read can still be run; the library tells if it came up. */
-		if (fd < 0)
-			return NULL;
-		len = pread(fd, head, HEAD_SIZE, 0);
-		head[len > 0 ? len : 0] = '\0';
-		if (len >= (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG))
-			why = elf_obstacle(fd, path, (const Elf64_Ehdr *)head);
-		close(fd);
-		if (why || head[0] != '#' || head[1] != '!')
-			return why;
-		start = head + 2 + strspn(head + 2, " \t");
-		start[strcspn(start, " \t\n")] = '\0';
-		if (!*start)
-			return NULL;
-		snprintf(path, size, "%s", start);
+	if (stat(program->path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		return true;
+	if (check_rights(program->path, &st, program)) {
+		forgive(program, &st);
+		return true;
 	}
-	return NULL;
+	fd = open(program->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EACCES && access(program->path, X_OK) == 0)
+			obstacle(program, "cannot be read, so that nobody knows what it is",
+				 "make it readable");
+		return true;
+	}
+	len = pread(fd, head, HEAD_SIZE, 0);
+	head[len > 0 ? len : 0] = '\0';
+	if (len >= (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG)) {
+		if (check_elf(fd, program->path, (const Elf64_Ehdr *)head, program))
+			forgive(program, &st);
+		close(fd);
+		return true;
+	}
+	close(fd);
+	if (head[0] != '#' || head[1] != '!') {
+		program->shell = true;
+		return true;
+	}
+	start = head + 2 + strspn(head + 2, " \t");
+	start[strcspn(start, " \t\n")] = '\0';
+	if (!*start)
+		return true;
+	strcpy(program->path, start);
+	return false;
+}
+
+void program_inspect(const char *path, struct program *program)
+{
+	program->libc = PROGRAM_GLIBC;
+	program->secure = program->shell = program->harmless = false;
+	program->why = program->way_out = NULL;
+	program->path[0] = '\0';
+	/* Too long for the kernel as well. */
+	if (strlen(path) >= sizeof(program->path))
+		return;
+	strcpy(program->path, path);
+	for (int depth = 0; depth < SCRIPT_DEPTH; depth++)
+		if (inspect_one(program))
+			return;
+}
+
+/* The program among the loader's arguments, or NULL: it was asked for something else. */
+static const char *loaded_by(char *const argv[])
+{
+	static const char *const valued[] = {
+		"--library-path",	  "--inhibit-rpath",	"--audit", "--preload", "--argv0",
+		"--glibc-hwcaps-prepend", "--glibc-hwcaps-mask"
+	};
+
+	for (argv++; *argv && !strncmp(*argv, "--", 2); argv++)
+		for (size_t i = 0; i < ARRAY_SIZE(valued); i++)
+			if (!strcmp(*argv, valued[i]) && argv[1])
+				argv++;
+	return *argv;
+}
+
+void program_inspect_call(const char *path, char *const argv[], struct program *program)
+{
+	const char *loaded;
+
+	program_inspect(path, program);
+	if (program->why || !argv || !argv[0] || !is_loader(path))
+		return;
+	loaded = loaded_by(argv);
+	/* The loader starts a program with nobody's rights but the caller's. */
+	if (loaded && strchr(loaded, '/')) {
+		program_inspect(loaded, program);
+		if (program->secure && program->why)
+			program->why = NULL;
+	}
+}
+
+size_t program_message(const struct program *program, const char *name, char *out, size_t size)
+{
+	bool other = name && strcmp(name, program->path);
+	int len = snprintf(out, size,
+			   "uvfio: %s%s%s %s; %s, or run it outside of the session with "
+			   "UVFIO_ESCAPE=1\n",
+			   other ? name : "", other ? ": its interpreter " : "", program->path,
+			   program->why, program->way_out);
+
+	if (len < 0)
+		return 0;
+	if ((size_t)len >= size) {
+		len = (int)size - 1;
+		out[len - 1] = '\n';
+	}
+	return (size_t)len;
 }

@@ -3,13 +3,43 @@
 #ifndef MACHINE_PROGRAM_H
 #define MACHINE_PROGRAM_H
 
-#include <stddef.h>
+#include <limits.h>
+#include "base/types.h"
+
+/* Which build of the library a program takes, by its ELF interpreter. */
+enum program_libc {
+	PROGRAM_GLIBC,
+	PROGRAM_OTHER_LIBC, /* there is no build for it */
+};
+
+struct program {
+	/* What decides: the program, or the interpreter of a script, as it was named. */
+	char path[PATH_MAX];
+	enum program_libc libc;
+	bool secure;   /* the kernel starts it with changed rights: LD_PRELOAD is ignored */
+	bool harmless; /* the library does not come up, and need not */
+	bool shell;    /* neither ELF nor #!: execvp() gives it to /bin/sh */
+	/* What is in the way, the middle of a sentence between the path and the way out; NULL:
+	 * nothing. */
+	const char *why;
+	const char *way_out;
+};
 
 /*
- * What is in the way in the program at @path, of @size bytes: the end of a sentence that begins
- * with the path and names the way out; NULL: nothing. A script is as good as its interpreter, which
- * @path then names. A file that is not there or cannot be read has nothing in the way.
+ * Looks at the program at @path as the calling process would start it: a script is followed
+ * through its interpreters. A file that is not there, or may not be executed, has nothing in the
+ * way: the kernel says so. No malloc.
  */
-const char *program_obstacle(char *path, size_t size);
+void program_inspect(const char *path, struct program *program);
+/* The same for the dynamic loader, called by name: @argv's program decides. */
+void program_inspect_call(const char *path, char *const argv[], struct program *program);
+/*
+ * "uvfio: …\n" for a program with something in the way; @name: what was to be started, NULL when
+ * that is program->path. Returns the length.
+ */
+size_t program_message(const struct program *program, const char *name, char *out, size_t size);
+
+/* The libc of an ELF interpreter's path. */
+enum program_libc program_libc_of(const char *interpreter);
 
 #endif

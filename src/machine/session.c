@@ -218,3 +218,11 @@ void session_note_loaded(const char *dir)
 	}
 	errno = saved;
 }
+
+bool session_escape_allowed(const char *dir)
+{
+	char path[4096];
+
+	return dir && snprintf(path, sizeof(path), "%s/escape", dir) < (int)sizeof(path) &&
+	       !access(path, F_OK);
+}

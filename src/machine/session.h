@@ -14,6 +14,7 @@
  *   kmsg		the kernel log
  *   loaded		the preload library has come up in a process
  *   texts/		texts of the tree that several of its names share
+ *   escape		programs that the library cannot come up in may run
  *   disks/		sparse files behind disks without a file of the user's
  */
 #ifndef MACHINE_SESSION_H
@@ -58,5 +59,7 @@ bool session_overlay(const struct session *session, const char *path, char *out,
 /* Called by the preload library when it comes up: `uvfio run` sees by it that the library really
  * loaded. @dir: the environment variable's value. Three system calls, keeps errno. */
 void session_note_loaded(const char *dir);
+/* Whether programs that the library cannot come up in may run outside of the session at @dir. */
+bool session_escape_allowed(const char *dir);
 
 #endif

@@ -351,6 +351,11 @@ int session_keep(struct session *session)
 	return make_file(session, "keep");
 }
 
+int session_allow_escape(struct session *session)
+{
+	return make_file(session, "escape");
+}
+
 bool session_is_kept(const struct session *session)
 {
 	return session_kept(session->dir);

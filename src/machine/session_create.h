@@ -37,6 +37,8 @@ int session_create_shared(struct session *session, const struct session_identity
 int session_hold(struct session *session);
 /* Marks the session as one that stays when nobody uses it. */
 int session_keep(struct session *session);
+/* Programs that the library cannot come up in may run, outside of the session. 0 or -errno. */
+int session_allow_escape(struct session *session);
 bool session_is_kept(const struct session *session);
 /* Removes the directory when nobody else uses the session: true, or false: somebody does. */
 bool session_remove(struct session *session);

@@ -9,17 +9,15 @@
 #include <sys/mman.h>
 
 #include "base/sysraw.h"
+#include "machine/program.h"
 #include "machine/session.h"
+#include "machine/variables.h"
 #include "preload/inherit.h"
 #include "preload/process.h"
-
-#define PRELOAD_ENV  "LD_PRELOAD"
-#define TUNABLES_ENV "GLIBC_TUNABLES"
 
 /* Set once, before anybody uses the session, constant then. */
 static char library[PATH_MAX];
 static char session_variable[sizeof(SESSION_ENV) + PATH_MAX];
-static char tunables_variable[sizeof(TUNABLES_ENV) + 1024];
 
 /* "@name=value" of this process into @out; nothing when it is not set or too long. */
 static void keep(const char *name, char *out, size_t size)
@@ -41,79 +39,142 @@ void environment_remember(void)
 
 	if (session_variable[0])
 		return;
-	keep(TUNABLES_ENV, tunables_variable, sizeof(tunables_variable));
 	if (dladdr((void *)environment_remember, &info) && info.dli_fname)
 		snprintf(library, sizeof(library), "%s", info.dli_fname);
 	keep(SESSION_ENV, session_variable, sizeof(session_variable));
 }
 
-/* The index of variable @name (its length @len), or -1. */
-static long find(char *const envp[], const char *name, size_t len)
+/* The build of the library for programs of @libc; NULL: there is none. */
+static const char *library_for(enum program_libc libc)
 {
-	long i;
-
-	for (i = 0; envp[i]; i++)
-		if (!strncmp(envp[i], name, len) && envp[i][len] == '=')
-			return i;
-	return -1;
+	return libc == PROGRAM_GLIBC ? library : NULL;
 }
 
-/* Whether the list of libraries in @value, parted by colons or blanks, has ours. */
-static bool lists_us(const char *value)
+const char *environment_library(enum program_libc libc)
 {
-	const char *at = strstr(value, library);
-	size_t len = strlen(library);
-
-	return at && (at == value || strchr(": ", at[-1])) && strchr(": ", at[len]);
+	return library_for(libc);
 }
 
-int environment_make(char *const envp[], struct environment *env)
+/* LD_PRELOAD as the program is to have it: @lib in it, or nothing of ours. */
+static size_t preload_text(const char *value, const char *lib, char *out, size_t size)
+{
+	return lib ? variables_preload(value, lib, out, size)
+		   : variables_without(value, library, out, size);
+}
+
+static bool preload_fits(const char *value, const char *lib)
+{
+	return lib ? variables_list_has(value, lib) : !variables_list_has(value, library);
+}
+
+/* What follows the `=` when @entry sets @name; NULL: it does not. */
+static char *value_of(char *entry, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(entry, name, len) && entry[len] == '=' ? entry + len + 1 : NULL;
+}
+
+/* A new environment under construction. */
+struct builder {
+	char **out, *text;
+	size_t n, room; /* of @text */
+	const char *library;
+	bool preload, session, tunables; /* the target's own is there */
+};
+
+static void put(struct builder *b, size_t len)
+{
+	b->out[b->n++] = b->text;
+	b->text += len + 1;
+	b->room -= len + 1;
+}
+
+/* Each entry that the loader may take for its own, should there be two of a name. */
+static void copy_entry(struct builder *b, char *entry)
+{
+	const char *value;
+
+	if ((value = value_of(entry, PRELOAD_ENV))) {
+		b->preload = true;
+		if (!preload_fits(value, b->library)) {
+			put(b, preload_text(value, b->library, b->text, b->room));
+			return;
+		}
+	} else if ((value = value_of(entry, TUNABLES_ENV))) {
+		b->tunables = true;
+		if (!variables_tunables_set(value)) {
+			put(b, variables_tunables(value, b->text, b->room));
+			return;
+		}
+	} else if (value_of(entry, SESSION_ENV)) {
+		b->session = true;
+	}
+	b->out[b->n++] = entry;
+}
+
+/* Whether @envp lacks nothing, and how long it and the texts to add are. */
+static bool complete(char *const envp[], const char *lib, size_t *count, size_t *text)
+{
+	unsigned int seen = 0;
+	const char *value;
+	bool lacks = false;
+	size_t n;
+
+	*text = preload_text("", lib, NULL, 0) + variables_tunables("", NULL, 0) + 2;
+	for (n = 0; envp[n]; n++) {
+		if ((value = value_of(envp[n], PRELOAD_ENV))) {
+			seen |= 1;
+			lacks |= !preload_fits(value, lib);
+			*text += preload_text(value, lib, NULL, 0) + 1;
+		} else if ((value = value_of(envp[n], TUNABLES_ENV))) {
+			seen |= 2;
+			lacks |= !variables_tunables_set(value);
+			*text += variables_tunables(value, NULL, 0) + 1;
+		} else if (value_of(envp[n], SESSION_ENV)) {
+			seen |= 4;
+		}
+	}
+	*count = n;
+	return !lacks && seen == 7;
+}
+
+int environment_make(char *const envp[], enum program_libc libc, struct environment *env)
 {
 	static char *const none[] = { NULL };
-	long preload, session, tunables, n = 0, i;
-	const char *before;
-	size_t text_size, inherit_size = inherit_describe(NULL, 0) + 1;
-	char **out, *text;
+	size_t count, text, inherit = inherit_describe(NULL, 0);
+	struct builder b = { .library = library_for(libc) };
+	long memory;
 
 	if (!envp)
 		envp = none;
-	preload = find(envp, PRELOAD_ENV, sizeof(PRELOAD_ENV) - 1);
-	session = find(envp, SESSION_ENV, sizeof(SESSION_ENV) - 1);
-	tunables = find(envp, TUNABLES_ENV, sizeof(TUNABLES_ENV) - 1);
-	before = preload >= 0 ? envp[preload] + sizeof(PRELOAD_ENV) : "";
 	*env = (struct environment){ .envp = envp };
-	if (lists_us(before) && session >= 0 && inherit_size == 1 &&
-	    (tunables >= 0 || !tunables_variable[0]))
+	if (complete(envp, b.library, &count, &text) && !inherit)
 		return 0;
-	while (envp[n])
-		n++;
-	text_size = sizeof(PRELOAD_ENV) + strlen(before) + strlen(library) + 2;
-	env->size = (size_t)(n + 5) * sizeof(*out) + text_size + inherit_size;
-	i = raw_mmap(NULL, env->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (i < 0)
-		return (int)i;
-	env->memory = (void *)i;
-	out = env->memory;
-	text = (char *)(out + n + 5);
-	memcpy(out, envp, (size_t)n * sizeof(*out));
-	/* Behind the target's own: libasan, for one, must come first. */
-	if (!lists_us(before)) {
-		snprintf(text, text_size, "%s=%s%s%s", PRELOAD_ENV, before, *before ? ":" : "",
-			 library);
-		if (preload < 0)
-			preload = n++;
-		out[preload] = text;
+	/* Ours may come on top, and the NULL. */
+	env->size = (count + 5) * sizeof(*b.out) + text + inherit + 1;
+	memory = raw_mmap(NULL, env->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+	if (memory < 0)
+		return (int)memory;
+	env->memory = (void *)memory;
+	b.out = env->memory;
+	b.text = (char *)(b.out + count + 5);
+	b.room = text + inherit + 1;
+	for (; *envp; envp++)
+		copy_entry(&b, *envp);
+	if (!b.preload && b.library)
+		put(&b, preload_text("", b.library, b.text, b.room));
+	if (!b.tunables)
+		put(&b, variables_tunables("", b.text, b.room));
+	if (!b.session)
+		b.out[b.n++] = session_variable;
+	if (inherit) {
+		inherit_describe(b.text, b.room);
+		put(&b, inherit);
 	}
-	if (session < 0)
-		out[n++] = session_variable;
-	if (tunables < 0 && tunables_variable[0])
-		out[n++] = tunables_variable;
-	if (inherit_size > 1) {
-		inherit_describe(text + text_size, inherit_size);
-		out[n++] = text + text_size;
-	}
-	out[n] = NULL;
-	env->envp = out;
+	b.out[b.n] = NULL;
+	env->envp = b.out;
 	return 0;
 }
 

@@ -30,10 +30,11 @@ static bool done(int *ret, int result, struct environment *env)
 bool door_execve(int *ret, const char *path, char *const argv[], char *const envp[])
 {
 	struct environment env;
-	int err = exec_check(path, envp);
+	enum program_libc libc;
+	int err = exec_check(path, argv, envp, &libc);
 
 	if (!err)
-		err = environment_make(envp, &env);
+		err = environment_make(envp, libc, &env);
 	if (err)
 		return fail(ret, -err);
 	return done(ret, real_execve(path, argv, env.envp), &env);
@@ -42,10 +43,11 @@ bool door_execve(int *ret, const char *path, char *const argv[], char *const env
 bool door_execvpe(int *ret, const char *file, char *const argv[], char *const envp[])
 {
 	struct environment env;
-	int err = exec_check_search(file, envp);
+	enum program_libc libc;
+	int err = exec_check_search(file, argv, envp, true, &libc);
 
 	if (!err)
-		err = environment_make(envp, &env);
+		err = environment_make(envp, libc, &env);
 	if (err)
 		return fail(ret, -err);
 	return done(ret, real_execvpe(file, argv, env.envp), &env);
@@ -66,6 +68,7 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 {
 	char name[TREE_PATH_MAX + 32];
 	struct environment env;
+	enum program_libc libc;
 	int err;
 
 	if (!path[0])
@@ -74,9 +77,9 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 		snprintf(name, sizeof(name), "%s", path);
 	else
 		snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dirfd, path);
-	err = exec_check(name, envp);
+	err = exec_check(name, argv, envp, &libc);
 	if (!err)
-		err = environment_make(envp, &env);
+		err = environment_make(envp, libc, &env);
 	if (err)
 		return fail(ret, -err);
 	return done(ret, raw_execveat(dirfd, path, argv, env.envp, flags), &env);
@@ -86,10 +89,12 @@ bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_a
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search)
 {
 	struct environment env;
-	int err = search ? exec_check_search(path, envp) : exec_check(path, envp);
+	enum program_libc libc;
+	int err = search ? exec_check_search(path, argv, envp, false, &libc)
+			 : exec_check(path, argv, envp, &libc);
 
 	if (!err)
-		err = environment_make(envp, &env);
+		err = environment_make(envp, libc, &env);
 	*ret = -err;
 	if (err)
 		return true;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Programs in which the library cannot come up are not started: they would see the host's devices.
- * UVFIO_ESCAPE=1 lets them run, outside of the session.
+ * UVFIO_ESCAPE=1 in their environment, or `uvfio run --allow-escape`, lets them run, outside of the
+ * session.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sysraw.h"
-#include "machine/program.h"
+#include "machine/session.h"
 #include "preload/door.h"
 #include "preload/process.h"
 
@@ -24,53 +26,83 @@ static bool let_through(char *const envp[])
 	for (; envp && *envp; envp++)
 		if (!strcmp(*envp, ESCAPE_ENV "=1") || !strncmp(*envp, "VALGRIND_LAUNCHER=", 18))
 			return true;
-	return false;
+	return session_escape_allowed(environment_session());
 }
 
-static int judge(const char *path, char *const envp[])
+/* After chroot(2), or in another mount namespace, the library may not be where it was. */
+static void check_library(struct program *program)
 {
-	char name[PATH_MAX], line[PATH_MAX + 256];
-	struct door door;
-	const char *why;
-	int len;
+	const char *library = environment_library(program->libc);
 
-	if (strlen(path) >= sizeof(name) || let_through(envp))
-		return 0;
-	strcpy(name, path);
+	if (program->why || !library || access(library, R_OK) == 0)
+		return;
+	program->why = "would not find uvfio's library below its root directory";
+	program->way_out = "make the library's directory visible there";
+}
+
+static int judge(const char *path, char *const argv[], char *const envp[], bool shell,
+		 enum program_libc *libc)
+{
+	char line[2 * PATH_MAX + 256];
+	struct program program;
+	struct door door;
+	size_t len;
+
 	door_enter(&door);
-	why = program_obstacle(name, sizeof(name));
-	door_leave(&door);
-	if (!why)
+	program_inspect_call(path, argv, &program);
+	if (shell && program.shell && !access(path, X_OK))
+		program_inspect("/bin/sh", &program);
+	check_library(&program);
+	*libc = program.libc;
+	if (!program.why || let_through(envp)) {
+		door_leave(&door);
 		return 0;
-	len = snprintf(line, sizeof(line),
-		       "uvfio: %s %s, or run it outside of the session with " ESCAPE_ENV "=1\n",
-		       name, why);
-	sysraw3(SYS_write, STDERR_FILENO, (long)line, MIN(len, (int)sizeof(line) - 1));
+	}
+	len = program_message(&program, path, line, sizeof(line));
+	sysraw3(SYS_write, STDERR_FILENO, (long)line, (long)len);
+	door_leave(&door);
 	return -EACCES;
 }
 
-int exec_check(const char *path, char *const envp[])
+/* A bad pointer is the kernel's business. */
+static bool bad(const char *path)
 {
-	/* A bad pointer is the kernel's business. */
-	return (uintptr_t)path < HOST_PAGE_SIZE ? 0 : judge(path, envp);
+	return (uintptr_t)path < HOST_PAGE_SIZE;
 }
 
-int exec_check_search(const char *file, char *const envp[])
+int exec_check(const char *path, char *const argv[], char *const envp[], enum program_libc *libc)
+{
+	*libc = PROGRAM_GLIBC;
+	return bad(path) ? 0 : judge(path, argv, envp, false, libc);
+}
+
+static bool executable(const char *path)
+{
+	struct stat st;
+
+	return !euidaccess(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+int exec_check_search(const char *file, char *const argv[], char *const envp[], bool shell,
+		      enum program_libc *libc)
 {
 	const char *dirs = getenv("PATH"), *end;
 	char path[PATH_MAX];
 	int len;
 
-	if ((uintptr_t)file < HOST_PAGE_SIZE || strchr(file, '/'))
-		return exec_check(file, envp);
+	*libc = PROGRAM_GLIBC;
+	if (bad(file))
+		return 0;
+	if (strchr(file, '/'))
+		return judge(file, argv, envp, shell, libc);
 	if (!dirs)
 		dirs = "/bin:/usr/bin";
 	for (;; dirs = end + 1) {
 		end = strchrnul(dirs, ':');
 		len = snprintf(path, sizeof(path), "%.*s%s%s", (int)(end - dirs), dirs,
 			       end > dirs ? "/" : "", file);
-		if (len < (int)sizeof(path) && !euidaccess(path, X_OK))
-			return judge(path, envp);
+		if (len < (int)sizeof(path) && executable(path))
+			return judge(path, argv, envp, shell, libc);
 		if (!*end)
 			return 0;
 	}

@@ -228,12 +228,12 @@ END_TEST
 
 START_TEST(static_programs_are_refused)
 {
-	char *const argv[] = { "ldconfig", "-p", NULL };
+	char *const argv[] = { "busybox", "true", NULL };
 	pid_t pid;
 
-	if (access("/sbin/ldconfig", X_OK))
+	if (access("/bin/busybox", X_OK))
 		return;
-	ck_assert_int_eq(posix_spawn(&pid, "/sbin/ldconfig", NULL, NULL, argv, environ), EACCES);
+	ck_assert_int_eq(posix_spawn(&pid, "/bin/busybox", NULL, NULL, argv, environ), EACCES);
 }
 END_TEST
 

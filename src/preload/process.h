@@ -4,6 +4,7 @@
 #define PRELOAD_PROCESS_H
 
 #include "base/types.h"
+#include "machine/program.h"
 
 /* Remembers what exec must put back into an environment, before the program can change it: when the
  * library comes up, or at the first call that asks for the session, whatever is first. */
@@ -25,18 +26,25 @@ struct environment {
 	size_t size;
 };
 
-/* @envp with our library in LD_PRELOAD and the session's variables, where it has none of its own.
- * No malloc: a child of a fork may call it. -ENOMEM. */
-int environment_make(char *const envp[], struct environment *env);
+/*
+ * @envp with what it lacks: our library in LD_PRELOAD, for programs of @libc, our malloc tunables,
+ * the session's name, and the attributes that go along. What the program has set stays. No malloc:
+ * a child of a fork may call it. -ENOMEM.
+ */
+int environment_make(char *const envp[], enum program_libc libc, struct environment *env);
 void environment_free(struct environment *env);
+/* The library's file for programs of @libc; NULL: there is none. */
+const char *environment_library(enum program_libc libc);
 
 /*
- * Whether the session's library can come up in @path (design D3: nothing falls through unnoticed).
- * 0, or -EACCES after one line on stderr. Programs that do not exist are the kernel's business: 0.
- * @envp: what the program will be given.
+ * Whether the session's library can come up in @path, called with @argv and @envp (design D3:
+ * nothing falls through unnoticed). 0 and the program's libc, or -EACCES after one line on stderr.
+ * Programs that do not exist are the kernel's business: 0.
  */
-int exec_check(const char *path, char *const envp[]);
-/* The same for a name that is looked up in PATH. */
-int exec_check_search(const char *file, char *const envp[]);
+int exec_check(const char *path, char *const argv[], char *const envp[], enum program_libc *libc);
+/* The same for a name that is looked up in PATH. @shell: what is neither ELF nor a script is given
+ * to /bin/sh, as execvp() does it. */
+int exec_check_search(const char *file, char *const argv[], char *const envp[], bool shell,
+		      enum program_libc *libc);
 
 #endif
