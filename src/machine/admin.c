@@ -8,16 +8,17 @@
  * with them.
  *
  * A release (unbind, remove) may wait for the device's user, here or in another process, and holds
- * no admin lock meanwhile: the slot's `unbinding` keeps everybody else away from the function.
+ * no admin lock meanwhile: the slot's `unbinding` keeps everybody else away from the function, and
+ * whoever finds that its owner has died goes on with it.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/event.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
@@ -325,16 +326,47 @@ void admin_sync(struct uvfio_machine *machine)
 
 /* ---- release --------------------------------------------------------------------------------- */
 
-/* Phase 1: the names say unbound. Locks held. */
-static void release_begin(struct machine_function *fn)
+/* Takes the release of @fn for this process. Locks held. 0 or -errno; -EBUSY: another has it. */
+static int release_claim(struct machine_function *fn)
+{
+	struct session *session = fn->machine->session;
+	int fd = session_claim_release(session,
+				       (unsigned int)(fn->slot - session_shared(session)->device));
+
+	if (fd < 0)
+		return fd;
+	fn->release_fd = fd;
+	return 0;
+}
+
+static void release_unclaim(struct machine_function *fn)
+{
+	fd_close(atomic_exchange(&fn->release_fd, -1));
+}
+
+/* Whether whoever marked @fn as being released still lives. */
+static bool release_lives(const struct machine_function *fn)
+{
+	struct session *session = fn->machine->session;
+
+	return session_release_claimed(session,
+				       (unsigned int)(fn->slot - session_shared(session)->device));
+}
+
+/* Phase 1: the names say unbound. Locks held. 0 or -errno, and then nothing has changed. */
+static int release_begin(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
+	int ret = release_claim(fn);
 
-	fn->slot->unbinding = (uint32_t)getpid();
+	if (ret)
+		return ret;
+	fn->slot->unbinding = 1;
 	tree_set_writing(machine->tree, true);
 	names_unbound(fn);
 	tree_set_writing(machine->tree, false);
 	admin_changed(machine);
+	return 0;
 }
 
 /* Phase 2: wait for the users, here and elsewhere. No lock held. */
@@ -356,24 +388,53 @@ static void release_end(struct machine_function *fn)
 	names_update_vfio(machine);
 	tree_set_writing(machine->tree, false);
 	admin_changed(machine);
+	release_unclaim(fn);
 }
 
-/* All of it. Locks held, dropped in between; on failure they stay dropped. */
-static int release(struct machine_function *fn)
+/* Phases 2 and 3. Locks held, dropped in between; on failure they stay dropped, and the next one
+ * who wants the function goes on. */
+static int release_finish(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	int ret;
 
-	release_begin(fn);
 	admin_end(machine);
 	release_wait(fn);
 	ret = admin_begin(machine);
 	if (ret) {
-		fn->slot->unbinding = 0;
+		release_unclaim(fn);
 		return ret;
 	}
 	release_end(fn);
 	return 0;
+}
+
+/* All of it. */
+static int release(struct machine_function *fn)
+{
+	struct uvfio_machine *machine = fn->machine;
+	int ret = release_begin(fn);
+
+	if (ret) {
+		admin_end(machine);
+		return ret;
+	}
+	return release_finish(fn);
+}
+
+void admin_end_dead(struct uvfio_machine *machine)
+{
+	struct machine_function *fn;
+
+	if (admin_begin(machine))
+		return;
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->slot->unbinding && !release_lives(fn) &&
+		    (fn->group == NO_GROUP ||
+		     !session_group_claimed(machine->session, fn->group)) &&
+		    !release_claim(fn))
+			release_end(fn);
+	admin_end(machine);
 }
 
 void admin_release_here(struct uvfio_machine *machine, const char *device)
@@ -412,11 +473,6 @@ static int remove_function(struct machine_function *fn)
 
 /* ---- stores ---------------------------------------------------------------------------------- */
 
-static bool process_alive(uint32_t pid)
-{
-	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
-}
-
 /* The function that a write binds or takes away; NULL: none, or another write. */
 static struct machine_function *named_function(struct uvfio_machine *machine,
 					       const struct tree_attr *attr, const char *text)
@@ -431,20 +487,30 @@ static struct machine_function *named_function(struct uvfio_machine *machine,
 	return NULL;
 }
 
-/* A release of @fn by somebody else is under way; what a dead process left over is cleared. */
-static bool must_wait(struct machine_function *fn)
+/*
+ * Locks held. 0: nobody releases @fn. Else they are dropped: 1, the write has to look again, after
+ * a while, or after a release whose owner had died was brought to its end; or -errno.
+ */
+static int wait_for_release(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
-	uint32_t pid = fn->slot->unbinding;
+	int ret;
 
-	if (!pid)
-		return false;
-	if (process_alive(pid))
-		return true;
-	release_end(fn);
+	if (!fn->slot->unbinding)
+		return 0;
+	ret = release_claim(fn);
+	if (ret) {
+		admin_end(machine);
+		usleep(RETRY_USEC);
+		return ret == -EBUSY ? 1 : ret;
+	}
+	ret = release_finish(fn);
+	if (ret)
+		return ret;
 	/* Here the driver may be bound yet: the next look follows what the dead one changed. */
 	machine->generation--;
-	return true;
+	admin_end(machine);
+	return 1;
 }
 
 static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *attr, const char *text,
@@ -528,10 +594,11 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 			return -ENODEV;
 		}
 		fn = named_function(machine, &attr, text);
-		if (!fn || !must_wait(fn))
+		ret = fn ? wait_for_release(fn) : 0;
+		if (ret < 0)
+			return ret;
+		if (!ret)
 			break;
-		admin_end(machine);
-		usleep(RETRY_USEC);
 	}
 	if (fn && !strcmp(attr.attr->name, "unbind"))
 		return store_unbind(machine, fn, attr.obj, len);

@@ -321,12 +321,17 @@ static int die_in_an_unbind(void)
 
 	if (!fn)
 		return 1;
-	fn->slot->unbinding = (uint32_t)getpid();
+	fn->slot->unbinding = 1;
 	tree_set_writing(machine->tree, true);
 	names_unbound(fn);
 	tree_set_writing(machine->tree, false);
 	atomic_fetch_add(&session_shared(machine->session)->generation, 1);
 	return 0;
+}
+
+static int bind_again(void)
+{
+	return put(DRV "/bind", BDF) != 12;
 }
 
 START_TEST(a_dead_unbind_is_finished)
@@ -336,6 +341,23 @@ START_TEST(a_dead_unbind_is_finished)
 	ck_assert_int_eq(put(DRV "/bind", BDF), 12);
 	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
 	ck_assert(exists("/dev/vfio/3"));
+}
+END_TEST
+
+/* The dead one's name must not matter: its number may be another process' by now. */
+START_TEST(a_dead_unbind_waits_for_the_user)
+{
+	int fd = uvfio_open(machine, "/dev/vfio/3", O_RDWR), status;
+	pid_t binder;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(wait_child(in_child(die_in_an_unbind)), 0);
+	binder = in_child(bind_again);
+	usleep(100000);
+	ck_assert_int_eq(waitpid(binder, &status, WNOHANG), 0);
+	ck_assert_int_eq(uvfio_close(machine, fd), 0);
+	ck_assert_int_eq(wait_child(binder), 0);
+	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
 }
 END_TEST
 
@@ -372,6 +394,7 @@ int main(void)
 	tcase_add_test(tc, remove_and_rescan);
 	tcase_add_test(tc, others_see_what_one_changes);
 	tcase_add_test(tc, a_dead_unbind_is_finished);
+	tcase_add_test(tc, a_dead_unbind_waits_for_the_user);
 	tcase_add_test(tc, two_processes_race);
 	tcase_add_test(tc, threads_race);
 	tcase_add_test(tc, one_process_has_the_group);

@@ -158,6 +158,8 @@ void machine_fork_parent(struct uvfio_machine *machine)
 
 void machine_after_fork(struct uvfio_machine *machine)
 {
+	struct machine_function *fn;
+
 	/* Only this thread is left: locks that others held are made anew. */
 	pthread_mutex_init(&machine->claims_lock, NULL);
 	if (machine->fork_holds_admin)
@@ -167,6 +169,11 @@ void machine_after_fork(struct uvfio_machine *machine)
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {
 		fd_close(machine->groups[i].claim_fd);
 		machine->groups[i].claim_fd = -1;
+	}
+	/* A release is the parent's, and must not seem to go on after its death. */
+	list_for_each_entry(fn, &machine->functions, node) {
+		fd_close(fn->release_fd);
+		fn->release_fd = -1;
 	}
 	fd_close(machine->lock_fd);
 	machine->lock_fd = -1;

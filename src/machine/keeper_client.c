@@ -26,6 +26,8 @@
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 
+#define RETRY_USEC 20000 /* between looks at a group when there is no keeper to be had */
+
 struct keeper_client {
 	struct uvfio_machine *machine;
 	pthread_t thread;
@@ -198,6 +200,7 @@ void keeper_client_after_fork(struct uvfio_machine *machine)
 void keeper_request_release(struct uvfio_machine *machine, const char *device, unsigned int group)
 {
 	struct keeper_msg msg;
+	bool told = false;
 	ssize_t len;
 	int fd;
 
@@ -206,9 +209,14 @@ void keeper_request_release(struct uvfio_machine *machine, const char *device, u
 	while (session_group_claimed(machine->session, group)) {
 		fd = keeper_connect(machine->session, true);
 		if (fd < 0) {
-			pr_err("%s: no keeper to ask another process for the device: %s", device,
-			       strerror(-fd));
-			return;
+			/* Nobody asks the user; he is waited for all the same. */
+			if (!told)
+				pr_err("%s: no keeper to ask another process for the device: %s; "
+				       "waiting until it is closed",
+				       device, strerror(-fd));
+			told = true;
+			usleep(RETRY_USEC);
+			continue;
 		}
 		send_msg(fd, KEEPER_RELEASE, 1, group, device);
 		do {

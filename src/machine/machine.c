@@ -31,6 +31,7 @@ static int plan_function(struct list_head *functions, uint32_t rid, struct machi
 		return -ENOMEM;
 	fn->rid = rid;
 	fn->group = NO_GROUP;
+	fn->release_fd = -1;
 	list_init(&fn->resources);
 	pci_address_format(rid, fn->name);
 	list_add_tail(&fn->node, functions);
@@ -373,7 +374,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	if (create)
 		machine->generation = session_shared(session)->generation;
 	else
-		admin_sync(machine);
+		admin_end_dead(machine);
 	*out = machine;
 	return 0;
 }

@@ -55,6 +55,7 @@ struct machine_function {
 	_Atomic unsigned int group; /* NO_GROUP: none */
 	struct shared_device *slot;
 	uint32_t incarnation;	     /* the slot's when pdev was made */
+	_Atomic int release_fd;	     /* the release claim of this process; -1: none */
 	struct pci_stats *own_stats; /* what pdev->stats was before it pointed into the slot */
 };
 
@@ -164,6 +165,8 @@ void admin_sync(struct uvfio_machine *machine);
 ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char *data, size_t len);
 /* Unbinds a device of this process because another process wants it unbound; waits for its user. */
 void admin_release_here(struct uvfio_machine *machine, const char *device);
+/* Ends the releases whose owners have died, where nobody uses the device any more. */
+void admin_end_dead(struct uvfio_machine *machine);
 /* The bindings of the description, on a tree that is being written. Core's lock held. */
 int admin_bind_described(struct uvfio_machine *machine, char *err, size_t err_size);
 /* The bus' and the core's callbacks. */

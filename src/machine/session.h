@@ -9,7 +9,8 @@
  *   shared		the shared session file (machine/shared.h)
  *   lock		admin lock: held while the tree changes
  *   alive		flock'ed shared by everyone who uses the session; free means stale
- *   claims		byte N is locked by the process that holds IOMMU group N
+ *   claims		byte N is locked by the process that holds IOMMU group N, byte 4096 + N by the
+ *			one that unbinds or removes the function in slot N of `shared`
  *   keeper, keeper.sock  the keeper's lock and socket
  *   kmsg		the kernel log
  *   loaded		the preload library has come up in a process

@@ -27,6 +27,8 @@
 #include "machine/session_priv.h"
 
 #define SESSION_PREFIX "uvfio-"
+/* Bytes of "claims": IOMMU groups from 0 on, releases of slots from here. */
+#define CLAIM_RELEASE 4096
 /* A directory without "alive" this old was left by a creator that died early. */
 #define SESSION_GRACE_SECONDS 60
 #define SESSION_ROOM	      (1 << 20)
@@ -422,11 +424,12 @@ int session_claim_group(struct session *session, unsigned int id)
 	return lock_byte(session, "claims", id, F_OFD_SETLK);
 }
 
-bool session_group_claimed(struct session *session, unsigned int id)
+/* Whether somebody holds that byte of "claims". */
+static bool claimed(const struct session *session, unsigned int byte)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_start = id, .l_len = 1 };
+	struct flock lock = { .l_type = F_WRLCK, .l_start = byte, .l_len = 1 };
 	char path[4096];
-	bool claimed;
+	bool held;
 	int fd;
 
 	if (session_path(session, "claims", path, sizeof(path)))
@@ -434,8 +437,23 @@ bool session_group_claimed(struct session *session, unsigned int id)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	/* Asking must not take: somebody may be claiming the group this very moment. */
-	claimed = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	/* Asking must not take: somebody may be claiming it this very moment. */
+	held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	close(fd);
-	return claimed;
+	return held;
+}
+
+bool session_group_claimed(struct session *session, unsigned int id)
+{
+	return claimed(session, id);
+}
+
+int session_claim_release(struct session *session, unsigned int index)
+{
+	return lock_byte(session, "claims", CLAIM_RELEASE + index, F_OFD_SETLK);
+}
+
+bool session_release_claimed(struct session *session, unsigned int index)
+{
+	return claimed(session, CLAIM_RELEASE + index);
 }

@@ -63,4 +63,9 @@ int session_claim_group(struct session *session, unsigned int id);
 /* Whether some process holds it (this one included). */
 bool session_group_claimed(struct session *session, unsigned int id);
 
+/* The same for the release of the function in slot @index of the session file, which goes on without
+ * the admin lock: held while its owner lives. */
+int session_claim_release(struct session *session, unsigned int index);
+bool session_release_claimed(struct session *session, unsigned int index);
+
 #endif

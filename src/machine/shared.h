@@ -31,7 +31,8 @@ struct shared_device {
 	 * (not removed), and how often it was found. Written under the admin lock. */
 	_Atomic uint32_t group, present, incarnation;
 	_Atomic uint32_t fresh; /* 1 until the first process has taken the piece */
-	/* An unbind waits for the device's user: the waiting process' id, 0 none. */
+	/* 1: the names say unbound, and somebody waits for the device's user to give it back: who
+	 * holds the slot's release claim (session_claim_release()); nobody, when he died. */
 	_Atomic uint32_t unbinding;
 	uint64_t offset, size; /* of the model's piece in the file; size 0: none */
 	struct pci_stats stats;
