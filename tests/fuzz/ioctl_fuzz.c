@@ -77,6 +77,14 @@ static int *a_file(struct input *in)
 	return &files[below(in, FILES)];
 }
 
+/* Where set_up() puts things: mostly the file that a call is for. */
+enum { CONTAINER, GROUP, DEVICE };
+
+static int file_for(struct input *in, unsigned int kind)
+{
+	return below(in, 4) ? files[kind] : *a_file(in);
+}
+
 static void keep(int fd, struct input *in)
 {
 	int *slot = a_file(in);
@@ -153,7 +161,7 @@ static void op_map(struct input *in)
 	map.vaddr = an_address(in);
 	map.iova = an_iova(in);
 	map.size = a_size(in);
-	call(*a_file(in), VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map)));
+	call(file_for(in, CONTAINER), VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map)));
 }
 
 static void op_unmap(struct input *in)
@@ -169,7 +177,7 @@ static void op_unmap(struct input *in)
 	arg.bitmap.pgsize = below(in, 4) ? PAGE : take64(in);
 	arg.bitmap.size = below(in, 4) ? 8u * take8(in) : take64(in);
 	arg.bitmap.data = (void *)(uintptr_t)an_address(in);
-	call(*a_file(in), VFIO_IOMMU_UNMAP_DMA, arg_at_end(&arg, sizeof(arg)));
+	call(file_for(in, CONTAINER), VFIO_IOMMU_UNMAP_DMA, arg_at_end(&arg, sizeof(arg)));
 }
 
 static void op_dirty(struct input *in)
@@ -185,7 +193,7 @@ static void op_dirty(struct input *in)
 	arg.get.bitmap.pgsize = below(in, 4) ? PAGE : take64(in);
 	arg.get.bitmap.size = below(in, 4) ? 8u * take8(in) : take64(in);
 	arg.get.bitmap.data = (void *)(uintptr_t)an_address(in);
-	call(*a_file(in), VFIO_IOMMU_DIRTY_PAGES, arg_at_end(&arg, sizeof(arg)));
+	call(file_for(in, CONTAINER), VFIO_IOMMU_DIRTY_PAGES, arg_at_end(&arg, sizeof(arg)));
 }
 
 static void op_irqs(struct input *in)
@@ -200,12 +208,14 @@ static void op_irqs(struct input *in)
 	if (!below(in, 8))
 		arg.set.flags = take8(in);
 	arg.set.index = below(in, 6);
-	arg.set.start = below(in, 4) ? below(in, 4) : take32(in);
+	arg.set.start = below(in, 4);
+	if (below(in, 2)) /* about the last vector, or anywhere */
+		arg.set.start = below(in, 4) ? take8(in) : take32(in);
 	arg.set.count = below(in, 4) ? n : take32(in);
 	arg.set.argsz = an_argsz(in, sizeof(arg));
 	for (size_t i = 0; i < COUNT(arg.fds); i++)
 		arg.fds[i] = an_event(in);
-	call(*a_file(in), VFIO_DEVICE_SET_IRQS, arg_at_end(&arg, sizeof(arg)));
+	call(file_for(in, DEVICE), VFIO_DEVICE_SET_IRQS, arg_at_end(&arg, sizeof(arg)));
 }
 
 static void op_feature(struct input *in)
@@ -218,7 +228,7 @@ static void op_feature(struct input *in)
 	take(in, &arg, sizeof(arg));
 	arg.feature.argsz = an_argsz(in, sizeof(arg));
 	arg.feature.flags = below(in, 16) | (1u << (16 + below(in, 4)));
-	call(*a_file(in), VFIO_DEVICE_FEATURE, arg_at_end(&arg, sizeof(arg)));
+	call(file_for(in, DEVICE), VFIO_DEVICE_FEATURE, arg_at_end(&arg, sizeof(arg)));
 }
 
 static void op_ioeventfd(struct input *in)
@@ -229,7 +239,7 @@ static void op_ioeventfd(struct input *in)
 	arg.offset = ((uint64_t)below(in, 10) << 40) + take16(in);
 	arg.data = take64(in);
 	arg.fd = an_event(in);
-	call(*a_file(in), VFIO_DEVICE_IOEVENTFD, arg_at_end(&arg, sizeof(arg)));
+	call(file_for(in, DEVICE), VFIO_DEVICE_IOEVENTFD, arg_at_end(&arg, sizeof(arg)));
 }
 
 static void op_info(struct input *in)
@@ -285,8 +295,8 @@ static void op_access(struct input *in, bool write)
 	if (write && !region && off == 0x14 && below(in, 2))
 		memcpy(buf, &(uint32_t){ 0x00460001 }, len < 4 ? len : 4);
 	off += (uint64_t)region << 40;
-	ret = write ? uvfio_pwrite(fuzz_machine, *a_file(in), buf, len, off)
-		    : uvfio_pread(fuzz_machine, *a_file(in), buf, len, off);
+	ret = write ? uvfio_pwrite(fuzz_machine, file_for(in, DEVICE), buf, len, off)
+		    : uvfio_pread(fuzz_machine, file_for(in, DEVICE), buf, len, off);
 	must(ret <= (ssize_t)len && fuzz_result_ok(ret), "access gave %zd", ret);
 }
 
@@ -303,8 +313,8 @@ static void op_mmap(struct input *in)
 		mapped[i].addr = NULL;
 		return;
 	}
-	ret = uvfio_mmap(fuzz_machine, NULL, len, (int)below(in, 4), MAP_SHARED, *a_file(in), off,
-			 &addr);
+	ret = uvfio_mmap(fuzz_machine, NULL, len, (int)below(in, 4), MAP_SHARED,
+			 file_for(in, DEVICE), off, &addr);
 	must(fuzz_result_ok(ret), "mmap gave %d", ret);
 	if (!ret) {
 		mapped[i].addr = addr;
@@ -360,10 +370,9 @@ static void set_up(unsigned int which, unsigned long iommu)
 	must(!call(container, VFIO_SET_IOMMU, (void *)iommu), "set iommu");
 	device = call(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)fuzz_bdf[which]);
 	must(device >= 0, "device: %d", device);
-	files[0] = container;
-	files[1] = group;
-	files[2] = device;
-	files[3] = -1;
+	files[CONTAINER] = container;
+	files[GROUP] = group;
+	files[DEVICE] = device;
 }
 
 /* All of the arena mapped, and a controller whose admin queues lie in it: its commands are the
@@ -378,13 +387,13 @@ static void start_controller(struct input *in)
 	uint16_t command = 6;
 	uint64_t queue = ARENA_IOVA;
 
-	must(!call(files[0], VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map))), "map");
-	uvfio_pwrite(fuzz_machine, files[2], &command, 2, (7ull << 40) + 4);
-	uvfio_pwrite(fuzz_machine, files[2], &(uint32_t){ 0x000f000f }, 4, 0x24);
-	uvfio_pwrite(fuzz_machine, files[2], &queue, 8, 0x28);
+	must(!call(files[CONTAINER], VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map))), "map");
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &command, 2, (7ull << 40) + 4);
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ 0x000f000f }, 4, 0x24);
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &queue, 8, 0x28);
 	queue += PAGE;
-	uvfio_pwrite(fuzz_machine, files[2], &queue, 8, 0x30);
-	uvfio_pwrite(fuzz_machine, files[2], &(uint32_t){ 0x00460001 }, 4, 0x14);
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &queue, 8, 0x30);
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ 0x00460001 }, 4, 0x14);
 	for (unsigned int i = 0; i < 8; i++) {
 		uint64_t prp = ARENA_IOVA + PAGE * (2 + i);
 
@@ -392,7 +401,7 @@ static void start_controller(struct input *in)
 		memcpy(arena + 64ul * i + 24, &prp, 8);
 		take(in, arena + 64ul * i + 40, 16);
 	}
-	uvfio_pwrite(fuzz_machine, files[2], &(uint32_t){ below(in, 9) }, 4, 0x1000);
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ below(in, 9) }, 4, 0x1000);
 }
 
 static void one_op(struct input *in)
