@@ -164,7 +164,6 @@ int session_open(const char *dir, struct session **out)
 		return ret;
 	}
 	session->dir_len = strlen(session->dir);
-	session->alive_fd = -1;
 	ret = shared_map(session);
 	if (ret) {
 		session_close(session);
@@ -186,7 +185,6 @@ int session_open_names(const char *dir, struct session **out)
 		return -ENOMEM;
 	}
 	session->dir_len = strlen(session->dir);
-	session->alive_fd = -1;
 	*out = session;
 	return 0;
 }
@@ -196,7 +194,7 @@ void session_close(struct session *session)
 	if (!session)
 		return;
 	shared_unmap(session);
-	fd_close(session->alive_fd);
+	session_unhold(session);
 	free(session->dir);
 	free(session);
 }
@@ -210,7 +208,10 @@ void session_note_loaded(const char *dir)
 {
 	char path[4096];
 	int saved = errno, fd;
+	void *hold;
 
+	/* As long as the program lives; a session that has ended cannot be held. */
+	session_hold_directory(dir, &hold);
 	if (snprintf(path, sizeof(path), "%s/loaded", dir) < (int)sizeof(path)) {
 		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		if (fd >= 0)

@@ -9,6 +9,7 @@
  *   shared		the shared session file (machine/shared.h)
  *   lock		admin lock: held while the tree changes
  *   alive		flock'ed shared by everyone who uses the session; free means stale
+ *   keep		the session stays when nobody uses it
  *   claims		byte N is locked by the process that holds IOMMU group N, byte 4096 + N by the
  *			one that unbinds or removes the function in slot N of `shared`
  *   keeper, keeper.sock  the keeper's lock and socket
@@ -57,8 +58,9 @@ bool session_untranslate(const struct session *session, const char *real, char *
  */
 bool session_overlay(const struct session *session, const char *path, char *out, size_t size);
 
-/* Called by the preload library when it comes up: `uvfio run` sees by it that the library really
- * loaded. @dir: the environment variable's value. Three system calls, keeps errno. */
+/* Called by the preload library when it comes up: the session is in use as long as this process
+ * lives, and `uvfio run` sees that the library really loaded. @dir: the environment variable's
+ * value. A handful of system calls, keeps errno. */
 void session_note_loaded(const char *dir);
 /* Whether programs that the library cannot come up in may run outside of the session at @dir. */
 bool session_escape_allowed(const char *dir);

@@ -1,37 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Making and ending sessions.
- *
- * Whoever uses a session (the run process, the keeper, a process with a machine) holds a shared
- * flock on "alive". A directory whose "alive" can be locked exclusively is stale and is swept by
- * whoever makes the next session there, unless the file "keep" says that it stays. flock belongs to
- * the open file description: a forked child keeps the session alive as well.
- */
+/* Making sessions: the directory, and the locks between its processes. */
 #include "machine/session_create.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "machine/session_priv.h"
 
-#define SESSION_PREFIX "uvfio-"
 /* Bytes of "claims": IOMMU groups from 0 on, releases of slots from here. */
 #define CLAIM_RELEASE 4096
-/* A directory without "alive" this old was left by a creator that died early. */
-#define SESSION_GRACE_SECONDS 60
-#define SESSION_ROOM	      (1 << 20)
+/* A session of some devices needs that much. */
+#define SESSION_ROOM (1 << 20)
 
 const struct session_identity session_identity_root = {
 	.uid = 0, .gid = 0, .caps = UINT64_MAX, .memlock = UINT64_MAX
@@ -49,149 +36,6 @@ const char *session_base(unsigned int index)
 	bases[n++] = "/dev/shm";
 	bases[n++] = "/tmp";
 	return index < n ? bases[index] : NULL;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	if (type == FTW_DNR)
-		return 0;
-	remove(path);
-	return 0;
-}
-
-static void remove_tree(const char *dir)
-{
-	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
-/* A locked fd on DIR/alive, or -errno; -EWOULDBLOCK: somebody has it. */
-static int alive_lock(const char *dir, int operation)
-{
-	char path[4096];
-	int fd;
-
-	if (snprintf(path, sizeof(path), "%s/alive", dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, operation | LOCK_NB) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-static bool session_kept(const char *dir)
-{
-	char path[4096];
-
-	return snprintf(path, sizeof(path), "%s/keep", dir) < (int)sizeof(path) &&
-	       !access(path, F_OK);
-}
-
-static bool has_file(const char *dir, const char *name)
-{
-	char path[4096];
-	struct stat st;
-
-	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) &&
-	       lstat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* Nobody uses the session, and nobody is making it. */
-static bool session_stale(const char *dir, const struct stat *st)
-{
-	int fd;
-
-	if (session_kept(dir))
-		return false;
-	fd = alive_lock(dir, LOCK_EX);
-	if (fd == -ENOENT)
-		return time(NULL) - st->st_mtime > SESSION_GRACE_SECONDS;
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
-/* A name as mkdtemp() makes it. */
-static bool is_session_name(const char *name)
-{
-	size_t prefix = sizeof(SESSION_PREFIX) - 1;
-
-	return !strncmp(name, SESSION_PREFIX, prefix) && strlen(name) == prefix + 6 &&
-	       strspn(name + prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "0123456789") == 6;
-}
-
-/* A directory of ours as mkdtemp() makes it, whatever is in it. */
-static bool is_session_directory(const char *path, struct stat *st)
-{
-	return lstat(path, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == geteuid() &&
-	       (st->st_mode & 07777) == 0700;
-}
-
-/* Calls @fn for each directory in @base that looks like a session of ours. */
-static void for_each_in(const char *base, void (*fn)(void *, const char *, const struct stat *),
-			void *arg)
-{
-	DIR *list = opendir(base);
-	struct dirent *entry;
-	struct stat st;
-	char path[4096];
-
-	if (!list)
-		return;
-	while ((entry = readdir(list))) {
-		if (!is_session_name(entry->d_name))
-			continue;
-		if (snprintf(path, sizeof(path), "%s/%s", base, entry->d_name) >= (int)sizeof(path))
-			continue;
-		if (is_session_directory(path, &st))
-			fn(arg, path, &st);
-	}
-	closedir(list);
-}
-
-static void sweep_one(void *arg, const char *dir, const struct stat *st)
-{
-	if (!session_stale(dir, st))
-		return;
-	/* What has the name but not the files of a session is somebody else's, or empty. */
-	if (has_file(dir, "claims") && has_file(dir, "kmsg"))
-		remove_tree(dir);
-	else
-		rmdir(dir);
-}
-
-void session_sweep(const char *base)
-{
-	for_each_in(base, sweep_one, NULL);
-}
-
-struct each {
-	void (*fn)(void *arg, const char *dir);
-	void *arg;
-};
-
-static void each_one(void *arg, const char *dir, const struct stat *st)
-{
-	const struct each *each = arg;
-
-	if (has_file(dir, "shared") && !session_stale(dir, st))
-		each->fn(each->arg, dir);
-}
-
-void session_for_each(void (*fn)(void *arg, const char *dir), void *arg)
-{
-	struct each each = { fn, arg };
-	const char *base;
-
-	for (unsigned int i = 0; (base = session_base(i)); i++)
-		for_each_in(base, each_one, &each);
 }
 
 static int make_file(const struct session *session, const char *name)
@@ -216,28 +60,11 @@ static int make_directory(const struct session *session, const char *name)
 	return ret ? ret : mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
-/* "alive" is locked before it has its name: nobody finds the session stale meanwhile. */
-static int make_alive(struct session *session)
-{
-	char temp[4096], path[4096];
-	int fd;
-
-	if (session_path(session, "alive.new", temp, sizeof(temp)) ||
-	    session_path(session, "alive", path, sizeof(path)))
-		return -ENAMETOOLONG;
-	fd = fd_move_high(open(temp, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-	if (fd < 0)
-		return fd;
-	session->alive_fd = fd;
-	if (flock(fd, LOCK_SH) < 0 || rename(temp, path) < 0)
-		return -errno;
-	return 0;
-}
-
 static int make_files(struct session *session)
 {
 	static const char *const names[] = { "lock", "claims", "kmsg", "keeper" };
-	int ret = 0;
+	/* From here on the session is known as one, and as one that is in use. */
+	int ret = session_make_alive(session);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
 		ret = make_file(session, names[i]);
@@ -245,10 +72,10 @@ static int make_files(struct session *session)
 		ret = make_directory(session, "disks");
 	if (!ret)
 		ret = make_directory(session, "texts");
-	return ret ? ret : make_alive(session);
+	return ret;
 }
 
-/* A session of some devices needs that much; a file system without a limit says 0 blocks. */
+/* A file system without a limit says 0 blocks. */
 static int check_room(const char *base)
 {
 	struct statvfs fs;
@@ -306,7 +133,6 @@ int session_create(struct session **out, char *err, size_t err_size)
 		snprintf(err, err_size, "out of memory");
 		return -ENOMEM;
 	}
-	session->alive_fd = -1;
 	ret = choose_base(path, sizeof(path), err, err_size);
 	if (ret)
 		goto fail;
@@ -322,7 +148,7 @@ int session_create(struct session **out, char *err, size_t err_size)
 	if (ret) {
 		snprintf(err, err_size, "cannot write the session directory %s: %s", session->dir,
 			 strerror(-ret));
-		remove_tree(session->dir);
+		session_remove_tree(session->dir);
 		goto fail;
 	}
 	*out = session;
@@ -330,22 +156,6 @@ int session_create(struct session **out, char *err, size_t err_size)
 fail:
 	session_close(session);
 	return ret;
-}
-
-int session_hold(struct session *session)
-{
-	int fd;
-
-	if (session->alive_fd >= 0)
-		return 0;
-	fd = alive_lock(session->dir, LOCK_SH);
-	if (fd < 0)
-		return fd;
-	fd = fd_move_high(fd);
-	if (fd < 0)
-		return fd;
-	session->alive_fd = fd;
-	return 0;
 }
 
 int session_keep(struct session *session)
@@ -356,26 +166,6 @@ int session_keep(struct session *session)
 int session_allow_escape(struct session *session)
 {
 	return make_file(session, "escape");
-}
-
-bool session_is_kept(const struct session *session)
-{
-	return session_kept(session->dir);
-}
-
-bool session_remove(struct session *session)
-{
-	int fd;
-
-	/* A shared lock of our own on another description would refuse the exclusive one. */
-	fd_close(session->alive_fd);
-	session->alive_fd = -1;
-	fd = alive_lock(session->dir, LOCK_EX);
-	if (fd < 0)
-		return false;
-	remove_tree(session->dir);
-	close(fd);
-	return true;
 }
 
 /* ---- locks ----------------------------------------------------------------------------------- */

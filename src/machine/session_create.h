@@ -40,7 +40,8 @@ int session_keep(struct session *session);
 /* Programs that the library cannot come up in may run, outside of the session. 0 or -errno. */
 int session_allow_escape(struct session *session);
 bool session_is_kept(const struct session *session);
-/* Removes the directory when nobody else uses the session: true, or false: somebody does. */
+/* Removes the directory when nobody else uses the session, which may take the last ones 100 ms to
+ * end: true, or false: somebody does. */
 bool session_remove(struct session *session);
 /* Removes the stale sessions of this user in @base. */
 void session_sweep(const char *base);
@@ -63,8 +64,8 @@ int session_claim_group(struct session *session, unsigned int id);
 /* Whether some process holds it (this one included). */
 bool session_group_claimed(struct session *session, unsigned int id);
 
-/* The same for the release of the function in slot @index of the session file, which goes on without
- * the admin lock: held while its owner lives. */
+/* The same for the release of the function in slot @index of the session file, which goes on
+ * without the admin lock: held while its owner lives. */
 int session_claim_release(struct session *session, unsigned int index);
 bool session_release_claimed(struct session *session, unsigned int index);
 

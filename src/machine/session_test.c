@@ -192,6 +192,66 @@ START_TEST(only_sessions_are_swept)
 }
 END_TEST
 
+/* What creators and removers leave who die at any step. */
+START_TEST(remains_are_swept)
+{
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/uvfio-AbCdE1", base);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	strcat(path, "/alive.new");
+	close(creat(path, 0600));
+	snprintf(path, sizeof(path), "%s/uvfio-AbCdE1", base);
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+	snprintf(path, sizeof(path), "%s/uvfio-AbCdE2", base);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	strcat(path, "/alive");
+	close(creat(path, 0600));
+	snprintf(path, sizeof(path), "%s/uvfio-AbCdE3.dead", base);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	strcat(path, "/sys");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	session_sweep(base);
+	for (int i = 1; i <= 3; i++) {
+		snprintf(path, sizeof(path), "%s/uvfio-AbCdE%d%s", base, i, i == 3 ? ".dead" : "");
+		ck_assert_msg(access(path, F_OK) == -1, "%s is left", path);
+	}
+}
+END_TEST
+
+/* No slot may lead out of the file, whatever wrote it. */
+START_TEST(a_damaged_session_file)
+{
+	struct shared_header *shared = session_shared(session);
+	struct shared_device *slot = shared_find_device(shared, "0000:01:00.0");
+	const struct shared_device good = *slot;
+	struct session *other;
+
+	for (int i = 0; i < 6; i++) {
+		*slot = good;
+		shared->num_devices = 3;
+		if (i == 0)
+			slot->offset = shared->file_size;
+		if (i == 1)
+			slot->size = UINT64_MAX - slot->offset + 1;
+		if (i == 2)
+			slot->offset = 0;
+		if (i == 3)
+			slot->offset += 8;
+		if (i == 4)
+			memset(slot->name, 'x', sizeof(slot->name));
+		if (i == 5)
+			shared->num_devices = SHARED_MAX_DEVICES + 1;
+		ck_assert_int_eq(session_open(session_dir(session), &other), -EPROTO);
+	}
+	*slot = good;
+	shared->num_devices = 3;
+	ck_assert_int_eq(session_open(session_dir(session), &other), 0);
+	session_close(other);
+}
+END_TEST
+
 START_TEST(a_user_keeps_it_alive)
 {
 	struct session *second;
@@ -304,6 +364,8 @@ int main(void)
 	tcase_add_test(tc, only_the_owner_may_look);
 	tcase_add_test(tc, stale_ones_are_swept);
 	tcase_add_test(tc, only_sessions_are_swept);
+	tcase_add_test(tc, remains_are_swept);
+	tcase_add_test(tc, a_damaged_session_file);
 	tcase_add_test(tc, a_user_keeps_it_alive);
 	tcase_add_test(tc, no_session_there);
 	tcase_add_test(tc, the_shared_file);
