@@ -145,6 +145,8 @@ int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_acc
  * file that is mapped at @addr itself, with a reference for the caller, or NULL.
  */
 bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t *off);
+/* How many bytes from @addr, at most @len, lie in one tracked mapping or all in none. */
+uint64_t file_mapping_run(uintptr_t addr, uint64_t len);
 /* The protection that the client asked for at @addr (PROT_*), -1 when it is not tracked. */
 int file_mapping_prot(uintptr_t addr);
 

@@ -135,6 +135,24 @@ bool file_find_mapping(uintptr_t addr, size_t len, struct file **file, uint64_t 
 	return ret;
 }
 
+uint64_t file_mapping_run(uintptr_t addr, uint64_t len)
+{
+	const struct map_table *table;
+	uint64_t run = len;
+	size_t i;
+
+	access_read_begin();
+	table = atomic_load(&map_table);
+	i = first_above(table, addr);
+	if (table && i < table->count) {
+		const struct mapping *m = &table->entries[i];
+
+		run = MIN(len, (m->start <= addr ? m->end : m->start) - addr);
+	}
+	access_read_end();
+	return run;
+}
+
 int file_mapping_prot(uintptr_t addr)
 {
 	const struct map_table *table;

@@ -124,6 +124,10 @@ START_TEST(test_munmap_splits)
 	ck_assert(!file_find_mapping((uintptr_t)at + 2 * PAGE, PAGE, NULL, NULL));
 	ck_assert(!file_find_mapping((uintptr_t)at + 5 * PAGE, PAGE, NULL, NULL));
 	ck_assert(!file_find_mapping((uintptr_t)at, 0, NULL, NULL));
+	ck_assert_uint_eq(file_mapping_run((uintptr_t)at + 1, 9 * PAGE), 2 * PAGE - 1);
+	ck_assert_uint_eq(file_mapping_run((uintptr_t)at + 2 * PAGE, 9 * PAGE), PAGE);
+	ck_assert_uint_eq(file_mapping_run((uintptr_t)at, PAGE), PAGE);
+	ck_assert_uint_eq(file_mapping_run((uintptr_t)at + 5 * PAGE, 9 * PAGE), 9 * PAGE);
 	file_put(file);
 	unmap(at, 2 * PAGE);
 	ck_assert_int_eq(released, 0);

@@ -73,7 +73,8 @@ static uint64_t find_run(struct vfio_core *core, uintptr_t addr, uint64_t len, s
 	uint64_t run, next_off;
 
 	*file = vfio_p2p_find(core, addr, off);
-	for (run = HOST_PAGE_SIZE; run < len; run += HOST_PAGE_SIZE) {
+	for (run = file_mapping_run(addr, len); run < len;
+	     run += file_mapping_run(addr + run, len - run)) {
 		next = vfio_p2p_find(core, addr + run, &next_off);
 		if (next != *file || (next && next_off != *off + run) ||
 		    file_mapping_prot(addr + run) != prot)

@@ -527,6 +527,23 @@ START_TEST(mixture_of_memory_and_region)
 }
 END_TEST
 
+/* Found by fuzzing: looking for the runs of such a range page by page takes minutes. */
+START_TEST(region_before_a_huge_hole)
+{
+	const uint64_t size = 1ULL << 42;
+	void *hole =
+		mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ck_assert_ptr_ne(hole, MAP_FAILED);
+	map_region(o.device, hole, PAGE, 0);
+	ck_assert_int_eq(fx_map(o.container, FX_RW, hole, 1ULL << 43, size), -EFAULT);
+	ck_assert_uint_eq(hostmem_locked(fx.hm), 0);
+	ck_assert(!reaches(0, 1ULL << 43));
+	file_munmap((uintptr_t)hole, PAGE);
+	munmap(hole, size);
+}
+END_TEST
+
 START_TEST(memory_unmapped_while_mapped)
 {
 	char *buf = fx_memory(4 * PAGE);
@@ -608,6 +625,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, read_only_region);
 	tcase_add_test(tc, peer_to_peer);
 	tcase_add_test(tc, mixture_of_memory_and_region);
+	tcase_add_test(tc, region_before_a_huge_hole);
 	tcase_add_test(tc, memory_unmapped_while_mapped);
 	tcase_add_test(tc, unmap_waits_for_sections);
 	tcase_add_test(tc, counts_maps);
