@@ -25,6 +25,7 @@ int cmd_bind(int argc, char **argv);
 int cmd_unbind(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_keeper(int argc, char **argv);
+int cmd_tool(int argc, char **argv);
 
 struct argp;
 /* argp_parse(), whose complaints are one line. 0, or it does not return, or an error. */

@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "unbind", "unbind a device from its driver", cmd_unbind },
 	{ "version", "print the version", cmd_version },
 	{ "keeper", NULL, cmd_keeper },
+	{ "tool", NULL, cmd_tool },
 };
 
 int fail(const char *format, ...)

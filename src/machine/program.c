@@ -74,7 +74,7 @@ static bool rights_count(const char *path)
 
 static bool check_rights(const char *path, const struct stat *st, struct program *program)
 {
-	static const char way_out[] = "run a copy without them";
+	static const char way_out[] = "run a copy, or sudo, which a session has of its own";
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	mode_t set = st->st_mode & (S_ISUID | S_ISGID | S_IXGRP);

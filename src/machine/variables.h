@@ -13,6 +13,8 @@
 
 #define PRELOAD_ENV  "LD_PRELOAD"
 #define TUNABLES_ENV "GLIBC_TUNABLES"
+/* "UID:GID": what getuid() and its like answer (preload/identity.c); anything else: the truth. */
+#define IDENTITY_ENV "UVFIO_IDENTITY"
 
 /* Whether @value, a list of libraries parted by colons or blanks, has @library. */
 bool variables_list_has(const char *value, const char *library);

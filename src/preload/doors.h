@@ -104,6 +104,18 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search);
 
+/* exec_libc.c */
+bool door_system(int *ret, const char *command);
+bool door_popen(FILE **ret, const char *command, const char *how);
+bool door_wordexp(int *ret, const char *words, wordexp_t *result, int flags);
+
+/* identity.c */
+bool door_getuid(uid_t *ret);
+bool door_getgid(gid_t *ret);
+bool door_getresuid(int *ret, uid_t *real, uid_t *effective, uid_t *saved);
+bool door_getresgid(int *ret, gid_t *real, gid_t *effective, gid_t *saved);
+bool door_getgroups(int *ret, int size, gid_t *list);
+
 /* signals.c */
 bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigaction *old);
 bool door_signal(sighandler_t *ret, int sig, sighandler_t handler, int flags);

@@ -18,6 +18,7 @@
 /* Set once, before anybody uses the session, constant then. */
 static char library[PATH_MAX];
 static char session_variable[sizeof(SESSION_ENV) + PATH_MAX];
+static char identity_variable[sizeof(IDENTITY_ENV) + 32]; /* "": the program is who it is */
 
 /* "@name=value" of this process into @out; nothing when it is not set or too long. */
 static void keep(const char *name, char *out, size_t size)
@@ -42,6 +43,9 @@ void environment_remember(void)
 	if (dladdr((void *)environment_remember, &info) && info.dli_fname)
 		snprintf(library, sizeof(library), "%s", info.dli_fname);
 	keep(SESSION_ENV, session_variable, sizeof(session_variable));
+	keep(IDENTITY_ENV, identity_variable, sizeof(identity_variable));
+	if (identity_variable[0])
+		identity_remember(identity_variable + sizeof(IDENTITY_ENV));
 }
 
 /* The build of the library for programs of @libc; NULL: there is none. */
@@ -80,7 +84,7 @@ struct builder {
 	char **out, *text;
 	size_t n, room; /* of @text */
 	const char *library;
-	bool preload, session, tunables; /* the target's own is there */
+	bool preload, session, tunables, identity; /* the target's own is there */
 };
 
 static void put(struct builder *b, size_t len)
@@ -109,6 +113,8 @@ static void copy_entry(struct builder *b, char *entry)
 		}
 	} else if (value_of(entry, SESSION_ENV)) {
 		b->session = true;
+	} else if (value_of(entry, IDENTITY_ENV)) {
+		b->identity = true;
 	}
 	b->out[b->n++] = entry;
 }
@@ -116,7 +122,7 @@ static void copy_entry(struct builder *b, char *entry)
 /* Whether @envp lacks nothing, and how long it and the texts to add are. */
 static bool complete(char *const envp[], const char *lib, size_t *count, size_t *text)
 {
-	unsigned int seen = 0;
+	unsigned int seen = identity_variable[0] ? 0 : 8;
 	const char *value;
 	bool lacks = false;
 	size_t n;
@@ -133,10 +139,12 @@ static bool complete(char *const envp[], const char *lib, size_t *count, size_t 
 			*text += variables_tunables(value, NULL, 0) + 1;
 		} else if (value_of(envp[n], SESSION_ENV)) {
 			seen |= 4;
+		} else if (value_of(envp[n], IDENTITY_ENV)) {
+			seen |= 8;
 		}
 	}
 	*count = n;
-	return !lacks && seen == 7;
+	return !lacks && seen == 15;
 }
 
 int environment_make(char *const envp[], enum program_libc libc, struct environment *env)
@@ -152,14 +160,14 @@ int environment_make(char *const envp[], enum program_libc libc, struct environm
 	if (complete(envp, b.library, &count, &text) && !inherit)
 		return 0;
 	/* Ours may come on top, and the NULL. */
-	env->size = (count + 5) * sizeof(*b.out) + text + inherit + 1;
+	env->size = (count + 6) * sizeof(*b.out) + text + inherit + 1;
 	memory = raw_mmap(NULL, env->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			  0);
 	if (memory < 0)
 		return (int)memory;
 	env->memory = (void *)memory;
 	b.out = env->memory;
-	b.text = (char *)(b.out + count + 5);
+	b.text = (char *)(b.out + count + 6);
 	b.room = text + inherit + 1;
 	for (; *envp; envp++)
 		copy_entry(&b, *envp);
@@ -169,6 +177,8 @@ int environment_make(char *const envp[], enum program_libc libc, struct environm
 		put(&b, variables_tunables("", b.text, b.room));
 	if (!b.session)
 		b.out[b.n++] = session_variable;
+	if (!b.identity && identity_variable[0])
+		b.out[b.n++] = identity_variable;
 	if (inherit) {
 		inherit_describe(b.text, b.room);
 		put(&b, inherit);

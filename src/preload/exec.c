@@ -9,66 +9,109 @@
 #include "preload/process.h"
 #include "preload/wrappers.h"
 
-static bool fail(int *ret, int error)
+/* A program that is about to be started. */
+struct start {
+	const char *path;
+	char *const *argv;
+	bool search; /* @path is looked up in PATH */
+	struct environment env;
+	struct tool_call tool;
+};
+
+static void start_end(struct start *start)
 {
-	errno = error;
+	int saved = errno;
+
+	environment_free(&start->env);
+	if (start->tool.argv)
+		exec_tool_free(&start->tool);
+	errno = saved;
+}
+
+/* What @verdict asks for, with the environment to start it with. 0 or -errno. */
+static int start_make(struct start *start, const struct verdict *verdict, char *const envp[])
+{
+	int ret;
+
+	if (verdict->tool) {
+		ret = exec_tool_make(verdict->tool, start->argv, &start->tool);
+		if (ret)
+			return ret;
+		start->path = start->tool.path;
+		start->argv = start->tool.argv;
+		start->search = false;
+	}
+	ret = environment_make(envp, verdict->libc, &start->env);
+	if (ret && verdict->tool)
+		exec_tool_free(&start->tool);
+	return ret;
+}
+
+/* @shell: as execvp(), which gives a file without a format to the shell. */
+static int start_judge(struct start *start, char *const envp[], bool shell)
+{
+	struct verdict verdict;
+	int ret;
+
+	if (start->search)
+		ret = exec_judge_search(start->path, start->argv, envp, shell, &verdict);
+	else
+		ret = exec_judge(start->path, start->argv, envp, &verdict);
+	return ret ? ret : start_make(start, &verdict, envp);
+}
+
+/* After an exec that came back. */
+static bool failed(int *ret, struct start *start)
+{
+	start_end(start);
 	*ret = -1;
 	return true;
 }
 
-/* After an exec that came back. */
-static bool done(int *ret, int result, struct environment *env)
+static bool refused(int *ret, int error)
 {
-	int saved = errno;
-
-	environment_free(env);
-	errno = saved;
-	*ret = result;
+	errno = -error;
+	*ret = -1;
 	return true;
 }
 
 bool door_execve(int *ret, const char *path, char *const argv[], char *const envp[])
 {
-	struct environment env;
-	enum program_libc libc;
-	int err = exec_check(path, argv, envp, &libc);
+	struct start start = { .path = path, .argv = argv };
+	int err = start_judge(&start, envp, false);
 
-	if (!err)
-		err = environment_make(envp, libc, &env);
 	if (err)
-		return fail(ret, -err);
-	return done(ret, real_execve(path, argv, env.envp), &env);
+		return refused(ret, err);
+	real_execve(start.path, start.argv, start.env.envp);
+	return failed(ret, &start);
 }
 
 bool door_execvpe(int *ret, const char *file, char *const argv[], char *const envp[])
 {
-	struct environment env;
-	enum program_libc libc;
-	int err = exec_check_search(file, argv, envp, true, &libc);
+	struct start start = { .path = file, .argv = argv, .search = true };
+	int err = start_judge(&start, envp, true);
 
-	if (!err)
-		err = environment_make(envp, libc, &env);
 	if (err)
-		return fail(ret, -err);
-	return done(ret, real_execvpe(file, argv, env.envp), &env);
+		return refused(ret, err);
+	if (start.search)
+		real_execvpe(start.path, start.argv, start.env.envp);
+	else
+		real_execve(start.path, start.argv, start.env.envp);
+	return failed(ret, &start);
 }
 
 /* Not every libc has the function. */
-static int raw_execveat(int dirfd, const char *path, char *const argv[], char *const envp[],
-			int flags)
+static void raw_execveat(int dirfd, const char *path, char *const argv[], char *const envp[],
+			 int flags)
 {
-	long ret = sysraw6(SYS_execveat, dirfd, (long)path, (long)argv, (long)envp, flags, 0);
-
-	errno = (int)-ret;
-	return -1;
+	errno = -(int)sysraw6(SYS_execveat, dirfd, (long)path, (long)argv, (long)envp, flags, 0);
 }
 
 bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], char *const envp[],
 		   int flags)
 {
 	char name[TREE_PATH_MAX + 32];
-	struct environment env;
-	enum program_libc libc;
+	struct start start = { .path = name, .argv = argv };
 	int err;
 
 	if (!path[0])
@@ -77,31 +120,30 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 		snprintf(name, sizeof(name), "%s", path);
 	else
 		snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dirfd, path);
-	err = exec_check(name, argv, envp, &libc);
-	if (!err)
-		err = environment_make(envp, libc, &env);
+	err = start_judge(&start, envp, false);
 	if (err)
-		return fail(ret, -err);
-	return done(ret, raw_execveat(dirfd, path, argv, env.envp, flags), &env);
+		return refused(ret, err);
+	if (start.path == name)
+		raw_execveat(dirfd, path, argv, start.env.envp, flags);
+	else
+		real_execve(start.path, start.argv, start.env.envp);
+	return failed(ret, &start);
 }
 
 bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search)
 {
-	struct environment env;
-	enum program_libc libc;
-	int err = search ? exec_check_search(path, argv, envp, false, &libc)
-			 : exec_check(path, argv, envp, &libc);
+	struct start start = { .path = path, .argv = argv, .search = search };
+	int err = start_judge(&start, envp, false);
 
-	if (!err)
-		err = environment_make(envp, libc, &env);
 	*ret = -err;
 	if (err)
 		return true;
-	if (search)
-		*ret = real_posix_spawnp(pid, path, actions, attr, argv, env.envp);
+	if (start.search)
+		*ret = real_posix_spawnp(pid, start.path, actions, attr, start.argv,
+					 start.env.envp);
 	else
-		*ret = real_posix_spawn(pid, path, actions, attr, argv, env.envp);
-	environment_free(&env);
+		*ret = real_posix_spawn(pid, start.path, actions, attr, start.argv, start.env.envp);
+	start_end(&start);
 	return true;
 }

@@ -19,14 +19,14 @@
 
 #define ESCAPE_ENV "UVFIO_ESCAPE"
 
-/* Whether the program is let through: the user says so, or it is one of valgrind's tools, which are
- * static and load the client, with what it preloads, themselves. @envp: what it will be given. */
-static bool let_through(char *const envp[])
+/* The user says so for this program; or it is one of valgrind's tools, which are static and load the
+ * client, with what it preloads, themselves. @envp: what it will be given. */
+static bool escapes(char *const envp[])
 {
 	for (; envp && *envp; envp++)
 		if (!strcmp(*envp, ESCAPE_ENV "=1") || !strncmp(*envp, "VALGRIND_LAUNCHER=", 18))
 			return true;
-	return session_escape_allowed(environment_session());
+	return false;
 }
 
 /* After chroot(2), or in another mount namespace, the library may not be where it was. */
@@ -41,7 +41,7 @@ static void check_library(struct program *program)
 }
 
 static int judge(const char *path, char *const argv[], char *const envp[], bool shell,
-		 enum program_libc *libc)
+		 struct verdict *verdict)
 {
 	char line[2 * PATH_MAX + 256];
 	struct program program;
@@ -53,8 +53,15 @@ static int judge(const char *path, char *const argv[], char *const envp[], bool 
 	if (shell && program.shell && !access(path, X_OK))
 		program_inspect("/bin/sh", &program);
 	check_library(&program);
-	*libc = program.libc;
-	if (!program.why || let_through(envp)) {
+	verdict->libc = program.libc;
+	if (!escapes(envp)) {
+		verdict->tool = exec_tool_of(path, &program);
+		if (verdict->tool || session_escape_allowed(environment_session()))
+			program.why = NULL;
+	} else {
+		program.why = NULL;
+	}
+	if (!program.why) {
 		door_leave(&door);
 		return 0;
 	}
@@ -70,10 +77,10 @@ static bool bad(const char *path)
 	return (uintptr_t)path < HOST_PAGE_SIZE;
 }
 
-int exec_check(const char *path, char *const argv[], char *const envp[], enum program_libc *libc)
+int exec_judge(const char *path, char *const argv[], char *const envp[], struct verdict *verdict)
 {
-	*libc = PROGRAM_GLIBC;
-	return bad(path) ? 0 : judge(path, argv, envp, false, libc);
+	*verdict = (struct verdict){ .libc = PROGRAM_GLIBC };
+	return bad(path) ? 0 : judge(path, argv, envp, false, verdict);
 }
 
 static bool executable(const char *path)
@@ -83,18 +90,18 @@ static bool executable(const char *path)
 	return !euidaccess(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode);
 }
 
-int exec_check_search(const char *file, char *const argv[], char *const envp[], bool shell,
-		      enum program_libc *libc)
+int exec_judge_search(const char *file, char *const argv[], char *const envp[], bool shell,
+		      struct verdict *verdict)
 {
 	const char *dirs = getenv("PATH"), *end;
 	char path[PATH_MAX];
 	int len;
 
-	*libc = PROGRAM_GLIBC;
+	*verdict = (struct verdict){ .libc = PROGRAM_GLIBC };
 	if (bad(file))
 		return 0;
 	if (strchr(file, '/'))
-		return judge(file, argv, envp, shell, libc);
+		return judge(file, argv, envp, shell, verdict);
 	if (!dirs)
 		dirs = "/bin:/usr/bin";
 	for (;; dirs = end + 1) {
@@ -102,7 +109,7 @@ int exec_check_search(const char *file, char *const argv[], char *const envp[], 
 		len = snprintf(path, sizeof(path), "%.*s%s%s", (int)(end - dirs), dirs,
 			       end > dirs ? "/" : "", file);
 		if (len < (int)sizeof(path) && executable(path))
-			return judge(path, argv, envp, shell, libc);
+			return judge(path, argv, envp, shell, verdict);
 		if (!*end)
 			return 0;
 	}

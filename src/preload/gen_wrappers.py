@@ -24,6 +24,7 @@ GUARDS = {
     "mem": lambda a: "door_machine_lives()",
     "on": lambda a: "door_on()",
     "list": lambda a: "door_lists()",
+    "identity": lambda a: "door_identity()",
     "attr": lambda a: "door_attrs()",
 }
 

@@ -44,6 +44,14 @@ static inline int door_fresh_fd(int fd)
 	return fd;
 }
 
+/* Below the session's sudo (identity.c). */
+extern atomic_bool identity_given;
+
+static inline bool door_identity(void)
+{
+	return lib_depth == 0 && atomic_load_explicit(&identity_given, memory_order_relaxed);
+}
+
 static inline bool door_wants_mmap(int flags, int fd)
 {
 	if (!door_machine_lives())

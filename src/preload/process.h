@@ -11,6 +11,8 @@
 void environment_remember(void);
 /* The session's directory as the environment named it then, or NULL. */
 const char *environment_session(void);
+/* Takes "UID:GID" for what the program is told that it is (identity.c). Once, at the start. */
+void identity_remember(const char *value);
 /* Registers what a child does first. 0 or an error number. Once. */
 int process_watch_forks(void);
 /*
@@ -37,14 +39,33 @@ void environment_free(struct environment *env);
 const char *environment_library(enum program_libc libc);
 
 /*
- * Whether the session's library can come up in @path, called with @argv and @envp (design D3:
- * nothing falls through unnoticed). 0 and the program's libc, or -EACCES after one line on stderr.
- * Programs that do not exist are the kernel's business: 0.
+ * What stands between a program and its start (design D3: nothing falls through unnoticed).
+ * exec_judge() looks at @path, called with @argv and @envp: 0 and what to start in @verdict, or
+ * -EACCES after one line on stderr. Programs that do not exist are the kernel's business: 0.
  */
-int exec_check(const char *path, char *const argv[], char *const envp[], enum program_libc *libc);
+struct verdict {
+	enum program_libc libc;
+	const char *tool; /* the session's version is to be started instead; NULL: there is none */
+};
+
+int exec_judge(const char *path, char *const argv[], char *const envp[], struct verdict *verdict);
 /* The same for a name that is looked up in PATH. @shell: what is neither ELF nor a script is given
  * to /bin/sh, as execvp() does it. */
-int exec_check_search(const char *file, char *const argv[], char *const envp[], bool shell,
-		      enum program_libc *libc);
+int exec_judge_search(const char *file, char *const argv[], char *const envp[], bool shell,
+		      struct verdict *verdict);
+
+/* exec_tool.c: the session's version of @program (as it was named), or NULL. */
+const char *exec_tool_of(const char *path, const struct program *program);
+
+/* A call of the session's version of a program, in memory of its own. */
+struct tool_call {
+	char path[PATH_MAX];
+	char **argv;
+	size_t size;
+};
+
+/* @name with @argv's arguments. No malloc. 0 or -errno. */
+int exec_tool_make(const char *name, char *const argv[], struct tool_call *call);
+void exec_tool_free(struct tool_call *call);
 
 #endif

@@ -29,6 +29,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <utime.h>
+#include <wordexp.h>
 #include "base/types.h"
 
 typedef int (*dirent_filter_fn)(const struct dirent *entry);
