@@ -19,8 +19,8 @@
 
 #define ESCAPE_ENV "UVFIO_ESCAPE"
 
-/* The user says so for this program; or it is one of valgrind's tools, which are static and load the
- * client, with what it preloads, themselves. @envp: what it will be given. */
+/* The user says so for this program; or it is one of valgrind's tools, which are static and load
+ * the client, with what it preloads, themselves. @envp: what it will be given. */
 static bool escapes(char *const envp[])
 {
 	for (; envp && *envp; envp++)

@@ -286,7 +286,7 @@ static const struct change {
 	{ "replaced", change_replace, true, { "LD_PRELOAD=" OWN ":/" } },
 	{ "prepended", change_prepend, true, { "LD_PRELOAD=" OWN ":/" } },
 	{ "appended", change_append, true, { "LD_PRELOAD=/" } },
-	{ "unset", change_unset, false, { "LD_PRELOAD=/", "GLIBC_TUNABLES=glibc.malloc.mmap_max" } },
+	{ "unset", change_unset, false, { "LD_PRELOAD=/", "GLIBC_TUNABLES=glibc.malloc." } },
 	{ "cleared", change_clear, false, { "LD_PRELOAD=/", "UVFIO_SESSION=/" } },
 	{ "put", change_putenv, true, { "LD_PRELOAD=" OWN ":/" } },
 	{ "a new one", change_replace_all, true, { "LD_PRELOAD=" OWN ":/", "KEPT=yes" } },
