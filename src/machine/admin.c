@@ -30,8 +30,7 @@
 
 static void sync_locked(struct uvfio_machine *machine);
 
-/* All three locks, and objects of the present generation. 0 or -errno. */
-static int admin_begin(struct uvfio_machine *machine)
+int admin_begin(struct uvfio_machine *machine)
 {
 	int fd;
 
@@ -47,7 +46,7 @@ static int admin_begin(struct uvfio_machine *machine)
 	return 0;
 }
 
-static void admin_end(struct uvfio_machine *machine)
+void admin_end(struct uvfio_machine *machine)
 {
 	int fd = machine->lock_fd;
 
@@ -57,7 +56,7 @@ static void admin_end(struct uvfio_machine *machine)
 	pthread_mutex_unlock(&machine->admin_lock);
 }
 
-static void admin_changed(struct uvfio_machine *machine)
+void admin_changed(struct uvfio_machine *machine)
 {
 	machine->generation =
 		atomic_fetch_add(&session_shared(machine->session)->generation, 1) + 1;
@@ -71,7 +70,9 @@ static int binding_of(const struct device *dev)
 		return BINDING_NONE;
 	if (driver_is_vfio(dev->driver->name))
 		return BINDING_VFIO;
-	return strcmp(dev->driver->name, "pcieport") ? BINDING_OTHER : BINDING_HARMLESS;
+	return strcmp(dev->driver->name, "pcieport") && strcmp(dev->driver->name, "pci-stub")
+		       ? BINDING_OTHER
+		       : BINDING_HARMLESS;
 }
 
 void admin_observe(void *arg, struct device *dev, enum device_change what)
@@ -111,7 +112,7 @@ static void dynids_path(const struct device_driver *drv, char *path, size_t size
 	snprintf(path, size, "/state/%s.ids", drv->name);
 }
 
-static void dynids_write(struct uvfio_machine *machine, struct device_driver *drv)
+void admin_write_dynids(struct uvfio_machine *machine, struct device_driver *drv)
 {
 	char path[128], text[DYNIDS_MAX];
 	size_t len =
@@ -305,6 +306,7 @@ static void sync_locked(struct uvfio_machine *machine)
 
 	if (machine->generation == generation)
 		return;
+	modules_sync_loaded(machine);
 	sync_removed(machine);
 	sync_found(machine);
 	list_for_each_entry(drv, &pci_bus_type(machine->pci)->drivers, node)
@@ -313,6 +315,7 @@ static void sync_locked(struct uvfio_machine *machine)
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
 			sync_binding(machine, fn);
+	modules_sync_unloaded(machine);
 	machine->generation = generation;
 }
 
@@ -409,8 +412,7 @@ static int release_finish(struct machine_function *fn)
 	return 0;
 }
 
-/* All of it. */
-static int release(struct machine_function *fn)
+int admin_release(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	int ret = release_begin(fn);
@@ -460,7 +462,7 @@ static int remove_function(struct machine_function *fn)
 		if (child->port == fn && child->pdev && !ret)
 			ret = remove_function(child);
 	if (!ret && fn->pdev && fn->pdev->dev.driver)
-		ret = release(fn);
+		ret = admin_release(fn);
 	if (ret || !fn->pdev)
 		return ret;
 	tree_set_writing(machine->tree, true);
@@ -487,11 +489,7 @@ static struct machine_function *named_function(struct uvfio_machine *machine,
 	return NULL;
 }
 
-/*
- * Locks held. 0: nobody releases @fn. Else they are dropped: 1, the write has to look again, after
- * a while, or after a release whose owner had died was brought to its end; or -errno.
- */
-static int wait_for_release(struct machine_function *fn)
+int admin_wait_released(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	int ret;
@@ -527,7 +525,7 @@ static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *att
 	if (is_kept(attr->attr))
 		tree_store_text(machine->tree, attr);
 	if (attr->kind == TREE_DRIVER)
-		dynids_write(machine, attr->obj);
+		admin_write_dynids(machine, attr->obj);
 	if (machine->rescan_wanted)
 		functions_rescan(machine);
 	names_update_vfio(machine);
@@ -548,7 +546,7 @@ static ssize_t store_unbind(struct uvfio_machine *machine, struct machine_functi
 		admin_end(machine);
 		return -ENODEV;
 	}
-	ret = release(fn);
+	ret = admin_release(fn);
 	if (ret)
 		return ret;
 	admin_end(machine);
@@ -594,7 +592,7 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 			return -ENODEV;
 		}
 		fn = named_function(machine, &attr, text);
-		ret = fn ? wait_for_release(fn) : 0;
+		ret = fn ? admin_wait_released(fn) : 0;
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -607,29 +605,36 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 
 /* ---- at the start ---------------------------------------------------------------------------- */
 
+/* A driver that does not ask for the function by itself gets it so. 0 or -errno. */
+static int override_driver(struct uvfio_machine *machine, struct device *dev, const char *driver)
+{
+	char path[SYSFS_PATH_MAX];
+	struct tree_attr attr;
+	ssize_t ret;
+
+	snprintf(path, sizeof(path), "%s/driver_override", dev->sysfs_path);
+	if (!tree_find(machine->tree, path, &attr))
+		return -ENOENT;
+	ret = attribute_store(machine->core, attr.obj, attr.attr, driver, strlen(driver));
+	return ret < 0 ? (int)ret : tree_store_text(machine->tree, &attr);
+}
+
 static int bind_described(struct uvfio_machine *machine, struct machine_function *fn, char *err,
 			  size_t err_size)
 {
 	struct device *dev = &fn->pdev->dev;
 	struct device_driver *drv = bus_find_driver(pci_bus_type(machine->pci), fn->desc->driver);
-	char path[SYSFS_PATH_MAX];
-	struct tree_attr attr;
 	int ret;
 
 	if (!drv || !strcmp(drv->name, "pcieport")) {
-		snprintf(err, err_size, "%s: driver=%s: no such driver; take vfio-pci or none",
+		snprintf(err, err_size,
+			 "%s: driver=%s: no such driver; take vfio-pci, none, or the function's "
+			 "native driver",
 			 fn->desc->model->name, fn->desc->driver);
 		return -EINVAL;
 	}
-	snprintf(path, sizeof(path), "%s/driver_override", dev->sysfs_path);
-	if (!tree_find(machine->tree, path, &attr))
-		return -ENOENT;
-	ret = (int)attribute_store(machine->core, attr.obj, attr.attr, drv->name,
-				   strlen(drv->name));
+	ret = pci_driver_fits(drv, fn->pdev) ? 0 : override_driver(machine, dev, drv->name);
 	if (ret < 0)
-		return ret;
-	ret = tree_store_text(machine->tree, &attr);
-	if (ret)
 		return ret;
 	/* A function that the driver refuses stays unbound, as on a real host at boot. */
 	ret = device_driver_attach(drv, dev);

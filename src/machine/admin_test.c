@@ -166,7 +166,8 @@ START_TEST(remove_and_rescan)
 	ck_assert_int_eq(put("/sys/bus/pci/rescan", "1"), 1);
 	ck_assert_str_eq(get(DEV "/vendor"), "0x1b36\n");
 	ck_assert_str_eq(link_of(DEV "/iommu_group"), "../../../../kernel/iommu_groups/3");
-	ck_assert_str_eq(link_of(DEV "/driver"), "");
+	/* Without an override it is the native driver's. */
+	ck_assert_str_eq(link_of(DEV "/driver"), "../../../../bus/pci/drivers/nvme");
 	ck_assert_str_eq(get(DEV "/driver_override"), "(null)\n");
 	/* With the port goes what is behind it. */
 	ck_assert_int_eq(put("/sys/bus/pci/devices/0000:00:02.0/remove", "1"), 1);

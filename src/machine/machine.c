@@ -18,8 +18,6 @@
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
-#include "vfio/iommu_driver.h"
-#include "vfio_pci/vfio_pci.h"
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
@@ -234,9 +232,8 @@ static const struct pci_device_id pcieport_ids[] = {
 	{ 0 },
 };
 
-static int build_drivers(struct uvfio_machine *machine)
+static int build_drivers(struct uvfio_machine *machine, bool create)
 {
-	struct device_driver *drv;
 	int ret;
 
 	machine->pcieport.drv.name = "pcieport";
@@ -245,15 +242,9 @@ static int build_drivers(struct uvfio_machine *machine)
 	if (ret)
 		return ret;
 	machine->pcieport_registered = true;
-	ret = vfio_pci_register(machine->pci, &machine->vfio_pci);
-	if (ret)
-		return ret;
-	list_for_each_entry(drv, &pci_bus_type(machine->pci)->drivers, node) {
-		ret = names_add_driver(machine, drv);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	ret = names_add_driver(machine, &machine->pcieport.drv);
+	/* Whoever comes later follows what is loaded by then (admin_sync()). */
+	return ret || !create ? ret : modules_start_all(machine);
 }
 
 static int build_vfio(struct uvfio_machine *machine)
@@ -270,7 +261,7 @@ static int build_vfio(struct uvfio_machine *machine)
 	if (ret)
 		return ret;
 	vfio_core_set(machine->vfio);
-	return vfio_register_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
+	return 0;
 }
 
 static int build_core(struct uvfio_machine *machine)
@@ -328,7 +319,7 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 	if (!ret)
 		ret = build_vfio(machine);
 	if (!ret)
-		ret = build_drivers(machine);
+		ret = build_drivers(machine, create);
 	if (!ret && create)
 		ret = admin_bind_described(machine, err, err_size);
 	device_core_unlock(machine->core);
@@ -352,6 +343,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	machine->lock_fd = -1;
 	list_init(&machine->buses);
 	list_init(&machine->functions);
+	list_init(&machine->modules);
 	pthread_mutex_init(&machine->admin_lock, NULL);
 	pthread_mutex_init(&machine->claims_lock, NULL);
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {
@@ -418,8 +410,7 @@ void machine_detach(struct uvfio_machine *machine)
 	if (machine->pci) {
 		device_core_lock(machine->core);
 		unbind_all(machine);
-		if (machine->vfio_pci)
-			vfio_pci_unregister(machine->vfio_pci);
+		modules_stop_all(machine);
 		if (machine->pcieport_registered)
 			pci_driver_unregister(&machine->pcieport);
 		destroy_functions(machine);
@@ -428,7 +419,6 @@ void machine_detach(struct uvfio_machine *machine)
 		device_core_unlock(machine->core);
 	}
 	if (machine->vfio) {
-		vfio_unregister_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
 		vfio_core_set(NULL);
 		vfio_core_destroy(machine->vfio);
 	}

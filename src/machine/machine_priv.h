@@ -70,7 +70,7 @@ struct machine_group {
 /* Values of module parameters. Guarded by the core's lock; read without it. */
 struct machine_params {
 	unsigned int dma_entry_limit;
-	bool allow_unsafe_interrupts, disable_hugepages;
+	bool allow_unsafe_interrupts, disable_hugepages, enable_unsafe_noiommu_mode;
 	bool disable_denylist, disable_idle_d3, disable_vga, enable_sriov, nointxmask;
 };
 
@@ -90,7 +90,8 @@ struct uvfio_machine {
 	struct machine_params params;
 	struct hostmem *hm;
 	struct vfio_core *vfio;
-	struct pci_driver *vfio_pci;
+	struct pci_driver *vfio_pci; /* NULL: its module is not loaded */
+	struct list_head modules;    /* struct machine_module, the newest first; core's lock */
 
 	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan.
 	 * Guarded by the core's lock. */
@@ -143,6 +144,9 @@ extern const struct attribute group_attrs[]; /* of struct machine_group */
 
 /* names.c: the directories that are neither device nor driver. Writes when the tree writes. */
 int names_add_static(struct uvfio_machine *machine);
+/* What the module vfio brings: its classes, /dev/vfio/vfio. */
+int names_add_vfio(struct uvfio_machine *machine);
+void names_remove_vfio(struct uvfio_machine *machine);
 int names_add_function(struct machine_function *fn);
 void names_remove_function(struct machine_function *fn);
 int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv);
@@ -174,9 +178,31 @@ void admin_want_remove(void *machine, struct pci_dev *dev);
 void admin_want_rescan(void *machine, struct pci_dev *dev);
 void admin_observe(void *machine, struct device *dev, enum device_change what);
 
-/* modules.c: /sys/module and /proc/modules. */
+/* All three locks, and objects of the present generation. 0 or -errno. */
+int admin_begin(struct uvfio_machine *machine);
+void admin_end(struct uvfio_machine *machine);
+/* The tree has been changed: other processes follow. Locks held. */
+void admin_changed(struct uvfio_machine *machine);
+/* Unbinds a function and waits for its user. Locks held, dropped in between; on failure they stay
+ * dropped. */
+int admin_release(struct machine_function *fn);
+/*
+ * Locks held. 0: nobody releases @fn. Else they are dropped: 1, the caller has to look again, after
+ * a while, or after a release whose owner had died was brought to its end; or -errno.
+ */
+int admin_wait_released(struct machine_function *fn);
+/* The driver's dynamic ids, for other processes. Locks held, the tree writes. */
+void admin_write_dynids(struct uvfio_machine *machine, struct device_driver *drv);
+
+/* modules.c: /sys/module and /proc/modules (machine/modules.h). Core's lock held. */
 int modules_add_names(struct uvfio_machine *machine);
 void modules_init_params(struct machine_params *params);
+/* The modules that a session starts with. */
+int modules_start_all(struct uvfio_machine *machine);
+void modules_stop_all(struct uvfio_machine *machine);
+/* Follow what another process loaded and unloaded; the tree does not write. */
+void modules_sync_loaded(struct uvfio_machine *machine);
+void modules_sync_unloaded(struct uvfio_machine *machine);
 
 /* env.c: what the vfio core asks. */
 void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env);

@@ -115,9 +115,17 @@ static int add_iommu(struct uvfio_machine *machine)
 }
 
 /* /dev/vfio/vfio and its class device. */
-static int add_vfio_misc(struct tree *tree)
+int names_add_vfio(struct uvfio_machine *machine)
 {
-	int ret = tree_add_node(tree, "/dev/vfio/vfio", 0666, VFIO_MISC_MINOR);
+	static const char *const dirs[] = { "/sys/class/vfio", "/sys/class/vfio-dev",
+					    "/sys/devices/virtual/vfio" };
+	struct tree *tree = machine->tree;
+	int ret = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !ret; i++)
+		ret = tree_add_dir(tree, dirs[i], TREE_PLAIN, NULL, NULL);
+	if (!ret)
+		ret = tree_add_node(tree, "/dev/vfio/vfio", 0666, VFIO_MISC_MINOR);
 
 	if (!ret)
 		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/dev", 0444, "10:%d\n",
@@ -133,13 +141,26 @@ static int add_vfio_misc(struct tree *tree)
 		   : add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
 }
 
+void names_remove_vfio(struct uvfio_machine *machine)
+{
+	static const char *const names[] = {
+		"/dev/vfio",
+		"/sys/class/misc/vfio",
+		"/sys/class/vfio",
+		"/sys/class/vfio-dev",
+		"/sys/devices/virtual/misc/vfio",
+		"/sys/devices/virtual/vfio",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		tree_remove(machine->tree, names[i]);
+}
+
 int names_add_static(struct uvfio_machine *machine)
 {
 	static const char *const dirs[] = {
-		"/sys/bus/pci/devices",	     "/sys/bus/pci/drivers", "/sys/bus/pci/slots",
-		"/sys/class/iommu",	     "/sys/class/vfio",	     "/sys/class/vfio-dev",
-		"/sys/kernel/iommu_groups",  "/sys/class/pci_bus",   "/dev/vfio",
-		"/sys/devices/virtual/vfio",
+		"/sys/bus/pci/devices", "/sys/bus/pci/drivers",	    "/sys/bus/pci/slots",
+		"/sys/class/iommu",	"/sys/kernel/iommu_groups", "/sys/class/pci_bus",
 	};
 	struct tree *tree = machine->tree;
 	struct machine_bus *bus;
@@ -159,8 +180,6 @@ int names_add_static(struct uvfio_machine *machine)
 	}
 	if (!ret && machine->iommu)
 		ret = add_iommu(machine);
-	if (!ret)
-		ret = add_vfio_misc(tree);
 	return ret ? ret : modules_add_names(machine);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "machine/modules.h"
 #include "machine/session_priv.h"
 
 #define NAME(s)                  \
@@ -41,10 +42,6 @@ static const struct name replaced_sys[] = {
 	NAME("/sys/devices/virtual/misc/vfio"),
 	NAME("/sys/devices/virtual/vfio"),
 	NAME("/sys/kernel/iommu_groups"),
-	NAME("/sys/module/vfio"),
-	NAME("/sys/module/vfio_iommu_type1"),
-	NAME("/sys/module/vfio_pci"),
-	NAME("/sys/module/vfio_pci_core"),
 };
 static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu") };
 static const struct name replaced_proc[] = { NAME("/proc/modules") };
@@ -85,6 +82,24 @@ static bool is_pci_root(const char *path)
 	return !strncmp(path, prefix, sizeof(prefix) - 1) && is_hex(path[sizeof(prefix) - 1]);
 }
 
+/* /sys/module/NAME of a module that a session may load. */
+static bool is_module(const char *path)
+{
+	static const char prefix[] = "/sys/module/";
+	char name[64];
+	size_t len;
+
+	if (strncmp(path, prefix, sizeof(prefix) - 1))
+		return false;
+	path += sizeof(prefix) - 1;
+	len = strcspn(path, "/");
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	return module_find(name) != NULL;
+}
+
 static bool join(const struct session *session, const char *path, char *out, size_t size)
 {
 	size_t len = strlen(path);
@@ -105,7 +120,8 @@ bool session_translate(const struct session *session, const char *path, char *ou
 	switch (path[1]) {
 	case 's':
 		ours = !strncmp(path, "/sys/", 5) &&
-		       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) || is_pci_root(path));
+		       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) || is_pci_root(path) ||
+			is_module(path));
 		break;
 	case 'd':
 		ours = below(path, replaced_dev, ARRAY_SIZE(replaced_dev));

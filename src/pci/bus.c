@@ -27,7 +27,7 @@ struct bus_type *pci_bus_type(struct pci_bus *bus)
 	return &bus->type;
 }
 
-static bool id_matches(const struct pci_device_id *id, const struct pci_dev *dev)
+bool pci_match_one_device(const struct pci_device_id *id, const struct pci_dev *dev)
 {
 	return (id->vendor == PCI_ANY_ID || id->vendor == dev->vendor) &&
 	       (id->device == PCI_ANY_ID || id->device == dev->device) &&
@@ -46,7 +46,7 @@ static bool table_matches(const struct pci_driver *drv, const struct pci_dev *de
 	const struct pci_device_id *id;
 
 	for (id = drv->id_table; id && !table_end(id); id++)
-		if (!id->override_only && id_matches(id, dev))
+		if (!id->override_only && pci_match_one_device(id, dev))
 			return true;
 	return false;
 }
@@ -56,9 +56,14 @@ static bool dynid_matches(const struct pci_driver *drv, const struct pci_dev *de
 	struct pci_dynid *dynid;
 
 	list_for_each_entry(dynid, &drv->dynids, node)
-		if (id_matches(&dynid->id, dev))
+		if (pci_match_one_device(&dynid->id, dev))
 			return true;
 	return false;
+}
+
+bool pci_driver_fits(struct device_driver *driver, const struct pci_dev *dev)
+{
+	return table_matches(container_of(driver, struct pci_driver, drv), dev);
 }
 
 static bool pci_match(struct device *device, struct device_driver *driver)

@@ -65,6 +65,10 @@ struct pci_driver {
 	struct list_head dynids;	      /* new_id; core->lock */
 };
 
+/* The kernel's pci_match_one_device(). */
+bool pci_match_one_device(const struct pci_device_id *id, const struct pci_dev *dev);
+/* Whether an id of @drv's table fits, as at a probe without an override. core->lock held. */
+bool pci_driver_fits(struct device_driver *drv, const struct pci_dev *dev);
 int pci_driver_register(struct pci_bus *bus, struct pci_driver *drv);
 void pci_driver_unregister(struct pci_driver *drv);
 /* The dynamic ids as new_id takes them, one a line ("1b36 0010 ffffffff ffffffff 0 0"), for whoever
