@@ -50,6 +50,9 @@ int dma_read(struct iommu_dev *dev, iova_t iova, void *buf, size_t len);
 int dma_write(struct iommu_dev *dev, iova_t iova, const void *buf, size_t len);
 /* Zeroes memory at @iova. */
 int dma_zero(struct iommu_dev *dev, iova_t iova, size_t len);
+/* Copies memory to memory. -EIO: *@at_dst says whether writing at @dst failed rather than reading
+ * at @src; what came before has been moved. The ranges should not overlap. */
+int dma_copy(struct iommu_dev *dev, iova_t dst, iova_t src, size_t len, bool *at_dst);
 
 /*
  * For a device that runs over a stretch itself: enter, translate, touch only through base/copy.h,

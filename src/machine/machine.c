@@ -128,6 +128,13 @@ static int plan(const struct description *desc, struct list_head *functions)
 	return ret;
 }
 
+/* Bytes of the session's file for a function. Every endpoint has some, since what the host wrote to
+ * its config space stands in front of the model's own. */
+static size_t shared_piece(const struct machine_function *fn)
+{
+	return fn->desc ? MAX(fn->desc->model->shared_size, sizeof(uint64_t)) : 0;
+}
+
 int machine_plan(const struct description *desc, struct session_device **out, size_t *count)
 {
 	struct list_head functions;
@@ -155,7 +162,7 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 			 fn->desc	   ? fn->desc->model->name
 			 : fn->host_bridge ? "host-bridge"
 					   : "root-port");
-		device->shared_size = fn->desc ? fn->desc->model->shared_size : 0;
+		device->shared_size = shared_piece(fn);
 	}
 	plan_free(&functions);
 	return 0;
@@ -166,7 +173,7 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 /* Whether the slot is what this machine's function needs. */
 static bool slot_fits(const struct machine_function *fn)
 {
-	size_t piece = fn->desc ? fn->desc->model->shared_size : 0;
+	size_t piece = shared_piece(fn);
 	unsigned int group = fn->slot->group;
 
 	return (group == NO_GROUP || group < MACHINE_GROUPS) &&

@@ -4,10 +4,12 @@
 
 #include <string.h>
 
+#include "models/ioat/ioat.h"
 #include "models/nvme/nvme.h"
 
 const struct pci_model *const models[] = {
 	&nvme_model,
+	&ioat_model,
 	NULL,
 };
 
