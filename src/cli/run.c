@@ -340,7 +340,7 @@ static int check_library(const char *library)
 
 static int check_program(struct run *run, char *path, char *library)
 {
-	char line[2 * PATH_MAX + 256];
+	char line[2 * PATH_MAX + 256], found[PATH_MAX];
 	struct program program;
 	int ret = program_find(run->command[0], path, PATH_MAX);
 
@@ -349,15 +349,18 @@ static int check_program(struct run *run, char *path, char *library)
 	program_inspect_call(path, run->command, &program);
 	if (!program.why && program.shell)
 		program_inspect("/bin/sh", &program);
+	if (launch_library(found, PATH_MAX))
+		return fail("libuvfio-preload.so is neither in the build tree nor installed beside "
+			    "this program; build or install it");
+	program_check_library(&program, found);
 	if (program.why && !may_escape(run)) {
 		program_message(&program, path, line, sizeof(line));
 		fputs(line, stderr);
 		return EXIT_USAGE;
 	}
 	run->harmless = program.harmless;
-	if (launch_library(library, PATH_MAX))
-		return fail("libuvfio-preload.so is neither in the build tree nor installed beside "
-			    "this program; build or install it");
+	if (!program_library(found, program.libc, library, PATH_MAX))
+		strcpy(library, found);
 	return check_library(library);
 }
 

@@ -17,6 +17,9 @@
 #include "file/trap_priv.h"
 
 #define ZYDIS_LIBRARY "libZydis.so.4.0"
+/* Where Debian has it, out of the sight of musl's loader. It needs memcpy, memset and strlen only,
+ * and musl's loader knows its own libc under the name libc.so.6. */
+#define ZYDIS_DEBIAN "/usr/lib/x86_64-linux-gnu/" ZYDIS_LIBRARY
 
 typedef ZyanStatus (*decode_fn)(const ZydisDecoder *decoder, const void *buffer, ZyanUSize length,
 				ZydisDecodedInstruction *instruction,
@@ -431,6 +434,8 @@ int decode_init(void)
 	/* RTLD_NOW: nothing is resolved later in signal context. */
 	depth_enter();
 	lib = dlopen(ZYDIS_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	if (!lib)
+		lib = dlopen(ZYDIS_DEBIAN, RTLD_NOW | RTLD_LOCAL);
 	depth_leave();
 	if (!lib) {
 		pr_err("cannot load " ZYDIS_LIBRARY ", which device mappings need");

@@ -54,7 +54,25 @@ static bool is_harmless(const char *path, const struct stat *st)
 
 enum program_libc program_libc_of(const char *interpreter)
 {
-	return strstr(interpreter, "/ld-linux-x86-64.so") ? PROGRAM_GLIBC : PROGRAM_OTHER_LIBC;
+	if (strstr(interpreter, "/ld-linux-x86-64.so"))
+		return PROGRAM_GLIBC;
+	return strstr(interpreter, "/ld-musl-x86_64.so") ? PROGRAM_MUSL : PROGRAM_OTHER_LIBC;
+}
+
+bool program_library(const char *library, enum program_libc libc, char *out, size_t size)
+{
+	static const char *const names[] = {
+		[PROGRAM_GLIBC] = "libuvfio-preload.so",
+		[PROGRAM_MUSL] = "libuvfio-preload-musl.so",
+	};
+	const char *slash = strrchr(library, '/');
+	int len;
+
+	if (libc >= ARRAY_SIZE(names))
+		return false;
+	len = snprintf(out, size, "%.*s%s", slash ? (int)(slash + 1 - library) : 0, library,
+		       names[libc]);
+	return len >= 0 && (size_t)len < size;
 }
 
 static bool obstacle(struct program *program, const char *why, const char *way_out)
@@ -70,6 +88,22 @@ static bool rights_count(const char *path)
 	struct statvfs fs;
 
 	return statvfs(path, &fs) || !(fs.f_flag & ST_NOSUID);
+}
+
+void program_check_library(struct program *program, const char *library)
+{
+	char path[PATH_MAX];
+
+	if (program->why || !program_library(library, program->libc, path, sizeof(path)) ||
+	    access(path, R_OK) == 0)
+		return;
+	if (program->libc == PROGRAM_MUSL)
+		obstacle(program,
+			 "is linked to musl, and uvfio has been built without its library for that",
+			 "build uvfio with musl-gcc, Debian's package musl-tools");
+	else
+		obstacle(program, "would not find uvfio's library below its root directory",
+			 "make the library's directory visible there");
 }
 
 static bool check_rights(const char *path, const struct stat *st, struct program *program)
@@ -142,7 +176,8 @@ static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct p
 		interp[len] = '\0';
 		program->libc = program_libc_of(interp);
 		return program->libc == PROGRAM_OTHER_LIBC &&
-		       obstacle(program, "is linked to another C library", "build it for glibc");
+		       obstacle(program, "is linked to another C library",
+				"build it for glibc or musl");
 	}
 	return !is_loader(path) &&
 	       obstacle(program, "is statically linked, so that LD_PRELOAD does not reach it",

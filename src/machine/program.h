@@ -9,6 +9,7 @@
 /* Which build of the library a program takes, by its ELF interpreter. */
 enum program_libc {
 	PROGRAM_GLIBC,
+	PROGRAM_MUSL,
 	PROGRAM_OTHER_LIBC, /* there is no build for it */
 };
 
@@ -38,6 +39,14 @@ void program_inspect_call(const char *path, char *const argv[], struct program *
  * that is program->path. Returns the length.
  */
 size_t program_message(const struct program *program, const char *name, char *out, size_t size);
+
+/*
+ * The build of the preload library for programs of @libc, beside @library, which is any of its
+ * builds, into @out. False: there can be none, or no room.
+ */
+bool program_library(const char *library, enum program_libc libc, char *out, size_t size);
+/* A program for which program_library()'s file is not there has that in the way. */
+void program_check_library(struct program *program, const char *library);
 
 /* The libc of an ELF interpreter's path. */
 enum program_libc program_libc_of(const char *interpreter);

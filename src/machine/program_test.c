@@ -110,6 +110,8 @@ START_TEST(others_are_not)
 	assert_why(elf("other", ELFCLASS64, EM_X86_64, "/lib/ld-other.so.1", 0755),
 		   "another C library");
 	ck_assert_int_eq(program.libc, PROGRAM_OTHER_LIBC);
+	assert_fine(elf("musl", ELFCLASS64, EM_X86_64, "/lib/ld-musl-x86_64.so.1", 0755));
+	ck_assert_int_eq(program.libc, PROGRAM_MUSL);
 	ck_assert(!program.secure);
 }
 END_TEST

@@ -16,7 +16,8 @@
 #include "preload/process.h"
 
 /* Set once, before anybody uses the session, constant then. */
-static char library[PATH_MAX];
+static char library[PATH_MAX]; /* this build */
+static char libraries[PROGRAM_OTHER_LIBC][PATH_MAX];
 static char session_variable[sizeof(SESSION_ENV) + PATH_MAX];
 static char identity_variable[sizeof(IDENTITY_ENV) + 32]; /* "": the program is who it is */
 
@@ -42,6 +43,10 @@ void environment_remember(void)
 		return;
 	if (dladdr((void *)environment_remember, &info) && info.dli_fname)
 		snprintf(library, sizeof(library), "%s", info.dli_fname);
+	for (int libc = 0; libc < PROGRAM_OTHER_LIBC; libc++)
+		if (!library[0] ||
+		    !program_library(library, libc, libraries[libc], sizeof(libraries[libc])))
+			libraries[libc][0] = '\0';
 	keep(SESSION_ENV, session_variable, sizeof(session_variable));
 	keep(IDENTITY_ENV, identity_variable, sizeof(identity_variable));
 	if (identity_variable[0])
@@ -51,7 +56,7 @@ void environment_remember(void)
 /* The build of the library for programs of @libc; NULL: there is none. */
 static const char *library_for(enum program_libc libc)
 {
-	return libc == PROGRAM_GLIBC ? library : NULL;
+	return libc < PROGRAM_OTHER_LIBC ? libraries[libc] : NULL;
 }
 
 const char *environment_library(enum program_libc libc)

@@ -29,22 +29,12 @@ static bool escapes(char *const envp[])
 	return false;
 }
 
-/* After chroot(2), or in another mount namespace, the library may not be where it was. */
-static void check_library(struct program *program)
-{
-	const char *library = environment_library(program->libc);
-
-	if (program->why || !library || access(library, R_OK) == 0)
-		return;
-	program->why = "would not find uvfio's library below its root directory";
-	program->way_out = "make the library's directory visible there";
-}
-
 static int judge(const char *path, char *const argv[], char *const envp[], bool shell,
 		 struct verdict *verdict)
 {
 	char line[2 * PATH_MAX + 256];
 	struct program program;
+	const char *library;
 	struct door door;
 	size_t len;
 
@@ -52,7 +42,10 @@ static int judge(const char *path, char *const argv[], char *const envp[], bool 
 	program_inspect_call(path, argv, &program);
 	if (shell && program.shell && !access(path, X_OK))
 		program_inspect("/bin/sh", &program);
-	check_library(&program);
+	/* After chroot(2), or in another mount namespace, it may not be where it was. */
+	library = environment_library(program.libc);
+	if (library)
+		program_check_library(&program, library);
 	verdict->libc = program.libc;
 	if (!escapes(envp)) {
 		verdict->tool = exec_tool_of(path, &program);

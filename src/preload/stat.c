@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/sysraw.h"
 #include "file/file.h"
 #include "machine/machine.h"
 #include "machine/session.h"
@@ -103,10 +104,16 @@ static void fix_statx(struct statx *stx, const struct stat *st)
 	stx->stx_rdev_minor = minor(st->st_rdev);
 }
 
+/* musl 1.2.3 has no statx(). */
+static int raw_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *stx)
+{
+	return (int)sysraw6(SYS_statx, dirfd, (long)path, flags, (long)mask, (long)stx, 0);
+}
+
 bool door_statx(int *ret, int dirfd, const char *path, int flags, unsigned int mask,
 		struct statx *stx)
 {
-	bool empty = !path || path[0] == '\0';
+	bool empty = !path || path[0] == '\0', plain = false;
 	struct tree_path tp;
 	struct stat st;
 	struct door door;
@@ -121,16 +128,17 @@ bool door_statx(int *ret, int dirfd, const char *path, int flags, unsigned int m
 			door_leave(&door);
 			return false;
 		}
-		if (!err && statx(dirfd, "", AT_EMPTY_PATH, mask, stx))
-			err = -errno;
+		if (!err)
+			err = raw_statx(dirfd, "", AT_EMPTY_PATH, mask, stx);
 	} else {
 		err = tp.tree ? stat_tree(&tp, &st, flags) : 1;
-		if (err >= 0 && statx(AT_FDCWD, tp.real, flags, mask, stx))
-			err = -errno;
+		plain = err > 0;
+		if (err >= 0)
+			err = raw_statx(AT_FDCWD, tp.real, flags, mask, stx);
 	}
-	if (!err)
+	if (!err && !plain)
 		fix_statx(stx, &st);
-	*ret = (int)door_return(&door, MIN(err, 0));
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include "base/sysraw.h"
 #include "file/file.h"
 #include "preload/doors.h"
+#include "preload/stream.h"
 #include "preload/wrappers.h"
 
 /* More than this the kernel does not take for an attribute in one write. */
@@ -69,8 +70,7 @@ static ssize_t cookie_write(void *cookie, const char *buf, size_t count)
 	if (file)
 		file_put(file);
 	ret = door_return(&door, ret);
-	/* A negative result would be taken for a count. */
-	return ret < 0 ? 0 : ret;
+	return ret < 0 ? STREAM_WRITE_ERROR : ret;
 }
 
 static int cookie_seek(void *cookie, off64_t *off, int whence)
@@ -100,7 +100,7 @@ FILE *stdio_stream(int fd, const char *how)
 
 	/* So that fileno() answers; libc itself does not use the number of such a stream. */
 	if (stream)
-		stream->_fileno = fd;
+		stream_set_fd(stream, fd);
 	return stream;
 }
 
@@ -129,7 +129,7 @@ static int store_flushed(FILE *stream)
 	if (fd >= 0 && fdset_has(&fdset_attrs, fd))
 		ret = stdio_store(fd);
 	if (ret)
-		stream->_flags |= _IO_ERR_SEEN;
+		stream_set_error(stream);
 	return ret;
 }
 

@@ -88,46 +88,6 @@ bool door_scandir(int *ret, int dirfd, const char *path, struct dirent ***names,
 	return true;
 }
 
-/* ---- glob -------------------------------------------------------------------------------- */
-
-static void *glob_opendir(const char *path)
-{
-	return opendir(path);
-}
-
-static struct dirent *glob_readdir(void *dir)
-{
-	return readdir(dir);
-}
-
-static void glob_closedir(void *dir)
-{
-	closedir(dir);
-}
-
-static int glob_stat(const char *path, struct stat *st)
-{
-	return stat(path, st);
-}
-
-static int glob_lstat(const char *path, struct stat *st)
-{
-	return lstat(path, st);
-}
-
-bool door_glob(int *ret, const char *pattern, int flags, glob_error_fn error, glob_t *result)
-{
-	if (flags & GLOB_ALTDIRFUNC)
-		return false;
-	result->gl_opendir = glob_opendir;
-	result->gl_readdir = glob_readdir;
-	result->gl_closedir = glob_closedir;
-	result->gl_stat = glob_stat;
-	result->gl_lstat = glob_lstat;
-	*ret = real_glob(pattern, flags | GLOB_ALTDIRFUNC, error, result);
-	return true;
-}
-
 /* ---- ftw, nftw --------------------------------------------------------------------------- */
 
 struct walk {

@@ -8,7 +8,8 @@
  * MODE run (the default): open, map, reset, admin queue with Identify completed by MSI-X from two
  * threads, access of the BAR in a signal handler, unmap, close; a forked child; a clean exit. The
  * other modes drive the device in the same way and have a defect of their own, for the sanitizers
- * to find: overflow, race, undefined, leak, null. Sections are those of NVM Express 1.4.
+ * to find: overflow, race, undefined, leak, null; for uvfio: dma. Sections are those of NVM Express
+ * 1.4.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -227,8 +228,8 @@ static void enable(void)
 	nvme.phase = 1;
 }
 
-/* 5.15: Identify controller into @iova; the completion comes with an interrupt. */
-static void identify(uint64_t iova)
+/* 5.15: Identify controller into @iova; the completion comes with an interrupt. Its status. */
+static uint32_t identify(uint64_t iova)
 {
 	volatile struct completion *done;
 	struct entry *entry;
@@ -254,7 +255,7 @@ static void identify(uint64_t iova)
 		nvme.phase ^= 1;
 	reg_write(REG_CQ0HDBL, nvme.head);
 	pthread_mutex_unlock(&nvme.lock);
-	expect(!status, "Identify's status");
+	return status;
 }
 
 /* Each thread has a page of its own, mapped anew each time. */
@@ -268,7 +269,7 @@ static void *work(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		memset(page, 0, PAGE);
 		dma_map(page, iova, PAGE);
-		identify(iova);
+		expect(!identify(iova), "Identify's status");
 		dma_unmap(iova, PAGE);
 		expect(page[0] == 0x36 && page[1] == 0x1b, "the vendor in Identify's data");
 	}
@@ -394,6 +395,8 @@ static void defect(const char *mode)
 	} else if (!strcmp(mode, "null")) {
 		bytes = NULL;
 		bytes[one] = 1;
+	} else if (!strcmp(mode, "dma")) {
+		expect(identify(0xdead000) != 0, "an error of Identify's");
 	} else {
 		fprintf(stderr, "vfio_prog: no mode \"%s\"\n", mode);
 		exit(2);
