@@ -22,7 +22,9 @@
 #define OPS    40
 #define ARENA  (1ul << 20)
 /* The program's memory: where no mmap without an address goes, so that holes in it stay holes. */
-#define ARENA_AT   ((void *)0x200000000000)
+#define ARENA_AT ((void *)0x200000000000)
+/* BAR mappings, far from the memory of the fuzzer itself: their neighbours are mapped for DMA too. */
+#define BAR_AT(i)  ((void *)(0x210000000000 + 0x100000 * (uintptr_t)(i)))
 #define ARENA_IOVA 0x100000000ul
 #define BIT47	   (1ul << 47)
 #define ARG_MAX_SZ 512u
@@ -313,7 +315,7 @@ static void op_mmap(struct input *in)
 		mapped[i].addr = NULL;
 		return;
 	}
-	ret = uvfio_mmap(fuzz_machine, NULL, len, (int)below(in, 4), MAP_SHARED,
+	ret = uvfio_mmap(fuzz_machine, BAR_AT(i), len, (int)below(in, 4), MAP_SHARED,
 			 file_for(in, DEVICE), off, &addr);
 	must(fuzz_result_ok(ret), "mmap gave %d", ret);
 	if (!ret) {
