@@ -23,7 +23,7 @@
 #define ARENA  (1ul << 20)
 /* The program's memory: where no mmap without an address goes, so that holes in it stay holes. */
 #define ARENA_AT ((void *)0x200000000000)
-/* BAR mappings, far from the memory of the fuzzer itself: their neighbours are mapped for DMA too. */
+/* BAR mappings, far from the fuzzer's own memory: their neighbours are mapped for DMA too. */
 #define BAR_AT(i)  ((void *)(0x210000000000 + 0x100000 * (uintptr_t)(i)))
 #define ARENA_IOVA 0x100000000ul
 #define BIT47	   (1ul << 47)
