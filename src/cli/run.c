@@ -259,7 +259,7 @@ static bool library_loaded(const struct session *session)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-/* Runs the command in the session: its status, or EXIT_USAGE with a message. */
+/* Runs the command in the session: its status, or -1 with a message: it was not started. */
 static int run_command(const struct run *run, struct session *session, const char *program,
 		       const char *library)
 {
@@ -269,19 +269,24 @@ static int run_command(const struct run *run, struct session *session, const cha
 	sigset_t ours, before;
 	pid_t pid;
 
-	if (!env)
-		return fail("out of memory");
+	if (!env) {
+		fail("out of memory");
+		return -1;
+	}
 	signal_set(&ours);
 	sigprocmask(SIG_BLOCK, &ours, &before);
 	signal_fd = signalfd(-1, &ours, SFD_CLOEXEC);
 	/* In a kept session that others use there is a keeper already. */
 	ret = keeper_create(session, &keeper);
-	if (signal_fd < 0 || (ret && ret != -EBUSY))
-		return fail("cannot serve the session: %s", strerror(ret ? -ret : errno));
+	if (signal_fd < 0 || (ret && ret != -EBUSY)) {
+		fail("cannot serve the session: %s", strerror(ret ? -ret : errno));
+		return -1;
+	}
 	ret = start(run, program, env, &before, &pid);
 	if (ret) {
 		keeper_destroy(keeper);
-		return fail("cannot start \"%s\": %s", run->command[0], strerror(ret));
+		fail("cannot start \"%s\": %s", run->command[0], strerror(ret));
+		return -1;
 	}
 	status = serve(keeper, signal_fd, pid);
 	keeper_destroy(keeper);
@@ -292,7 +297,10 @@ static int run_command(const struct run *run, struct session *session, const cha
 
 static int report(const struct run *run, const struct session *session, int status)
 {
-	if (!run->harmless && !may_escape(run) && !library_loaded(session))
+	if (access(session_dir(session), F_OK) < 0)
+		fail("the session's directory %s was removed while the command ran",
+		     session_dir(session));
+	else if (!run->harmless && !may_escape(run) && !library_loaded(session))
 		return fail("\"%s\" ran without uvfio: the loader did not take LD_PRELOAD",
 			    run->command[0]);
 	if (run->stats)
@@ -381,7 +389,7 @@ int cmd_run(int argc, char **argv)
 		fail("the session does not remember --allow-escape");
 	run.faults_before = session_shared(session)->faults;
 	status = run_command(&run, session, program, library);
-	status = report(&run, session, status);
+	status = status < 0 ? EXIT_USAGE : report(&run, session, status);
 	if (run.keep && session_keep(session) == 0)
 		fprintf(stderr, "uvfio: the session is kept in %s\n", session_dir(session));
 	else if (!run.session_dir)

@@ -426,6 +426,7 @@ bool decode_insn(const uint8_t *bytes, size_t len, struct insn *insn)
 
 int decode_init(void)
 {
+	const char *why;
 	init_fn init;
 	void *lib;
 
@@ -438,6 +439,12 @@ int decode_init(void)
 		lib = dlopen(ZYDIS_DEBIAN, RTLD_NOW | RTLD_LOCAL);
 	depth_leave();
 	if (!lib) {
+		/* The loader keeps no errno, only words. */
+		why = dlerror();
+		if (why && strstr(why, strerror(EMFILE)))
+			return -EMFILE;
+		if (why && !strstr(why, strerror(ENOENT)))
+			return -ENOMEM;
 		pr_err("cannot load " ZYDIS_LIBRARY ", which device mappings need");
 		return -ENODEV;
 	}

@@ -23,8 +23,9 @@
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 
-#define DYNIDS_MAX 4096
-#define RETRY_USEC 5000
+#define DYNIDS_MAX   4096
+#define RETRY_USEC   5000
+#define FINISH_TRIES 40
 
 /* ---- the locks ------------------------------------------------------------------------------- */
 
@@ -394,16 +395,20 @@ static void release_end(struct machine_function *fn)
 	release_unclaim(fn);
 }
 
-/* Phases 2 and 3. Locks held, dropped in between; on failure they stay dropped, and the next one
- * who wants the function goes on. */
+/* Phases 2 and 3. Locks held, dropped in between; on failure, when there is no fd or no lock to be
+ * had for a while, they stay dropped, and the next one who wants the function goes on. */
 static int release_finish(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
-	int ret;
+	int ret = -EAGAIN;
 
 	admin_end(machine);
 	release_wait(fn);
-	ret = admin_begin(machine);
+	for (int i = 0; i < FINISH_TRIES && ret; i++) {
+		if (i)
+			usleep(RETRY_USEC);
+		ret = admin_begin(machine);
+	}
 	if (ret) {
 		release_unclaim(fn);
 		return ret;
@@ -547,8 +552,9 @@ static ssize_t store_unbind(struct uvfio_machine *machine, struct machine_functi
 		return -ENODEV;
 	}
 	ret = admin_release(fn);
+	/* What has begun is done for its caller: the names say so. */
 	if (ret)
-		return ret;
+		return fn->slot->unbinding ? (ssize_t)len : ret;
 	admin_end(machine);
 	return (ssize_t)len;
 }

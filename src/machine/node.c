@@ -136,7 +136,9 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 {
 	const struct shared_header *shared = session->shared;
 
-	owner_fix_stat(shared, st);
+	/* Of a session that could not be opened the names alone are known. */
+	if (shared)
+		owner_fix_stat(shared, st);
 	st->st_blocks = 0;
 	if (S_ISLNK(st->st_mode) || S_ISDIR(st->st_mode)) {
 		if (strncmp(path, "/dev", 4))

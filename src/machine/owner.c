@@ -33,7 +33,7 @@ static int record(struct shared_header *shared, uint64_t ino, uid_t uid, gid_t g
 int machine_chown(struct session *session, const char *real, uid_t uid, gid_t gid)
 {
 	struct shared_header *shared = session->shared;
-	int ret = tree_unshare(real);
+	int ret = shared ? tree_unshare(real) : -EIO;
 	struct stat st;
 
 	if (ret)

@@ -205,6 +205,11 @@ int session_open_names(const char *dir, struct session **out)
 	return 0;
 }
 
+int session_complete(struct session *session)
+{
+	return session->shared ? 0 : shared_map(session);
+}
+
 void session_close(struct session *session)
 {
 	if (!session)

@@ -10,8 +10,8 @@
  *   lock		admin lock: held while the tree changes
  *   alive		flock'ed shared by everyone who uses the session; free means stale
  *   keep		the session stays when nobody uses it
- *   claims		byte N is locked by the process that holds IOMMU group N, byte 4096 + N by the
- *			one that unbinds or removes the function in slot N of `shared`
+ *   claims		byte N is locked by the process that holds IOMMU group N, byte 4096 + N by
+ *			the one that unbinds or removes the function in slot N of `shared`
  *   keeper, keeper.sock  the keeper's lock and socket
  *   kmsg		the kernel log
  *   loaded		the preload library has come up in a process
@@ -37,6 +37,9 @@ int session_open(const char *dir, struct session **out);
  * called.
  */
 int session_open_names(const char *dir, struct session **out);
+/* Opens one that is known by its names, in place, when what was short may be there by now. The
+ * caller keeps others from doing the same. 0 or -errno. */
+int session_complete(struct session *session);
 void session_close(struct session *session);
 /* Absolute, without symlinks. */
 const char *session_dir(const struct session *session);

@@ -25,8 +25,9 @@ struct session_device {
 
 /*
  * Makes a private directory (0700) in the first of $UVFIO_DIR, $XDG_RUNTIME_DIR, /dev/shm and /tmp
- * that can be written and has 1 MiB free, after sweeping what dead sessions left there, and takes the session's "alive" lock.
- * 0, or -errno with one sentence in @err. The session has no shared file yet.
+ * that can be written and has 1 MiB free, after sweeping what dead sessions left there, and takes
+ * the session's "alive" lock. 0, or -errno with one sentence in @err. The session has no shared
+ * file yet.
  */
 int session_create(struct session **out, char *err, size_t err_size);
 /* Writes the shared session file and maps it. */

@@ -23,9 +23,9 @@ static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *the_session;
 static bool kvm_opened;		/* door_lock */
 static char machine_error[512]; /* why there was no machine at the last try; door_lock */
-/* Why the session is known by its names only; 0: it is open. Set before the session is
- * published. */
-static int session_error;
+/* Why the session is known by its names only; 0: it is open. Set before the session is published,
+ * and when what was short is there: door_lock. */
+static _Atomic int session_error;
 static atomic_bool error_told;
 
 static void log_to_stderr(void *arg, enum log_level level, const char *message)
@@ -97,21 +97,17 @@ struct session *door_session(void)
 	return the_session;
 }
 
-/* What the kernel says when it is short of something; all else is a device that is not there. */
+/* Something is short; it may be there at the next try. */
+static bool is_shortage(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -ENOSPC ||
+	       err == -EAGAIN || err == -ENOLCK;
+}
+
+/* All but a shortage, which is the kernel's word too, is a device that is not there. */
 static int machine_errno(int err)
 {
-	switch (err) {
-	case -ENOMEM:
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOSPC:
-	case -EAGAIN:
-	case -EACCES:
-	case -EPERM:
-		return err;
-	default:
-		return -ENODEV;
-	}
+	return is_shortage(err) || err == -EACCES || err == -EPERM ? err : -ENODEV;
 }
 
 /* door_lock held. A program that tries again and again hears of the same cause once. */
@@ -140,11 +136,14 @@ int door_machine(struct uvfio_machine **out)
 		*out = machine;
 		return 0;
 	}
-	if (!session || session_error)
-		return session ? session_error : -ENODEV;
+	if (!session)
+		return -ENODEV;
 	pthread_mutex_lock(&door_lock);
+	if (is_shortage(session_error))
+		session_error = session_complete(session);
+	ret = session_error;
 	machine = atomic_load(&door_machine_ptr);
-	if (!machine) {
+	if (!machine && !ret) {
 		ret = attach(session, &machine);
 		if (!ret && kvm_opened)
 			machine_use_kvm(machine);
