@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/tool.h"
 
 struct command {
 	const char *name, *help;
@@ -65,7 +66,12 @@ static void log_to_stderr(void *arg, enum log_level level, const char *message)
 int main(int argc, char **argv)
 {
 	char name[64];
+	int status;
 
+	/* Called by the name of a tool, through one of the session's links. */
+	status = run_tool(argv[0] ? argv[0] : "", argc, argv);
+	if (status >= 0)
+		return status;
 	argp_err_exit_status = EXIT_USAGE;
 	log_set_sink(log_to_stderr, NULL);
 	if (argc < 2) {

@@ -13,13 +13,25 @@ static const struct tool {
 	const char *name;
 	int (*fn)(int argc, char **argv);
 } tools[] = {
-	{ "sudo", tool_sudo },
+	{ "insmod", tool_insmod },     { "lsmod", tool_lsmod }, { "modinfo", tool_modinfo },
+	{ "modprobe", tool_modprobe }, { "rmmod", tool_rmmod }, { "sudo", tool_sudo },
 };
+
+int run_tool(const char *name, int argc, char **argv)
+{
+	const char *slash = strrchr(name, '/');
+
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
+		if (!strcmp(slash ? slash + 1 : name, tools[i].name))
+			return tools[i].fn(argc, argv);
+	return -1;
+}
 
 int cmd_tool(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < sizeof(tools) / sizeof(tools[0]); i++)
-		if (!strcmp(argv[1], tools[i].name))
-			return tools[i].fn(argc - 1, argv + 1);
-	return fail("tool: there is no session version of \"%s\"", argc > 1 ? argv[1] : "");
+	int status = argc > 1 ? run_tool(argv[1], argc - 1, argv + 1) : -1;
+
+	return status >= 0 ? status
+			   : fail("tool: there is no session version of \"%s\"",
+				  argc > 1 ? argv[1] : "");
 }
