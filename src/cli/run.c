@@ -264,6 +264,7 @@ static int run_command(const struct run *run, struct session *session, const cha
 		       const char *library)
 {
 	char **env = launch_environment(library, session_dir(session));
+	char own[PATH_MAX];
 	struct keeper *keeper = NULL;
 	int signal_fd, status, ret;
 	sigset_t ours, before;
@@ -282,6 +283,9 @@ static int run_command(const struct run *run, struct session *session, const cha
 		fail("cannot serve the session: %s", strerror(ret ? -ret : errno));
 		return -1;
 	}
+	if (program[0] == '/' && session_elsewhere(program) &&
+	    session_translate(session, program, own, sizeof(own)))
+		program = own;
 	ret = start(run, program, env, &before, &pid);
 	if (ret) {
 		keeper_destroy(keeper);
@@ -330,6 +334,9 @@ static int open_or_launch(struct run *run, struct session **session)
 	machine_detach(machine);
 	if (!launch_self(self, sizeof(self)))
 		keeper_set_program(*session, self);
+	if (session_add_files(*session, self))
+		fail("%s: the session's commands for modules cannot be put there",
+		     session_dir(*session));
 	return 0;
 }
 

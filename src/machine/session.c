@@ -58,6 +58,10 @@ static const struct name overlaid[] = {
 	NAME("/sys/kernel"),
 	NAME("/sys/module"),
 	NAME("/dev"),
+	NAME("/usr/bin"),
+	NAME("/usr/sbin"),
+	NAME("/bin"),
+	NAME("/sbin"),
 };
 
 static bool is_hex(char c)
@@ -119,9 +123,12 @@ bool session_translate(const struct session *session, const char *path, char *ou
 		return false;
 	switch (path[1]) {
 	case 's':
-		ours = !strncmp(path, "/sys/", 5) &&
-		       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) || is_pci_root(path) ||
-			is_module(path));
+		if (path[2] == 'b') /* /sbin */
+			ours = session_elsewhere(path);
+		else
+			ours = !strncmp(path, "/sys/", 5) &&
+			       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) ||
+				is_pci_root(path) || is_module(path));
 		break;
 	case 'd':
 		ours = below(path, replaced_dev, ARRAY_SIZE(replaced_dev));
@@ -130,14 +137,15 @@ bool session_translate(const struct session *session, const char *path, char *ou
 		ours = below(path, replaced_proc, ARRAY_SIZE(replaced_proc));
 		break;
 	default:
-		return false;
+		ours = session_elsewhere(path);
 	}
 	return ours && join(session, path, out, size);
 }
 
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size)
 {
-	static const struct name roots[] = { NAME("/sys"), NAME("/dev"), NAME("/proc") };
+	static const struct name roots[] = { NAME("/sys"), NAME("/dev"), NAME("/proc"),
+					     NAME("/etc"), NAME("/usr") };
 	const char *path;
 
 	if (strncmp(real, session->dir, session->dir_len))
@@ -151,7 +159,7 @@ bool session_untranslate(const struct session *session, const char *real, char *
 
 bool session_overlay(const struct session *session, const char *path, char *out, size_t size)
 {
-	if (path[0] != '/' || (path[1] != 's' && path[1] != 'd'))
+	if (path[0] != '/' || !strchr("sdub", path[1]))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(overlaid); i++)
 		if (!strcmp(path, overlaid[i].text))

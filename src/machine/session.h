@@ -50,6 +50,17 @@ const char *session_dir(const struct session *session);
  * A path that is replaced need not exist.
  */
 bool session_translate(const struct session *session, const char *path, char *out, size_t size);
+/*
+ * Of names that the session replaces: files and directories that are as ordinary as on any disk,
+ * and are the session's all the same. Programs make, change and remove them.
+ */
+bool session_private(const char *path);
+/* Whether a name that begins with none of /sys, /dev and /proc may be replaced. A few
+ * instructions. */
+bool session_elsewhere(const char *path);
+/* Links to @program, this executable, where programs look for the tools that have a version of the
+ * session's, and the directories of session_private(). 0 or -errno. */
+int session_add_files(struct session *session, const char *program);
 /* The reverse, for results that name a path (realpath, getcwd, /proc/self/fd). */
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size);
 

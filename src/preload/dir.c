@@ -173,7 +173,7 @@ static int open_dir(struct tree_path *tp, DIR **out)
 		ret = path_canonical(tp, true);
 		return ret ? ret : open_list(tp->real, tp->logical, out);
 	}
-	ret = open_list(tp->logical, tp->logical, out);
+	ret = open_list(tp->real, tp->logical, out);
 	if (ret == -ENOENT && session_overlay(door_session(), tp->logical, part, sizeof(part)))
 		ret = open_list(part, tp->logical, out);
 	return ret;
@@ -189,11 +189,13 @@ bool door_opendir(DIR **ret, const char *path)
 		if (!door_session() || path_logical(AT_FDCWD, path, &tp))
 			return false;
 		tp.tree = false;
+		strcpy(tp.real, tp.logical);
 		if (!session_overlay(door_session(), tp.logical, part, sizeof(part)) &&
 		    tp.logical[1])
 			return false;
 	}
 	door_enter(&door);
+	*ret = NULL;
 	door_return(&door, open_dir(&tp, ret));
 	return true;
 }

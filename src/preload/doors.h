@@ -9,6 +9,8 @@
 
 #include "preload/real.h"
 
+struct tree_path;
+
 /* open.c */
 bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode);
 bool door_fopen(FILE **ret, const char *path, const char *how);
@@ -27,8 +29,11 @@ bool door_statvfs(int *ret, const char *path, struct statvfs *fs);
 /* names.c */
 bool door_readlink(ssize_t *ret, int dirfd, const char *path, char *buf, size_t size);
 bool door_realpath(char **ret, const char *path, char *out);
-bool door_make(int *ret, int dirfd, const char *path);
-bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to);
+/* What making a name of the tree fails with. */
+int path_make_error(const struct tree_path *tp);
+bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to,
+		 unsigned int flags);
+bool door_link(int *ret, int fromfd, const char *from, int tofd, const char *to, int flags);
 bool door_chmod(int *ret, int dirfd, const char *path, mode_t mode, int flags);
 bool door_fchmod(int *ret, int fd, mode_t mode);
 bool door_chown(int *ret, int dirfd, const char *path, uid_t uid, gid_t gid, int flags);

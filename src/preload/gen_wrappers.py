@@ -101,7 +101,7 @@ class Row:
 
     def body(self):
         dirfd = "dirfd" if "dirfd" in self.args else "AT_FDCWD"
-        match = re.match(r"^(tr|deny|no)(?:\((\w+)\))?$", self.action)
+        match = re.match(r"^(tr|deny|make|no)(?:\((\w+)\))?$", self.action)
         if not match:
             call, rest = self.action.split("(", 1)
             sep = "" if rest == ")" else ", "
@@ -117,8 +117,11 @@ class Row:
         if kind == "tr":
             return lines + [f"if (path_resolve({dirfd}, {param}, &tp))",
                             f"\treturn {self.translated(param)};"]
-        return lines + [f"if (path_in_tree({dirfd}, {param}, &tp)) {{",
-                        f"\terrno = {arg};", f"\treturn {self.failure};", "}"]
+        # Of the tree: an error; another file of the session's: the call, where it is.
+        error = "path_make_error(&tp)" if kind == "make" else arg
+        return lines + [f"if (path_resolve({dirfd}, {param}, &tp)) {{",
+                        "\tif (!tp.tree)", f"\t\treturn {self.translated(param)};",
+                        f"\terrno = {error};", f"\treturn {self.failure};", "}"]
 
     def wrapper(self):
         lines = [self.declare(f"wrap_{self.name}"), "{"]

@@ -122,36 +122,77 @@ bool door_realpath(char **ret, const char *path, char *out)
 
 /* ---- changes ----------------------------------------------------------------------------- */
 
-static int denied(struct tree_path *tp)
+int path_make_error(const struct tree_path *tp)
 {
 	struct stat st;
+	struct door door;
+	int ret;
 
-	return lstat(tp->real, &st) ? EPERM : EEXIST;
+	door_enter(&door);
+	ret = lstat(tp->real, &st) ? EPERM : EEXIST;
+	door_leave(&door);
+	return ret;
 }
 
-bool door_make(int *ret, int dirfd, const char *path)
-{
-	struct tree_path tp;
-	struct door door;
+/* Two names of which one may be the session's. */
+struct two_names {
+	struct tree_path paths[2];
+	const char *names[2];
+	int fds[2];
+	bool tree[2];
+};
 
-	if (!path_in_tree(dirfd, path, &tp))
+/* 1: neither is the session's. 0: the call is to be made with @two's names and fds. -errno: they
+ * are in the tree, where nothing can be moved. */
+static int resolve_two(struct two_names *two, int fromfd, const char *from, int tofd,
+		       const char *to)
+{
+	bool ours = false;
+	int i;
+
+	*two = (struct two_names){ .names = { from, to }, .fds = { fromfd, tofd } };
+	for (i = 0; i < 2; i++) {
+		if (!path_maybe_at(two->fds[i], two->names[i]) ||
+		    !path_resolve(two->fds[i], two->names[i], &two->paths[i]))
+			continue;
+		ours = true;
+		two->tree[i] = two->paths[i].tree;
+		two->names[i] = two->paths[i].real;
+		two->fds[i] = AT_FDCWD;
+	}
+	if (two->tree[0] || two->tree[1])
+		return two->tree[0] && two->tree[1] ? -EPERM : -EXDEV;
+	return !ours;
+}
+
+bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to,
+		 unsigned int flags)
+{
+	struct two_names two;
+	struct door door;
+	int err = resolve_two(&two, fromfd, from, tofd, to);
+
+	if (err > 0)
 		return false;
 	door_enter(&door);
-	*ret = (int)door_return(&door, -denied(&tp));
+	if (!err && renameat2(two.fds[0], two.names[0], two.fds[1], two.names[1], flags))
+		err = -errno;
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 
-bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to)
+bool door_link(int *ret, int fromfd, const char *from, int tofd, const char *to, int flags)
 {
-	struct tree_path tp;
-	bool from_tree, to_tree;
+	struct two_names two;
+	struct door door;
+	int err = resolve_two(&two, fromfd, from, tofd, to);
 
-	from_tree = path_maybe_at(fromfd, from) && path_in_tree(fromfd, from, &tp);
-	to_tree = path_maybe_at(tofd, to) && path_in_tree(tofd, to, &tp);
-	if (!from_tree && !to_tree)
+	if (err > 0)
 		return false;
-	errno = from_tree && to_tree ? EPERM : EXDEV;
-	*ret = -1;
+	door_enter(&door);
+	if (!err && linkat(two.fds[0], two.names[0], two.fds[1], two.names[1], flags))
+		err = -errno;
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 
@@ -206,11 +247,16 @@ bool door_chmod(int *ret, int dirfd, const char *path, mode_t mode, int flags)
 {
 	struct tree_path tp;
 	struct door door;
+	int err;
 
-	if (!path_in_tree(dirfd, path, &tp))
+	if (!path_resolve(dirfd, path, &tp))
 		return false;
 	door_enter(&door);
-	*ret = (int)door_return(&door, change_mode(tp.real, mode, flags));
+	if (tp.tree)
+		err = change_mode(tp.real, mode, flags);
+	else
+		err = fchmodat(AT_FDCWD, tp.real, mode, flags) ? -errno : 0;
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 
@@ -232,11 +278,16 @@ bool door_chown(int *ret, int dirfd, const char *path, uid_t uid, gid_t gid, int
 {
 	struct tree_path tp;
 	struct door door;
+	int err;
 
-	if (!path_in_tree(dirfd, path, &tp))
+	if (!path_resolve(dirfd, path, &tp))
 		return false;
 	door_enter(&door);
-	*ret = (int)door_return(&door, change_owner(tp.real, uid, gid, flags));
+	if (tp.tree || session_private(tp.logical))
+		err = change_owner(tp.real, uid, gid, flags);
+	else
+		err = fchownat(AT_FDCWD, tp.real, uid, gid, flags) ? -errno : 0;
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 
@@ -261,10 +312,12 @@ bool door_truncate(int *ret, const char *path, off_t len)
 	struct door door;
 	int err = 0;
 
-	if (!path_in_tree(AT_FDCWD, path, &tp))
+	if (!path_resolve(AT_FDCWD, path, &tp))
 		return false;
 	door_enter(&door);
-	if (stat(tp.real, &st))
+	if (!tp.tree)
+		err = truncate(tp.real, len) ? -errno : 0;
+	else if (stat(tp.real, &st))
 		err = -errno;
 	else if (S_ISDIR(st.st_mode))
 		err = -EISDIR;

@@ -66,6 +66,9 @@ static int open_tree(struct tree_path *tp, int flags)
 	struct stat st;
 	int ret;
 
+	/* Behind the session's commands stands this program's own file. */
+	if ((flags & O_ACCMODE) != O_RDONLY && session_elsewhere(tp->logical))
+		return -EACCES;
 	ret = path_canonical(tp, !(flags & O_NOFOLLOW));
 	if (ret)
 		return missing(ret, flags);
@@ -186,9 +189,14 @@ bool door_fopen(FILE **ret, const char *path, const char *how)
 	struct tree_path tp;
 	struct door door;
 
-	if (flags < 0 || !path_in_tree(AT_FDCWD, path, &tp))
+	if (flags < 0 || !path_resolve(AT_FDCWD, path, &tp))
 		return false;
 	door_enter(&door);
+	if (!tp.tree) {
+		*ret = fopen(tp.real, how);
+		door_return(&door, *ret ? 0 : -errno);
+		return true;
+	}
 	*ret = NULL;
 	fd = open_tree(&tp, flags);
 	if (fd >= 0) {
@@ -211,8 +219,14 @@ bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
 	struct tree_path tp;
 	struct door door;
 
-	if (flags < 0 || to < 0 || !path_in_tree(AT_FDCWD, path, &tp))
+	if (flags < 0 || to < 0 || !path_resolve(AT_FDCWD, path, &tp))
 		return false;
+	if (!tp.tree) {
+		door_enter(&door);
+		*ret = freopen(tp.real, how, stream);
+		door_return(&door, *ret ? 0 : -errno);
+		return true;
+	}
 	/* The stream stays libc's; what stands behind its fd becomes the tree's file. */
 	door_enter(&door);
 	fflush(stream);

@@ -18,7 +18,7 @@ static bool is_near(const char *path)
 	static const char *const roots[] = { "/sys", "/dev", "/proc" };
 	size_t i, len;
 
-	if (path[1] == '\0')
+	if (path[1] == '\0' || session_private(path))
 		return true;
 	for (i = 0; i < ARRAY_SIZE(roots); i++) {
 		len = strlen(roots[i]);
@@ -237,7 +237,9 @@ static bool resolve(struct session *session, int dirfd, const char *path, struct
 	if (make_logical(dirfd, path, tp, &through))
 		return false;
 	tp->tree = session_translate(session, tp->logical, tp->real, sizeof(tp->real));
-	if (tp->tree) {
+	if (tp->tree && session_private(tp->logical)) {
+		tp->tree = false;
+	} else if (tp->tree) {
 		door_tell_error();
 	} else {
 		/* A host file, but libc would look for it where the tree's directory really is, or
@@ -283,7 +285,8 @@ int path_canonical(struct tree_path *tp, bool follow)
 	raw_close((int)fd);
 	if (ret)
 		return ret;
-	tp->tree = session_untranslate(session, tp->real, tp->logical, sizeof(tp->logical));
+	tp->tree = session_untranslate(session, tp->real, tp->logical, sizeof(tp->logical)) &&
+		   !session_private(tp->logical);
 	if (!tp->tree)
 		strcpy(tp->logical, tp->real);
 	return 0;

@@ -13,13 +13,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include "base/types.h"
+#include "machine/session.h"
 #include "preload/door.h"
 #include "preload/fdset.h"
 
 #define TREE_PATH_MAX 1024
 
 struct tree_path {
-	bool tree;		     /* in the session's tree */
+	bool tree; /* in the session's tree; not one of its private files (session_private()) */
 	char logical[TREE_PATH_MAX]; /* absolute, normalised: the program's view */
 	char real[TREE_PATH_MAX];    /* what libc is to be given instead */
 };
@@ -64,6 +65,11 @@ static inline bool path_maybe(const char *path)
 		case '.':
 		case '\0':
 			return true;
+		case 'u':
+		case 'e':
+		case 'b':
+			if (session_elsewhere(path))
+				return true;
 		}
 		return strstr(path, "/..") && path_maybe_dotdot(path);
 	}
