@@ -95,6 +95,8 @@ bool file_fd_maybe(int fd);
 void file_fd_dup(int oldfd, int newfd);
 void file_fd_close(int fd);
 void file_fd_close_range(unsigned int first, unsigned int last);
+/* Loads now what the first mapping of a page that traps would load. 0 or -errno. */
+int file_prepare_traps(void);
 /* Around fork(): nothing is half changed when the child gets its copy. */
 void file_fork_prepare(void);
 void file_fork_parent(void);

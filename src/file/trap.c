@@ -432,3 +432,8 @@ int trap_init(void)
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
+
+int file_prepare_traps(void)
+{
+	return trap_init();
+}

@@ -12,6 +12,7 @@
 #include "machine/machine.h"
 #include "machine/session.h"
 #include "pci/pci.h"
+#include "preload/doors.h"
 #include "preload/inherit.h"
 #include "preload/path.h"
 #include "preload/process.h"
@@ -114,8 +115,10 @@ static int machine_errno(int err)
 static int attach(struct session *session, struct uvfio_machine **machine)
 {
 	char why[sizeof(machine_error)];
-	int ret = machine_attach(session, machine, why, sizeof(why));
+	int ret;
 
+	seccomp_tell();
+	ret = machine_attach(session, machine, why, sizeof(why));
 	if (!ret)
 		return 0;
 	/* The half-built machine took its log along. */

@@ -121,6 +121,13 @@ bool door_getresuid(int *ret, uid_t *real, uid_t *effective, uid_t *saved);
 bool door_getresgid(int *ret, gid_t *real, gid_t *effective, gid_t *saved);
 bool door_getgroups(int *ret, int size, gid_t *list);
 
+/* seccomp.c */
+bool door_prctl(int *ret, int option, unsigned long mode, const void *program);
+/* A filter (struct sock_fprog) is about to be installed. */
+void seccomp_watch(const void *program);
+/* Says what the filters of this process refuse, before the library needs it. Depth raised. */
+void seccomp_tell(void);
+
 /* signals.c */
 bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigaction *old);
 bool door_signal(sighandler_t *ret, int sig, sighandler_t handler, int flags);

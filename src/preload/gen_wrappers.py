@@ -21,6 +21,7 @@ GUARDS = {
     "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",
     "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
     "sigset": lambda a: f"({a[0]} && door_on())",
+    "seccomp": lambda a: f"door_wants_seccomp({a[0]})",
     "mem": lambda a: "door_machine_lives()",
     "on": lambda a: "door_on()",
     "list": lambda a: "door_lists()",

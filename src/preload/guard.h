@@ -5,6 +5,7 @@
 
 #include <linux/vfio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include "base/fd.h"
 #include "file/file.h"
 #include "preload/dir.h"
@@ -50,6 +51,11 @@ extern atomic_bool identity_given;
 static inline bool door_identity(void)
 {
 	return lib_depth == 0 && atomic_load_explicit(&identity_given, memory_order_relaxed);
+}
+
+static inline bool door_wants_seccomp(int option)
+{
+	return option == PR_SET_SECCOMP && door_on();
 }
 
 static inline bool door_wants_mmap(int flags, int fd)

@@ -4,7 +4,9 @@
  * whether the arguments do.
  */
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "preload/door.h"
@@ -144,6 +146,14 @@ static bool open_how(long *ret, int dirfd, const char *path, const struct open_h
 bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
+	case SYS_seccomp:
+		if (a == SECCOMP_SET_MODE_FILTER)
+			seccomp_watch(PTR(c));
+		return false;
+	case SYS_prctl:
+		if (a == PR_SET_SECCOMP && b == SECCOMP_MODE_FILTER)
+			seccomp_watch(PTR(c));
+		return false;
 	case SYS_openat2:
 		return open_how(ret, INT(a), PATH(b), PTR(c), SIZE(d));
 	case SYS_fork:

@@ -73,6 +73,16 @@ check_fails()
 	fi
 }
 
+# check_status NAME STATUS WANTED: of a command whose output is in $work/log.
+check_status()
+{
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1 (status $2, wanted $3)"
+	fi
+}
+
 # check_log NAME PATTERN: what the last command printed has a line like this.
 check_log()
 {

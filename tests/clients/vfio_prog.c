@@ -8,8 +8,8 @@
  * MODE run (the default): open, map, reset, admin queue with Identify completed by MSI-X from two
  * threads, access of the BAR in a signal handler, unmap, close; a forked child; a clean exit. The
  * other modes drive the device in the same way and have a defect of their own, for the sanitizers
- * to find: overflow, race, undefined, leak, null; for uvfio: dma. Sections are those of NVM Express
- * 1.4.
+ * to find: overflow, race, undefined, leak, null; for uvfio: dma. Built with WITH_SECCOMP it has
+ * the modes sandbox, sandbox-narrow and sandbox-early. Sections are those of NVM Express 1.4.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -361,6 +361,86 @@ static void stop(void)
 	close(nvme.container);
 }
 
+#ifdef WITH_SECCOMP
+#include <seccomp.h>
+
+/* What the program itself calls once its device is open. */
+static const int own_calls[] = {
+	SCMP_SYS(ioctl),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(futex),
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(clone),
+	SCMP_SYS(clone3),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(close),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(newfstatat),
+};
+
+/* What docs/debugging.md says that a device needs besides. */
+static const int device_calls[] = {
+	SCMP_SYS(lseek),       SCMP_SYS(fstat),	      SCMP_SYS(poll),	   SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),    SCMP_SYS(mremap),      SCMP_SYS(nanosleep), SCMP_SYS(openat),
+	SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack), SCMP_SYS(fcntl),	   SCMP_SYS(mkdir),
+	SCMP_SYS(link),	       SCMP_SYS(unlink),      SCMP_SYS(rmdir),	   SCMP_SYS(getdents64),
+	SCMP_SYS(sendto),      SCMP_SYS(recvfrom),
+};
+
+static void allow(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0))
+			die("seccomp_rule_add");
+}
+
+/* "sandbox": nothing but the lists; "sandbox-narrow": without what devices need; "sandbox-early":
+ * installed before the device is opened, without memfd_create. */
+static void sandbox(const char *mode)
+{
+	bool early = !strcmp(mode, "sandbox-early");
+	scmp_filter_ctx filter = seccomp_init(early ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
+	int ret = 0;
+
+	if (!filter)
+		die("seccomp_init");
+	if (early)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(memfd_create), 0);
+	else
+		allow(filter, own_calls, sizeof(own_calls) / sizeof(own_calls[0]));
+	if (!strcmp(mode, "sandbox"))
+		allow(filter, device_calls, sizeof(device_calls) / sizeof(device_calls[0]));
+	if (ret || seccomp_load(filter))
+		die("seccomp_load");
+	seccomp_release(filter);
+}
+
+#else
+
+static void sandbox(const char *mode)
+{
+	fprintf(stderr, "vfio_prog: built without libseccomp, no mode \"%s\"\n", mode);
+	exit(2);
+}
+
+#endif
+
 /* ---- defects --------------------------------------------------------------------------------- */
 
 static int shared_counter;
@@ -409,12 +489,18 @@ int main(int argc, char **argv)
 
 	nvme.bdf = argc > 2 ? argv[2] : "0000:01:00.0";
 	sigaction(SIGSEGV, NULL, &segv_action);
+	if (!strcmp(mode, "sandbox-early"))
+		sandbox(mode);
 	start();
+	if (!strcmp(mode, "sandbox") || !strcmp(mode, "sandbox-narrow"))
+		sandbox(mode);
 	run_threads(work);
 	use_in_handler();
-	fork_child();
-	if (strcmp(mode, "run"))
-		defect(mode);
+	if (strncmp(mode, "sandbox", 7)) {
+		fork_child();
+		if (strcmp(mode, "run"))
+			defect(mode);
+	}
 	stop();
 	puts("vfio_prog: done");
 	return 0;
