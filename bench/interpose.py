@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What interposition costs programs that have nothing to do with VFIO: `find /usr -xdev`, the compiler,
-and starting a program, in a session beside bare.
+"""What interposition costs programs that have nothing to do with VFIO: `find /usr -xdev`, the
+compiler, and starting a program, in a session beside bare.
 
 Runs are paired and take turns, so that a slow moment of the machine hits both; the median of the
 pairs' ratios is compared with the limit. CPU time counts (user and system, of the command and its
@@ -96,9 +96,8 @@ def main():
             timed(command, bare)
             found = pairs(command, environments, args.rounds, count)
             results[name] = {"cpu": ratio(found, 1), "wall": ratio(found, 0),
-                             "bare_ms": 1e3 * statistics.median(r[1] for r in found["bare"]) / count,
-                             "session_ms": 1e3 * statistics.median(r[1] for r in found["session"])
-                             / count}
+                             **{f"{kind}_ms": 1e3 / count * statistics.median(r[1] for r in runs)
+                                for kind, runs in found.items()}}
             if args.instructions and shutil.which("valgrind"):
                 results[name]["instructions"] = (instructions(command, environments["session"]) /
                                                  instructions(command, bare))

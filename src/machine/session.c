@@ -44,7 +44,7 @@ static const struct name replaced_sys[] = {
 	NAME("/sys/kernel/iommu_groups"),
 };
 static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu") };
-static const struct name replaced_proc[] = { NAME("/proc/modules") };
+static const struct name replaced_proc[] = { NAME("/proc/bus/pci"), NAME("/proc/modules") };
 
 /* Host directories with entries of ours, and no more than that. */
 static const struct name overlaid[] = {

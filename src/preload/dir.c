@@ -70,14 +70,16 @@ static int add(struct dir_list *list, const struct dirent *entry, bool ours)
 }
 
 /* Whether the host's entry @name of list->logical is replaced by the session's, or hidden. */
-static bool replaced(const struct dir_list *list, const char *name)
+static bool replaced(const struct dir_list *list, const struct dirent *entry)
 {
 	char path[TREE_PATH_MAX + 256], out[TREE_PATH_MAX];
+	const char *name = entry->d_name;
 
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	snprintf(path, sizeof(path), "%s/%s", list->logical[1] ? list->logical : "", name);
-	return session_translate(door_session(), path, out, sizeof(out));
+	return session_translate(door_session(), path, out, sizeof(out)) ||
+	       (entry->d_type == DT_LNK && path_hidden(path));
 }
 
 static int add_all(struct dir_list *list, DIR *dir, bool ours)
@@ -86,7 +88,7 @@ static int add_all(struct dir_list *list, DIR *dir, bool ours)
 	int ret = 0;
 
 	while (!ret && (entry = readdir(dir)))
-		if (ours || !replaced(list, entry->d_name))
+		if (ours || !replaced(list, entry))
 			ret = add(list, entry, ours);
 	return ret;
 }
@@ -108,6 +110,18 @@ static int fill(struct dir_list *list, bool ours, const char *also)
 	return ret;
 }
 
+/* Host directories with links to devices, some of which may be hidden (path_hidden()). */
+static bool has_links(const char *logical)
+{
+	static const char *const dirs[] = { "/sys/block", "/sys/bus/", "/sys/class/", "/sys/dev/" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (!strncmp(logical, dirs[i], strlen(dirs[i])))
+			return true;
+	return false;
+}
+
 /* Refills after rewinddir, too. 0 or -errno; 1: the directory needs no list. */
 static int refill(struct dir_list *list)
 {
@@ -119,6 +133,9 @@ static int refill(struct dir_list *list)
 	if (!strncmp(list->logical, "/dev", 4) &&
 	    session_translate(session, list->logical, real, sizeof(real)))
 		return fill(list, true, NULL);
+	if (has_links(list->logical) &&
+	    !session_translate(session, list->logical, real, sizeof(real)))
+		return fill(list, false, NULL);
 	return 1;
 }
 
@@ -191,7 +208,7 @@ bool door_opendir(DIR **ret, const char *path)
 		tp.tree = false;
 		strcpy(tp.real, tp.logical);
 		if (!session_overlay(door_session(), tp.logical, part, sizeof(part)) &&
-		    tp.logical[1])
+		    tp.logical[1] && !has_links(tp.logical))
 			return false;
 	}
 	door_enter(&door);

@@ -49,11 +49,27 @@ static bool of_every_fd(unsigned long cmd)
 	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
 }
 
+/* The open file is told, as well as the memfd: F_GETFL asks the former. */
+static void note_nonblock(int fd, unsigned long arg)
+{
+	struct door door;
+	struct file *file = enter(&door, fd, false);
+	int on;
+
+	if (!file)
+		return;
+	if (!copy_from_user(&on, arg, sizeof(on)))
+		file->oflags = on ? file->oflags | O_NONBLOCK : file->oflags & ~O_NONBLOCK;
+	leave(&door, file, 0);
+}
+
 bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg)
 {
 	struct door door;
 	struct file *file;
 
+	if (cmd == FIONBIO)
+		note_nonblock(fd, arg);
 	if (of_every_fd(cmd))
 		return false;
 	file = enter(&door, fd, false);
@@ -116,6 +132,12 @@ struct vector {
 	int n;
 };
 
+static void vector_put(struct vector *v)
+{
+	if (v->iov != v->stack)
+		free(v->iov);
+}
+
 static int vector_get(struct vector *v, const struct iovec *iov, int n)
 {
 	if (n < 0 || n > IOV_MAX)
@@ -128,17 +150,16 @@ static int vector_get(struct vector *v, const struct iovec *iov, int n)
 			return -ENOMEM;
 	}
 	if (copy_from_user(v->iov, (uintptr_t)iov, (size_t)n * sizeof(*iov))) {
-		if (v->iov != v->stack)
-			free(v->iov);
+		vector_put(v);
 		return -EFAULT;
 	}
+	for (n = 0; n < v->n; n++) {
+		if ((ssize_t)v->iov[n].iov_len < 0) {
+			vector_put(v);
+			return -EINVAL;
+		}
+	}
 	return 0;
-}
-
-static void vector_put(struct vector *v)
-{
-	if (v->iov != v->stack)
-		free(v->iov);
 }
 
 /* An attribute takes all pieces as one write. */

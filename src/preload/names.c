@@ -18,30 +18,12 @@
 #include "preload/doors.h"
 #include "preload/path.h"
 
-/* "/proc/self/fd/7", "/proc/123/fd/7" of this process, "/dev/fd/7": the fd; -1: none of these. */
-static int fd_of_name(const char *logical)
-{
-	char own[32];
-	int fd, end = 0;
-
-	snprintf(own, sizeof(own), "/proc/%d/fd/", raw_getpid());
-	if (!strncmp(logical, own, strlen(own)))
-		logical += strlen(own);
-	else if (!strncmp(logical, "/proc/self/fd/", 14))
-		logical += 14;
-	else if (!strncmp(logical, "/dev/fd/", 8))
-		logical += 8;
-	else
-		return -1;
-	return sscanf(logical, "%d%n", &fd, &end) == 1 && !logical[end] && fd >= 0 ? fd : -1;
-}
-
 /* What a symlink of the host's says, in the program's words, NUL-terminated. Length or -errno. */
 static ssize_t read_host_link(const char *logical, char *out, size_t size)
 {
 	struct session *session = door_session();
 	char target[TREE_PATH_MAX];
-	int fd = fd_of_name(logical);
+	int fd = path_named_fd(logical);
 	struct file *file = fd >= 0 ? file_from_fd(fd) : NULL;
 	ssize_t len;
 

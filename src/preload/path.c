@@ -67,6 +67,27 @@ static int readlink_fd(int fd, char *out, size_t size)
 	return 0;
 }
 
+int path_named_fd(const char *logical)
+{
+	static const char *const standard[] = { "/dev/stdin", "/dev/stdout", "/dev/stderr" };
+	char own[32];
+	int fd, end = 0;
+
+	for (fd = 0; fd < (int)ARRAY_SIZE(standard); fd++)
+		if (!strcmp(logical, standard[fd]))
+			return fd;
+	snprintf(own, sizeof(own), "/proc/%d/fd/", raw_getpid());
+	if (!strncmp(logical, own, strlen(own)))
+		logical += strlen(own);
+	else if (!strncmp(logical, "/proc/self/fd/", 14))
+		logical += 14;
+	else if (!strncmp(logical, "/dev/fd/", 8))
+		logical += 8;
+	else
+		return -1;
+	return sscanf(logical, "%d%n", &fd, &end) == 1 && !logical[end] && fd >= 0 ? fd : -1;
+}
+
 int path_of_fd(int fd, char *out, size_t size)
 {
 	struct file *file = file_from_fd(fd);
@@ -230,10 +251,34 @@ static bool base_in_tree(struct session *session, int dirfd)
 	return session_untranslate(session, real, logical, sizeof(logical));
 }
 
+bool path_by_real_name(int dirfd, const char *path)
+{
+	return dirfd != AT_FDCWD && path[0] != '/' && !fdset_has(&fdset_dirs, dirfd) &&
+	       base_in_tree(door_session(), dirfd);
+}
+
+bool path_hidden(const char *logical)
+{
+	char real[TREE_PATH_MAX], out[TREE_PATH_MAX];
+	long fd;
+	int ret;
+
+	if (strncmp(logical, "/sys/", 5))
+		return false;
+	fd = sysraw4(SYS_openat, AT_FDCWD, (long)logical, O_PATH | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	ret = readlink_fd((int)fd, real, sizeof(real));
+	raw_close((int)fd);
+	return !ret && session_translate(door_session(), real, out, sizeof(out));
+}
+
 static bool resolve(struct session *session, int dirfd, const char *path, struct tree_path *tp)
 {
 	bool through = false;
 
+	if (path_by_real_name(dirfd, path))
+		return false;
 	if (make_logical(dirfd, path, tp, &through))
 		return false;
 	tp->tree = session_translate(session, tp->logical, tp->real, sizeof(tp->real));
@@ -241,6 +286,10 @@ static bool resolve(struct session *session, int dirfd, const char *path, struct
 		tp->tree = false;
 	} else if (tp->tree) {
 		door_tell_error();
+	} else if (path_hidden(tp->logical)) {
+		/* Where nothing is. */
+		tp->tree = true;
+		snprintf(tp->real, sizeof(tp->real), "%s/hidden", session_dir(session));
 	} else {
 		/* A host file, but libc would look for it where the tree's directory really is, or
 		 * would not find the way there. */

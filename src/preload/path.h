@@ -40,6 +40,18 @@ int path_logical(int dirfd, const char *path, struct tree_path *tp);
  * are changed. 0 or -errno.
  */
 int path_canonical(struct tree_path *tp, bool follow);
+/*
+ * Whether a host name below /sys leads, by a symlink, to what the session replaces: the network
+ * card, disk or USB controller behind a PCI function of the host's. To the program it is not there.
+ * Depth raised.
+ */
+bool path_hidden(const char *logical);
+/* Whether @dirfd is a directory of the session's that was opened by its real name, as `find` does
+ * it there: what is named relative to it is what the kernel says. */
+bool path_by_real_name(int dirfd, const char *path);
+/* "/proc/self/fd/7", "/proc/123/fd/7" of this process, "/dev/fd/7", "/dev/stdin": the fd; -1: none
+ * of these. */
+int path_named_fd(const char *logical);
 /* The program's name of an open fd. 0 or -errno. */
 int path_of_fd(int fd, char *out, size_t size);
 /* The program's current directory. 0 or -errno. */

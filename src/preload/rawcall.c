@@ -50,6 +50,12 @@ static bool names(long *ret, long number, long a, long b, long c, long d, long e
 	case SYS_faccessat:
 		*ret = wrap_faccessat(INT(a), PATH(b), INT(c), 0);
 		return true;
+	case SYS_faccessat2:
+		*ret = wrap_faccessat(INT(a), PATH(b), INT(c), INT(d));
+		return true;
+	case SYS_statfs:
+		*ret = wrap_statfs(PATH(a), PTR(b));
+		return true;
 	case SYS_readlink:
 		*ret = wrap_readlink(PATH(a), PTR(b), SIZE(c));
 		return true;
@@ -61,6 +67,98 @@ static bool names(long *ret, long number, long a, long b, long c, long d, long e
 		return true;
 	case SYS_fchdir:
 		*ret = wrap_fchdir(INT(a));
+		return true;
+	}
+	return false;
+}
+
+/* Calls that change names, which the tree refuses. */
+static bool changes(long *ret, long number, long a, long b, long c, long d, long e)
+{
+	switch (number) {
+	case SYS_unlink:
+		*ret = wrap_unlink(PATH(a));
+		return true;
+	case SYS_unlinkat:
+		*ret = wrap_unlinkat(INT(a), PATH(b), INT(c));
+		return true;
+	case SYS_rmdir:
+		*ret = wrap_rmdir(PATH(a));
+		return true;
+	case SYS_mkdir:
+		*ret = wrap_mkdir(PATH(a), MODE(b));
+		return true;
+	case SYS_mkdirat:
+		*ret = wrap_mkdirat(INT(a), PATH(b), MODE(c));
+		return true;
+	case SYS_symlinkat:
+		*ret = wrap_symlinkat(PATH(a), INT(b), PATH(c));
+		return true;
+	case SYS_linkat:
+		*ret = wrap_linkat(INT(a), PATH(b), INT(c), PATH(d), INT(e));
+		return true;
+	case SYS_renameat2:
+		*ret = wrap_renameat2(INT(a), PATH(b), INT(c), PATH(d), (unsigned int)e);
+		return true;
+	case SYS_chmod:
+		*ret = wrap_chmod(PATH(a), MODE(b));
+		return true;
+	case SYS_fchmodat:
+		*ret = wrap_fchmodat(INT(a), PATH(b), MODE(c), 0);
+		return true;
+	case SYS_fchownat:
+		*ret = wrap_fchownat(INT(a), PATH(b), (uid_t)c, (gid_t)d, INT(e));
+		return true;
+	case SYS_truncate:
+		*ret = wrap_truncate(PATH(a), b);
+		return true;
+	}
+	return false;
+}
+
+/* Vectors, and what an fd of ours refuses. The positions of the vectors come in two halves. */
+static bool more_fds(long *ret, long number, long a, long b, long c, long d, long e, long f)
+{
+	switch (number) {
+	case SYS_readv:
+		*ret = wrap_readv(INT(a), PTR(b), INT(c));
+		return true;
+	case SYS_writev:
+		*ret = wrap_writev(INT(a), PTR(b), INT(c));
+		return true;
+	case SYS_preadv:
+		*ret = wrap_preadv(INT(a), PTR(b), INT(c), d);
+		return true;
+	case SYS_pwritev:
+		*ret = wrap_pwritev(INT(a), PTR(b), INT(c), d);
+		return true;
+	case SYS_preadv2:
+		*ret = wrap_preadv2(INT(a), PTR(b), INT(c), d, INT(f));
+		return true;
+	case SYS_pwritev2:
+		*ret = wrap_pwritev2(INT(a), PTR(b), INT(c), d, INT(f));
+		return true;
+	case SYS_ftruncate:
+		*ret = wrap_ftruncate(INT(a), b);
+		return true;
+	case SYS_fsync:
+		*ret = wrap_fsync(INT(a));
+		return true;
+	case SYS_fdatasync:
+		*ret = wrap_fdatasync(INT(a));
+		return true;
+	case SYS_fstatfs:
+		*ret = wrap_fstatfs(INT(a), PTR(b));
+		return true;
+	case SYS_sendfile:
+		*ret = wrap_sendfile(INT(a), INT(b), PTR(c), SIZE(d));
+		return true;
+	case SYS_splice:
+		*ret = wrap_splice(INT(a), PTR(b), INT(c), PTR(d), SIZE(e), (unsigned int)f);
+		return true;
+	case SYS_copy_file_range:
+		*ret = wrap_copy_file_range(INT(a), PTR(b), INT(c), PTR(d), SIZE(e),
+					    (unsigned int)f);
 		return true;
 	}
 	return false;
@@ -156,6 +254,12 @@ bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e
 		return false;
 	case SYS_openat2:
 		return open_how(ret, INT(a), PATH(b), PTR(c), SIZE(d));
+	case SYS_iopl:
+		*ret = wrap_iopl(INT(a));
+		return true;
+	case SYS_ioperm:
+		*ret = wrap_ioperm((unsigned long)a, (unsigned long)b, INT(c));
+		return true;
 	case SYS_fork:
 		*ret = fork();
 		return true;
@@ -167,5 +271,6 @@ bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e
 		return true;
 	}
 	return names(ret, number, a, b, c, d, e) || memory(ret, number, a, b, c, d, e, f) ||
-	       fds(ret, number, a, b, c, d);
+	       fds(ret, number, a, b, c, d) || more_fds(ret, number, a, b, c, d, e, f) ||
+	       changes(ret, number, a, b, c, d, e);
 }

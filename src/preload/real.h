@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
+#include <mntent.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>

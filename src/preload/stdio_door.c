@@ -169,6 +169,8 @@ bool door_fclose(int *ret, FILE *stream)
 	if (file_fd_maybe(fd))
 		file_fd_close(fd);
 	*ret = real_fclose(stream);
+	if (*ret && !error)
+		error = errno;
 	door_leave(&door);
 	if (error) {
 		*ret = EOF;

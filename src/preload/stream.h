@@ -11,9 +11,14 @@
  * count. */
 #define STREAM_WRITE_ERROR 0
 
+/* @stream: a cookie stream. It lacks the wide half, in which glibc's freopen() sets a table that is
+ * the same for all, and crashes. */
 static inline void stream_set_fd(FILE *stream, int fd)
 {
+	static long wide[128];
+
 	stream->_fileno = fd;
+	stream->_wide_data = (struct _IO_wide_data *)wide;
 }
 
 static inline void stream_set_error(FILE *stream)
