@@ -74,12 +74,12 @@ int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size)
 	return -ENOSPC;
 }
 
-/* At @usual when that is free, else anywhere. */
-static int add_usually_at(struct pci_dev *dev, uint8_t id, uint8_t usual, uint8_t size)
+/* At @off; without one, at @usual when that is free, else anywhere. */
+static int add_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t usual, uint8_t size)
 {
-	int ret = pci_add_capability_at(dev, id, usual, size);
+	int ret = pci_add_capability_at(dev, id, off ? off : usual, size);
 
-	return ret == -EBUSY ? pci_add_capability(dev, id, size) : ret;
+	return ret == -EBUSY && !off ? pci_add_capability(dev, id, size) : ret;
 }
 
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size)
@@ -127,9 +127,9 @@ static void pmcsr_written(struct pci_dev *dev)
 	pci_command_written(dev);
 }
 
-int pci_add_pm_cap(struct pci_dev *dev)
+int pci_add_pm_cap_at(struct pci_dev *dev, uint8_t at)
 {
-	int off = add_usually_at(dev, PCI_CAP_ID_PM, 0x60, PCI_PM_SIZEOF);
+	int off = add_at(dev, PCI_CAP_ID_PM, at, 0x60, PCI_PM_SIZEOF);
 
 	if (off < 0)
 		return off;
@@ -139,6 +139,11 @@ int pci_add_pm_cap(struct pci_dev *dev)
 	dev->wmask[off + PCI_PM_CTRL] = PCI_PM_CTRL_STATE_MASK;
 	pci_add_hook(dev, off + PCI_PM_CTRL, 1, pmcsr_written);
 	return off;
+}
+
+int pci_add_pm_cap(struct pci_dev *dev)
+{
+	return pci_add_pm_cap_at(dev, 0);
 }
 
 /* ---- PCI Express (PCI Express Base 3.0, 7.8) ------------------------------------------------ */
@@ -157,9 +162,9 @@ static void devctl_written(struct pci_dev *dev)
 	}
 }
 
-int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type)
+int pci_add_pcie_cap_at(struct pci_dev *dev, uint8_t at, unsigned int type)
 {
-	int off = add_usually_at(dev, PCI_CAP_ID_EXP, 0x80, PCIE_CAP_SIZE);
+	int off = add_at(dev, PCI_CAP_ID_EXP, at, 0x80, PCIE_CAP_SIZE);
 	uint16_t link = 1 << 4 | PCI_EXP_LNKSTA_CLS_2_5GB; /* one lane */
 
 	if (off < 0)
@@ -179,16 +184,27 @@ int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type)
 	return off;
 }
 
+int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type)
+{
+	return pci_add_pcie_cap_at(dev, 0, type);
+}
+
+void pci_add_pcie_flr(struct pci_dev *dev)
+{
+	unsigned int off = dev->pcie_cap;
+
+	pci_set_long(dev, off + PCI_EXP_DEVCAP,
+		     pci_get_long(dev, off + PCI_EXP_DEVCAP) | PCI_EXP_DEVCAP_FLR);
+	dev->wmask[off + PCI_EXP_DEVCTL + 1] |= PCI_EXP_DEVCTL_BCR_FLR >> 8;
+	pci_add_hook(dev, off + PCI_EXP_DEVCTL, 2, devctl_written);
+}
+
 int pci_add_pcie_endpoint_cap(struct pci_dev *dev)
 {
 	int off = pci_add_pcie_cap(dev, PCI_EXP_TYPE_ENDPOINT);
 
-	if (off < 0)
-		return off;
-	pci_set_long(dev, off + PCI_EXP_DEVCAP,
-		     pci_get_long(dev, off + PCI_EXP_DEVCAP) | PCI_EXP_DEVCAP_FLR);
-	dev->wmask[off + PCI_EXP_DEVCTL + 1] = PCI_EXP_DEVCTL_BCR_FLR >> 8;
-	pci_add_hook(dev, off + PCI_EXP_DEVCTL, 2, devctl_written);
+	if (off >= 0)
+		pci_add_pcie_flr(dev);
 	return off;
 }
 
@@ -209,35 +225,50 @@ static unsigned int log2_up(unsigned int n)
 	return bits;
 }
 
-int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable)
+static unsigned int msi_size(unsigned int flags)
 {
-	unsigned int bits = log2_up(vectors);
+	return 10 + (flags & PCI_MSI_FLAGS_64BIT ? 4u : 0) +
+	       (flags & PCI_MSI_FLAGS_MASKBIT ? 10u : 0);
+}
+
+int pci_add_msi_cap_at(struct pci_dev *dev, uint8_t at, unsigned int vectors, unsigned int flags)
+{
+	unsigned int bits = log2_up(vectors), wide = flags & PCI_MSI_FLAGS_64BIT ? 4 : 0;
 	uint32_t mask;
 	int off;
 
+	flags &= PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT;
 	if (!vectors || vectors > 32)
 		return -EINVAL;
-	off = pci_add_capability(dev, PCI_CAP_ID_MSI, maskable ? 24 : 14);
+	if (at)
+		off = pci_add_capability_at(dev, PCI_CAP_ID_MSI, at, (uint8_t)msi_size(flags));
+	else
+		off = pci_add_capability(dev, PCI_CAP_ID_MSI, (uint8_t)msi_size(flags));
 	if (off < 0)
 		return off;
 	dev->msi_cap = (uint8_t)off;
 	dev->irqs->msi_vectors = 1u << bits;
-	pci_set_word(dev, off + PCI_MSI_FLAGS,
-		     (uint16_t)(bits << 1 | PCI_MSI_FLAGS_64BIT |
-				(maskable ? PCI_MSI_FLAGS_MASKBIT : 0)));
+	pci_set_word(dev, off + PCI_MSI_FLAGS, (uint16_t)(bits << 1 | flags));
 	dev->wmask[off + PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
-	memset(dev->wmask + off + PCI_MSI_ADDRESS_LO, 0xff, 10);
+	/* Address, its upper half if there is one, data. */
+	memset(dev->wmask + off + PCI_MSI_ADDRESS_LO, 0xff, 6 + wide);
 	dev->wmask[off + PCI_MSI_ADDRESS_LO] = 0xfc;
-	if (maskable) {
+	if (flags & PCI_MSI_FLAGS_MASKBIT) {
 		mask = dev->irqs->msi_vectors == 32 ? ~0u : (1u << dev->irqs->msi_vectors) - 1;
-		memcpy(dev->wmask + off + PCI_MSI_MASK_64, &mask, 4);
+		memcpy(dev->wmask + off + PCI_MSI_MASK_32 + wide, &mask, 4);
 	}
-	pci_add_hook(dev, off, maskable ? 24 : 14, pci_irqs_config_changed);
+	pci_add_hook(dev, off, msi_size(flags), pci_irqs_config_changed);
 	return off;
 }
 
-int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
-		     uint32_t table_off, uint32_t pba_off)
+int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable)
+{
+	return pci_add_msi_cap_at(dev, 0, vectors,
+				  PCI_MSI_FLAGS_64BIT | (maskable ? PCI_MSI_FLAGS_MASKBIT : 0));
+}
+
+int pci_add_msix_cap_at(struct pci_dev *dev, uint8_t at, unsigned int vectors, unsigned int bar,
+			uint32_t table_off, uint32_t pba_off)
 {
 	uint64_t table_size = (uint64_t)vectors * PCI_MSIX_ENTRY_SIZE;
 	uint64_t pba_size = ALIGN_UP((uint64_t)vectors, 64) / 8;
@@ -247,7 +278,7 @@ int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar
 	    !IS_ALIGNED(table_off, HOST_PAGE_SIZE) || !IS_ALIGNED(pba_off, HOST_PAGE_SIZE) ||
 	    table_off + table_size > dev->bar[bar].size || pba_off + pba_size > dev->bar[bar].size)
 		return -EINVAL;
-	off = add_usually_at(dev, PCI_CAP_ID_MSIX, 0x40, PCI_CAP_MSIX_SIZEOF);
+	off = add_at(dev, PCI_CAP_ID_MSIX, at, 0x40, PCI_CAP_MSIX_SIZEOF);
 	if (off < 0)
 		return off;
 	if (pci_irqs_set_msix(dev, vectors))
@@ -266,4 +297,10 @@ int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar
 	pci_bar_declare(dev, bar, table_off, ALIGN_UP(table_size, HOST_PAGE_SIZE), PAGE_TRAP_WRITE);
 	pci_bar_declare(dev, bar, pba_off, ALIGN_UP(pba_size, HOST_PAGE_SIZE), PAGE_TRAP_WRITE);
 	return off;
+}
+
+int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
+		     uint32_t table_off, uint32_t pba_off)
+{
+	return pci_add_msix_cap_at(dev, 0, vectors, bar, table_off, pba_off);
 }

@@ -173,14 +173,24 @@ static bool msi_maskable(const struct pci_dev *dev)
 	return pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKBIT;
 }
 
+static bool msi_wide(const struct pci_dev *dev)
+{
+	return pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT;
+}
+
+/* The mask bits; the pending bits follow them. */
+static unsigned int msi_mask_reg(const struct pci_dev *dev)
+{
+	return dev->msi_cap + (msi_wide(dev) ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
+}
+
 void pci_msi_raise(struct pci_dev *dev, unsigned int vector)
 {
 	struct pci_irqs *irqs = dev->irqs;
-	unsigned int v = vector % irqs->msi_count, off = dev->msi_cap;
+	unsigned int v = vector % irqs->msi_count, mask = msi_mask_reg(dev);
 
-	if (msi_maskable(dev) && (pci_get_long(dev, off + PCI_MSI_MASK_64) & BIT(v))) {
-		pci_set_long(dev, off + PCI_MSI_PENDING_64,
-			     pci_get_long(dev, off + PCI_MSI_PENDING_64) | BIT(v));
+	if (msi_maskable(dev) && (pci_get_long(dev, mask) & BIT(v))) {
+		pci_set_long(dev, mask + 4, pci_get_long(dev, mask + 4) | BIT(v));
 		event_emit(EVENT_IRQ, dev->rid, v, 0, 0);
 	} else if (irqs->master) {
 		pci_irq_signal(dev, irqs->msi[v], v);
@@ -190,16 +200,16 @@ void pci_msi_raise(struct pci_dev *dev, unsigned int vector)
 void pci_msi_flush(struct pci_dev *dev)
 {
 	struct pci_irqs *irqs = dev->irqs;
-	unsigned int off = dev->msi_cap;
+	unsigned int mask = msi_mask_reg(dev);
 	uint32_t pending, ready;
 
 	if (irqs->mode != PCI_IRQ_MSI || !irqs->master || !msi_maskable(dev))
 		return;
-	pending = pci_get_long(dev, off + PCI_MSI_PENDING_64);
-	ready = pending & ~pci_get_long(dev, off + PCI_MSI_MASK_64);
+	pending = pci_get_long(dev, mask + 4);
+	ready = pending & ~pci_get_long(dev, mask);
 	if (!ready)
 		return;
-	pci_set_long(dev, off + PCI_MSI_PENDING_64, pending & ~ready);
+	pci_set_long(dev, mask + 4, pending & ~ready);
 	for (unsigned int v = 0; v < irqs->msi_vectors; v++)
 		if (ready & BIT(v))
 			pci_irq_signal(dev, irqs->msi[v], v);
@@ -214,10 +224,11 @@ void pci_msi_program(struct pci_dev *dev, unsigned int vectors)
 	while (1u << bits < vectors)
 		bits++;
 	pci_set_long(dev, off + PCI_MSI_ADDRESS_LO, MSG_ADDRESS);
-	pci_set_long(dev, off + PCI_MSI_ADDRESS_HI, 0);
-	pci_set_word(dev, off + PCI_MSI_DATA_64, MSG_DATA);
+	if (msi_wide(dev))
+		pci_set_long(dev, off + PCI_MSI_ADDRESS_HI, 0);
+	pci_set_word(dev, off + (msi_wide(dev) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), MSG_DATA);
 	if (msi_maskable(dev))
-		pci_set_long(dev, off + PCI_MSI_MASK_64,
+		pci_set_long(dev, msi_mask_reg(dev),
 			     (uint32_t)((1ULL << dev->irqs->msi_vectors) - 1));
 	flags = (uint16_t)((flags & ~PCI_MSI_FLAGS_QSIZE) | bits << 4 | PCI_MSI_FLAGS_ENABLE);
 	pci_set_word(dev, off + PCI_MSI_FLAGS, flags);
@@ -227,7 +238,7 @@ void pci_msi_program(struct pci_dev *dev, unsigned int vectors)
 
 static void msi_connect(struct pci_dev *dev, unsigned int vector, struct irq_trigger *trigger)
 {
-	unsigned int off = dev->msi_cap + PCI_MSI_MASK_64;
+	unsigned int off = msi_mask_reg(dev);
 
 	dev->irqs->msi[vector] = trigger;
 	if (!msi_maskable(dev))

@@ -159,13 +159,21 @@ void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
 int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
 int pci_add_capability_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t size);
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
-int pci_add_pm_cap(struct pci_dev *dev);
+int pci_add_pm_cap(struct pci_dev *dev); /* version 3, No_Soft_Reset */
 int pci_add_pcie_endpoint_cap(struct pci_dev *dev);	      /* with FLR */
 int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type); /* PCI_EXP_TYPE_*, without FLR */
 int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable);
 /* The table and the PBA are put into BAR @bar at @table_off and @pba_off, in pages of their own. */
 int pci_add_msix_cap(struct pci_dev *dev, unsigned int vectors, unsigned int bar,
 		     uint32_t table_off, uint32_t pba_off);
+/* The same at a fixed place @at (0: the usual one). @flags: PCI_MSI_FLAGS_64BIT, _MASKBIT. */
+int pci_add_pm_cap_at(struct pci_dev *dev, uint8_t at);
+int pci_add_pcie_cap_at(struct pci_dev *dev, uint8_t at, unsigned int type);
+int pci_add_msi_cap_at(struct pci_dev *dev, uint8_t at, unsigned int vectors, unsigned int flags);
+int pci_add_msix_cap_at(struct pci_dev *dev, uint8_t at, unsigned int vectors, unsigned int bar,
+			uint32_t table_off, uint32_t pba_off);
+/* Function-level reset through the PCI Express capability, which is there already. */
+void pci_add_pcie_flr(struct pci_dev *dev);
 
 /* ---- life ----------------------------------------------------------------------------------- */
 

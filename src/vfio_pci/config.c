@@ -164,7 +164,9 @@ static void walk_ext_caps(struct vfio_pci_device *vpd)
 	unsigned int pos = PCI_CFG_SIZE, found = 0, loops = (PCI_CFG_EXT_SIZE - PCI_CFG_SIZE) / 8;
 	uint8_t *link = NULL;
 
-	if (vpd->pdev->cfg_size <= PCI_CFG_SIZE)
+	/* Only what is PCI Express has such a list; a function without one begins with zeros. */
+	if (vpd->pdev->cfg_size <= PCI_CFG_SIZE || !vpd->pdev->pcie_cap ||
+	    !pci_get_long(vpd->pdev, pos))
 		return;
 	while (loops-- && pos >= PCI_CFG_SIZE) {
 		uint32_t header = pci_get_long(vpd->pdev, pos);

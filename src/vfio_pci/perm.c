@@ -133,8 +133,13 @@ static int vndr_len(struct vfio_pci_device *vpd, unsigned int pos)
 
 static int exp_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
-	return (pci_get_word(vpd->pdev, pos + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS) > 1 ? 0x3c
-										       : 0x14;
+	uint16_t flags = pci_get_word(vpd->pdev, pos + PCI_EXP_FLAGS);
+	bool linked = (flags & PCI_EXP_FLAGS_TYPE) >> 4 != PCI_EXP_TYPE_RC_END;
+
+	/* Up to the link's registers or those of the slot and of messages, which are not a user's. */
+	if ((flags & PCI_EXP_FLAGS_VERS) == 1)
+		return linked ? 0x14 : 0x0c;
+	return linked ? 0x34 : 0x2c;
 }
 
 static int sata_len(struct vfio_pci_device *vpd, unsigned int pos)
@@ -144,15 +149,21 @@ static int sata_len(struct vfio_pci_device *vpd, unsigned int pos)
 
 static int ht_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
-	return vpd->pdev->config[pos + 3] & 0xe0 ? 4 : 28;
+	return vpd->pdev->config[pos + 3] & 0xe0 ? 24 : 28;
 }
 
 static int vc_len(struct vfio_pci_device *vpd, unsigned int pos)
 {
 	uint32_t cap1 = pci_get_long(vpd->pdev, pos + PCI_VC_PORT_CAP1);
-	unsigned int count = cap1 & PCI_VC_CAP1_EVCC;
+	uint32_t cap2 = pci_get_long(vpd->pdev, pos + PCI_VC_PORT_CAP2);
+	unsigned int len = 16 + 12 * ((cap1 & PCI_VC_CAP1_EVCC) + 1);
+	unsigned int phases = cap2 & PCI_VC_CAP2_128_PHASE  ? 128
+			      : cap2 & PCI_VC_CAP2_64_PHASE ? 64
+			      : cap2 & PCI_VC_CAP2_32_PHASE ? 32
+							    : 0;
 
-	return (int)(16 + 12 * (count + 1));
+	/* The table of virtual channel arbitration: four bits a phase. */
+	return (int)(phases ? ALIGN_UP(len, 16) + phases / 2 : len);
 }
 
 static int ext_vndr_len(struct vfio_pci_device *vpd, unsigned int pos)
@@ -215,7 +226,7 @@ static const struct vfio_pci_reg aer_regs[] = {
 
 static const struct vfio_pci_reg pwr_regs[] = {
 	EXT_HEADER("PCIe 7.15.1"),
-	{ PCI_PWR_DSR, 1, NO, ALL, NULL, "PCIe 7.15.2" },
+	{ PCI_PWR_DATA, 1, NO, ALL, NULL, "PCIe 7.15.3" },
 };
 
 static const struct vfio_pci_reg ext_next_regs[] = {
@@ -254,7 +265,7 @@ static const struct vfio_pci_cap ext_caps[] = {
 	[PCI_EXT_CAP_ID_ARI] = { .len = 8, TABLE(ext_next_regs) },
 	[PCI_EXT_CAP_ID_ATS] = { .len = 8, TABLE(ext_next_regs) },
 	[PCI_EXT_CAP_ID_SRIOV] = { .len = 64, TABLE(ext_next_regs) },
-	[PCI_EXT_CAP_ID_MCAST] = { .len = 44, TABLE(ext_next_regs) },
+	[PCI_EXT_CAP_ID_MCAST] = { .len = 40, TABLE(ext_next_regs) },
 	[PCI_EXT_CAP_ID_PRI] = { .len = 16, TABLE(ext_next_regs) },
 	[PCI_EXT_CAP_ID_REBAR] = { .find_len = rebar_len, TABLE(ext_next_regs) },
 	[PCI_EXT_CAP_ID_DPA] = { .find_len = dpa_len, TABLE(ext_next_regs) },
