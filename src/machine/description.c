@@ -28,6 +28,7 @@ const struct model_option description_common_options[] = {
 	{ "driver", "vfio-pci", "driver that is bound at start, or none" },
 	{ "acs", "on", "off: the port above does not isolate, port and device share a group" },
 	{ "mmap", "on", "off: BARs are not offered for mapping" },
+	{ "aer", "off", "on: the function reports errors, see `uvfio inject`" },
 	{ NULL, NULL, NULL },
 };
 
@@ -182,6 +183,8 @@ static int add_option(struct description_device *dev, const char *key, const cha
 		return parse_switch(dev, key, value, &dev->acs, err, err_size);
 	if (!strcmp(key, "mmap"))
 		return parse_switch(dev, key, value, &dev->mmap, err, err_size);
+	if (!strcmp(key, "aer"))
+		return parse_switch(dev, key, value, &dev->aer, err, err_size);
 	if (!find_option(dev->model->options, key))
 		return unknown_option(dev, key, err, err_size);
 	if (description_device_option(dev, key))
@@ -472,9 +475,9 @@ int description_write(const struct description *desc, const char *path)
 	for (size_t i = 0; i < desc->num_devices; i++) {
 		const struct description_device *dev = desc->devices[i];
 
-		fprintf(file, "device %s,at=%s,driver=%s,acs=%s,mmap=%s", dev->model->name,
+		fprintf(file, "device %s,at=%s,driver=%s,acs=%s,mmap=%s,aer=%s", dev->model->name,
 			pci_address_format(dev->rid, at), dev->driver, dev->acs ? "on" : "off",
-			dev->mmap ? "on" : "off");
+			dev->mmap ? "on" : "off", dev->aer ? "on" : "off");
 		for (size_t j = 0; j < dev->num_options; j++) {
 			fprintf(file, ",%s=", dev->options[j].key);
 			write_value(file, dev->options[j].value);

@@ -25,6 +25,7 @@ struct description_device {
 	bool placed;  /* `at=` was given, or description_finish() chose */
 	bool acs;     /* the port above isolates; false: port and function share a group */
 	bool mmap;    /* BARs may be mapped */
+	bool aer;     /* has Advanced Error Reporting in any case */
 	char *driver; /* bound at start: "vfio-pci", "none", ... */
 	struct description_option *options; /* the model's own */
 	size_t num_options;

@@ -74,8 +74,12 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 
 	if (fn->host_bridge)
 		return pci_host_bridge_create(fn->rid, out);
-	if (!fn->desc)
-		return pci_root_port_create(fn->rid, (uint8_t)fn->secondary, out);
+	if (!fn->desc) {
+		ret = pci_root_port_create(fn->rid, (uint8_t)fn->secondary, out);
+		if (!ret && fn->acs)
+			ret = pci_add_acs_cap(*out);
+		return MIN(ret, 0);
+	}
 	ret = pci_dev_create(fn->rid, fn->desc->model, &pdev);
 	if (ret)
 		return ret;
@@ -85,6 +89,13 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 		return ret;
 	}
 	/* From here on destroying the function destroys the model's part. */
+	if (fn->desc->aer && !pdev->aer_cap && pci_add_aer_cap(pdev) < 0) {
+		snprintf(err, err_size, "%s,aer=on: only a PCI Express function reports errors",
+			 fn->desc->model->name);
+		pci_dev_created(pdev);
+		pci_dev_destroy(pdev);
+		return -EINVAL;
+	}
 	pci_dev_created(pdev);
 	pdev->no_mmap = !fn->desc->mmap;
 	*out = pdev;

@@ -272,6 +272,17 @@ static void client_dropped(struct client *client, uint32_t group)
 			client->held[i--] = client->held[--client->num_held];
 }
 
+/* To those who hold the group; nobody answers, the slot says what came of it. */
+static void pass_on(struct keeper *keeper, const struct client *from, const struct keeper_msg *msg)
+{
+	struct client *client;
+
+	list_for_each_entry(client, &keeper->clients, node)
+		if (client != from && client_holds(client, msg->group) &&
+		    send(client->fd, msg, sizeof(*msg), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			continue; /* its end will be seen */
+}
+
 static void client_work(struct keeper *keeper, struct client *client)
 {
 	struct keeper_msg msg;
@@ -293,6 +304,9 @@ static void client_work(struct keeper *keeper, struct client *client)
 		break;
 	case KEEPER_RELEASE:
 		release_start(keeper, client, &msg);
+		break;
+	case KEEPER_ERROR:
+		pass_on(keeper, client, &msg);
 		break;
 	case KEEPER_GIVEN:
 		if (msg.id)

@@ -100,9 +100,11 @@ static void client_listen(struct keeper_client *client)
 		client_disconnect(client);
 		return;
 	}
+	msg.device[sizeof(msg.device) - 1] = '\0';
+	if (msg.type == KEEPER_ERROR)
+		inject_wanted(client->machine, msg.device);
 	if (msg.type != KEEPER_REQUEST)
 		return;
-	msg.device[sizeof(msg.device) - 1] = '\0';
 	pr_info("%s: asked to give the device back", msg.device);
 	admin_release_here(client->machine, msg.device);
 	send_msg(client->fd, KEEPER_GIVEN, msg.id, msg.group, msg.device);
@@ -227,4 +229,15 @@ void keeper_request_release(struct uvfio_machine *machine, const char *device, u
 			return;
 		/* The keeper went away: ask the next one. */
 	}
+}
+
+int keeper_pass_error(struct uvfio_machine *machine, const char *device, unsigned int group)
+{
+	int fd = keeper_connect(machine->session, true);
+
+	if (fd < 0)
+		return fd;
+	send_msg(fd, KEEPER_ERROR, 0, group, device);
+	fd_close(fd);
+	return 0;
 }

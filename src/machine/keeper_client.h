@@ -17,6 +17,8 @@ void keeper_client_drop(struct uvfio_machine *machine, unsigned int id);
 /* Returns when no other process has @device of @group any more; starts a keeper when there is
  * none. */
 void keeper_request_release(struct uvfio_machine *machine, const char *device, unsigned int group);
+/* Tells the process that has @group of the error in @device's slot. 0 or -errno. */
+int keeper_pass_error(struct uvfio_machine *machine, const char *device, unsigned int group);
 void keeper_client_stop(struct uvfio_machine *machine);
 void keeper_client_after_fork(struct uvfio_machine *machine);
 

@@ -7,6 +7,7 @@
  * everybody shall give @device of @group back; answered by DONE when all have REQUEST     keeper to
  * a holder: give @device back; answered by GIVEN when it is closed and unbound DONE     keeper: the
  * RELEASE with this @id is through
+ * ERROR	client: the holder of @group shall make the error in @device's slot happen; passed on
  */
 #ifndef MACHINE_KEEPER_MSG_H
 #define MACHINE_KEEPER_MSG_H
@@ -20,6 +21,7 @@ enum keeper_type {
 	KEEPER_REQUEST,
 	KEEPER_GIVEN,
 	KEEPER_DONE,
+	KEEPER_ERROR,
 };
 
 #define KEEPER_MAGIC 0x6b707266U

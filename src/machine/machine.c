@@ -177,7 +177,7 @@ static bool slot_fits(const struct machine_function *fn)
 	unsigned int group = fn->slot->group;
 
 	return (group == NO_GROUP || group < MACHINE_GROUPS) &&
-	       (!piece || fn->slot->size >= PCI_SHARED_HEADER + piece);
+	       fn->slot->size >= PCI_SHARED_HEADER + piece;
 }
 
 static int build_buses(struct uvfio_machine *machine)

@@ -194,6 +194,9 @@ int admin_wait_released(struct machine_function *fn);
 /* The driver's dynamic ids, for other processes. Locks held, the tree writes. */
 void admin_write_dynids(struct uvfio_machine *machine, struct device_driver *drv);
 
+/* inject.c: makes the error in the device's slot happen, when one is wanted. */
+void inject_wanted(struct uvfio_machine *machine, const char *device);
+
 /* modules.c: /sys/module and /proc/modules (machine/modules.h). Core's lock held. */
 int modules_add_names(struct uvfio_machine *machine);
 void modules_init_params(struct machine_params *params);

@@ -109,8 +109,6 @@ static void shared_fill(struct shared_header *shared, const struct session_ident
 		slot->rid = devices[i].rid;
 		slot->group = ~0U;
 		slot->fresh = 1;
-		if (!devices[i].shared_size)
-			continue;
 		slot->offset = off;
 		slot->size = PCI_SHARED_HEADER + devices[i].shared_size;
 		off += ALIGN_UP(slot->size, HOST_PAGE_SIZE);
@@ -128,9 +126,7 @@ int session_create_shared(struct session *session, const struct session_identity
 	if (count > SHARED_MAX_DEVICES)
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++)
-		if (devices[i].shared_size)
-			size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size,
-					 HOST_PAGE_SIZE);
+		size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size, HOST_PAGE_SIZE);
 	fd = shared_open(session, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return fd;

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include "base/types.h"
 #include "iommu/dma.h"
+#include "pci/aer.h"
 #include "pci/pci.h"
 
 #define SHARED_MAGIC	   0x6f69667675ULL /* "uvfio" */
@@ -37,7 +38,14 @@ struct shared_device {
 	uint64_t offset, size; /* of the model's piece in the file; size 0: none */
 	struct pci_stats stats;
 	struct dma_stats dma;
+	/* An error that the process which uses the function shall make happen (inject.c). */
+	struct pci_aer_error error;
+	_Atomic uint32_t error_state; /* enum shared_error_state; a futex */
+	int32_t error_result;
 };
+
+/* Set by one injector at a time (the admin lock), taken by the function's user. */
+enum shared_error_state { SHARED_ERROR_NONE, SHARED_ERROR_WANTED, SHARED_ERROR_DONE };
 
 struct shared_fault {
 	_Atomic uint32_t ready; /* written last */

@@ -16,6 +16,7 @@
 
 #include "base/failpoint.h"
 #include "pci/bus_priv.h"
+#include "pci/pci_priv.h"
 
 struct pci_dynid {
 	struct list_head node;
@@ -297,6 +298,10 @@ void pci_bus_destroy(struct pci_bus *bus)
 
 static void release_device(struct device *dev)
 {
+	struct pci_dev *port = pci_upstream_port(to_pci_dev(dev));
+
+	if (port)
+		atomic_fetch_sub(&port->internal->below, 1);
 	pci_dev_destroy(to_pci_dev(dev));
 }
 
@@ -312,7 +317,12 @@ int pci_bus_add_device(struct pci_bus *bus, struct pci_dev *dev, struct pci_dev 
 	dev->dev.bus = &bus->type;
 	dev->dev.parent = port ? &port->dev : root;
 	dev->dev.release = release_device;
-	return device_add(&dev->dev);
+	dev->dev.attrs = pci_dev_more_attrs;
+	pci_init_reset_methods(dev);
+	ret = device_add(&dev->dev);
+	if (!ret && port)
+		atomic_fetch_add(&port->internal->below, 1);
+	return ret;
 }
 
 int pci_driver_register(struct pci_bus *bus, struct pci_driver *drv)

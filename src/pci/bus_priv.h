@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What bus.c and sysfs.c share. */
+/* What bus.c and the files of sysfs share. */
 #ifndef PCI_BUS_PRIV_H
 #define PCI_BUS_PRIV_H
 
@@ -12,6 +12,14 @@ struct pci_bus {
 
 /* sysfs.c: what each function's directory shows. */
 extern const struct attribute pci_dev_attrs[];
+/* sysfs_more.c: the subdirectories, and what only some functions have. */
+extern const struct attribute pci_dev_more_attrs[];
+
+/* reset_method.c */
+void pci_init_reset_methods(struct pci_dev *dev);
+ssize_t pci_reset_method_show(void *obj, const struct attribute *attr, char *buf, size_t size);
+ssize_t pci_reset_method_store(void *obj, const struct attribute *attr, const char *buf,
+			       size_t len);
 /* "pci:v00001B36d..." without newline. */
 size_t pci_modalias(const struct pci_dev *dev, char *buf, size_t size);
 

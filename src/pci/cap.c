@@ -123,6 +123,9 @@ static void pmcsr_written(struct pci_dev *dev)
 		pci_put_byte(dev, reg, value);
 		return;
 	}
+	/* 5.4: a function that forgets in D3 wakes up as after a reset. */
+	if (dev->internal->power_state == 3 && state == 0 && !(value & PCI_PM_CTRL_NO_SOFT_RESET))
+		dev->internal->flr = true;
 	dev->internal->power_state = state;
 	pci_command_written(dev);
 }
@@ -212,6 +215,24 @@ bool pci_has_flr(const struct pci_dev *dev)
 {
 	return dev->pcie_cap &&
 	       (pci_get_long(dev, dev->pcie_cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR);
+}
+
+/* ---- access control services (PCI Express Base 3.0, 7.16) ------------------------------------ */
+
+int pci_add_acs_cap(struct pci_dev *dev)
+{
+	const uint16_t bits = PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF |
+			      PCI_ACS_DT;
+	int off = pci_add_ext_capability(dev, PCI_EXT_CAP_ID_ACS, 1, 8);
+
+	if (off < 0)
+		return off;
+	pci_set_word(dev, (unsigned int)off + PCI_ACS_CAP, bits);
+	/* What the host turns on to isolate what is behind the port. */
+	pci_set_word(dev, (unsigned int)off + PCI_ACS_CTRL,
+		     PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF);
+	dev->wmask[off + PCI_ACS_CTRL] = (uint8_t)bits;
+	return off;
 }
 
 /* ---- MSI and MSI-X (PCI Local Bus 3.0, 6.8) ------------------------------------------------- */

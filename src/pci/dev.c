@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/overflow.h"
 #include "file/file.h"
+#include "pci/bus_priv.h"
 #include "pci/doorbell.h"
 #include "pci/pci_priv.h"
 
@@ -82,6 +83,7 @@ static void take_snapshot(struct pci_dev *dev)
 void pci_dev_created(struct pci_dev *dev)
 {
 	take_snapshot(dev);
+	pci_init_reset_methods(dev);
 	dev->internal->created = true;
 }
 
@@ -98,6 +100,7 @@ void pci_dev_destroy(struct pci_dev *dev)
 	pci_irqs_destroy(dev);
 	pthread_mutex_destroy(&dev->internal->power_lock);
 	pthread_mutex_destroy(&dev->lock);
+	free(dev->internal->vpd);
 	free(dev->internal);
 	free(dev->stats);
 	free(dev);

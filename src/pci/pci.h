@@ -17,11 +17,12 @@
 #include "device/device.h"
 #include "iommu/dma.h"
 
-#define PCI_CFG_SIZE	 256
-#define PCI_CFG_EXT_SIZE 4096
-#define PCI_NUM_BARS	 6
-#define PCI_ROM_BAR	 6
-#define PCI_NUM_REGIONS	 7
+#define PCI_CFG_SIZE	  256
+#define PCI_CFG_EXT_SIZE  4096
+#define PCI_NUM_BARS	  6
+#define PCI_ROM_BAR	  6
+#define PCI_NUM_REGIONS	  7
+#define PCI_RESET_METHODS 4
 /* Region i of a device's memfd starts at i << PCI_REGION_SHIFT; config space is region 7, as in
  * vfio. */
 #define PCI_REGION_SHIFT 40
@@ -53,9 +54,12 @@ struct pci_bar_listener {
 /* What sysfs keeps of a function; core->lock. */
 struct pci_sysfs_state {
 	bool no_msi_bus, no_d3cold, broken_parity, rom_enabled;
-	int numa_node; /* plus 1: 0 is none */
+	bool power_on, power_sync; /* power/control is "on", power/async "disabled" */
+	int numa_node;		   /* plus 1: 0 is none */
 	unsigned int enable_count;
-	uint8_t reset_order[2]; /* 1: flr, 2: bus; 0: the default order */
+	uint8_t reset_order[PCI_RESET_METHODS]; /* reset_method.c's numbers; 0 ends it */
+	/* Of the error messages: so many in so many milliseconds; [0] correctable, [1] non-fatal. */
+	int aer_burst[2], aer_interval[2];
 };
 
 /* Told when bytes of the hardware's config space changed. Called with dev->lock or the interrupt
@@ -84,6 +88,8 @@ struct pci_dev {
 	uint8_t w1cmask[PCI_CFG_EXT_SIZE];	     /* bits that a written 1 clears */
 	uint16_t cfg_size;			     /* 256 or 4096 */
 	uint8_t msi_cap, msix_cap, pm_cap, pcie_cap; /* offsets; 0: not there */
+	uint8_t af_cap, vpd_cap;
+	uint16_t aer_cap, sriov_cap;
 
 	struct pci_bar bar[PCI_NUM_REGIONS];
 	int memfd; /* sparse, region i at i << 40; -1 until pci_dev_power_on() */
@@ -108,8 +114,16 @@ struct pci_dev {
 	struct pci_internal *internal; /* this folder's own */
 };
 
+/* Errors as the host counts them, one for each bit of the status registers, and the messages. */
+struct pci_aer_stats {
+	_Atomic uint32_t cor[16], fatal[32], nonfatal[32];
+	_Atomic uint32_t total_cor, total_fatal, total_nonfatal;
+	_Atomic uint32_t port_cor, port_fatal, port_nonfatal; /* received by a root port */
+};
+
 struct pci_stats {
 	_Atomic uint64_t irqs, doorbells_trapped, doorbells_polled, reg_reads, reg_writes, resets;
+	struct pci_aer_stats aer;
 };
 
 /*
@@ -159,7 +173,7 @@ void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
 int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
 int pci_add_capability_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t size);
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
-int pci_add_pm_cap(struct pci_dev *dev); /* version 3, No_Soft_Reset */
+int pci_add_pm_cap(struct pci_dev *dev);		      /* version 3, No_Soft_Reset */
 int pci_add_pcie_endpoint_cap(struct pci_dev *dev);	      /* with FLR */
 int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type); /* PCI_EXP_TYPE_*, without FLR */
 int pci_add_msi_cap(struct pci_dev *dev, unsigned int vectors, bool maskable);
@@ -175,6 +189,15 @@ int pci_add_msix_cap_at(struct pci_dev *dev, uint8_t at, unsigned int vectors, u
 /* Function-level reset through the PCI Express capability, which is there already. */
 void pci_add_pcie_flr(struct pci_dev *dev);
 
+/* Advanced Features with FLR and transactions pending (PCI ECN of 2006): conventional functions. */
+int pci_add_af_cap(struct pci_dev *dev);
+/* Vital product data: a copy of @data is what the function has, resource tags and all. */
+int pci_add_vpd_cap(struct pci_dev *dev, const uint8_t *data, size_t len);
+/* Advanced Error Reporting; of a root port with its root registers. */
+int pci_add_aer_cap(struct pci_dev *dev);
+/* Access Control Services of a port, turned on. */
+int pci_add_acs_cap(struct pci_dev *dev);
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* Called before the first user of this process: memfd and BAR memory exist, the model's private
@@ -184,8 +207,13 @@ void pci_dev_power_off(struct pci_dev *dev);
 /* Function-level reset: config registers, interrupts, the model; BAR addresses are kept by whoever
  * restores them (pci_save_state/pci_restore_state). Takes dev->lock. */
 void pci_dev_reset(struct pci_dev *dev);
-/* Save, reset, restore: 0, or -ENOTTY when the function has no FLR and no port above it. */
+/* Save, reset with the first of the function's methods, restore: 0, -ENOTTY: it has none. */
 int pci_reset_function(struct pci_dev *dev);
+/* The reset alone. */
+int pci_reset_only(struct pci_dev *dev);
+bool pci_reset_supported(const struct pci_dev *dev);
+/* The port above the function; NULL: it is on a root bus. */
+struct pci_dev *pci_upstream_port(const struct pci_dev *dev);
 bool pci_has_flr(const struct pci_dev *dev);
 void pci_save_state(struct pci_dev *dev, uint8_t saved[PCI_CFG_EXT_SIZE]);
 void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
@@ -217,6 +245,11 @@ uint16_t pci_get_word(const struct pci_dev *dev, unsigned int off);
 uint32_t pci_get_long(const struct pci_dev *dev, unsigned int off);
 void pci_set_word(struct pci_dev *dev, unsigned int off, uint16_t value);
 void pci_set_long(struct pci_dev *dev, unsigned int off, uint32_t value);
+
+/* Vital product data as the host reads it, through the capability: bytes moved, 0 beyond its end;
+ * -ENODEV: none. Writes are words, -EINVAL otherwise and beyond the end. */
+ssize_t pci_vpd_read(struct pci_dev *dev, uint64_t pos, size_t len, void *buf);
+ssize_t pci_vpd_write(struct pci_dev *dev, uint64_t pos, size_t len, const void *buf);
 
 /* Memory and I/O cycles, @width 1, 2, 4 or 8. MSI-X table and PBA are served here, all else by
  * the model. Take dev->lock. A device whose memory decode is off answers all ones and ignores
@@ -252,6 +285,9 @@ void pci_shared_unlock(struct pci_dev *dev);
 /* machine/ gives each function its piece of the session's file: @mem starts with a header of this
  * folder's (the mutex, what the host wrote to config space) and has room for model->shared_size
  * bytes behind it. @fresh: first user, initialise. */
+/* What the host wrote to config space is seen by the session's other processes from now on; nothing
+ * happens while the function is in use by this process. Neither lock held. */
+void pci_config_publish(struct pci_dev *dev);
 #define PCI_SHARED_HEADER (128 + 2 * PCI_CFG_EXT_SIZE)
 int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh);
 

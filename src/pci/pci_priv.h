@@ -10,7 +10,7 @@
 #include "pci/msi.h"
 #include "pci/pci.h"
 
-#define PCI_MAX_HOOKS 16
+#define PCI_MAX_HOOKS 24
 #define PCI_MAX_CAPS  48
 
 /* A register with an effect: @fn runs after a write touched [@off, @off + @len), dev->lock held. */
@@ -33,7 +33,13 @@ struct pci_internal {
 	bool created;				/* model->destroy() is due */
 
 	_Atomic unsigned int power_state; /* PMCSR's, as far as it took effect */
-	bool flr; /* DEVCTL.FLR was written: reset at the end of the write */
+	bool flr; /* a reset was asked for by a write: it comes at the end of the write */
+	_Atomic unsigned int below; /* functions below this port */
+	uint8_t *vpd;		    /* vital product data; NULL: none */
+	size_t vpd_len;
+	/* aer.c: when the present interval of messages began and how many there were. */
+	uint64_t aer_begin[2];
+	int aer_printed[2];
 
 	pthread_mutex_t power_lock; /* outermost: guards power_count */
 	unsigned int power_count;
@@ -71,10 +77,7 @@ void pci_apply_config(struct pci_dev *dev);
 /* reset.c; dev->lock held. */
 void pci_reset_locked(struct pci_dev *dev);
 
-/* shared.c: what the host writes to config space through sysfs is seen by the session's other
- * processes. Publish after a write, adopt before a read; nothing happens while the function is
- * in use by this process. Neither lock held. */
-void pci_config_publish(struct pci_dev *dev);
+/* shared.c: the opposite of pci_config_publish(): before a read. */
 void pci_config_adopt(struct pci_dev *dev);
 /* The process that uses the function shows its registers to the others. dev->lock or irqs->lock. */
 void pci_config_mirror(struct pci_dev *dev, unsigned int off, unsigned int len);
@@ -85,6 +88,12 @@ void pci_config_snapshot(struct pci_dev *dev, uint8_t config[PCI_CFG_EXT_SIZE]);
 /* reset.c: pci_restore_state() for the bytes that no capability claims as well, and without waking
  * the function up. */
 void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE]);
+
+/* aer.c: errors survive a reset (PCI Express Base 3.0, 7.4: sticky bits). */
+void pci_aer_save(const struct pci_dev *dev, uint8_t *regs);
+void pci_aer_restore(struct pci_dev *dev, const uint8_t *regs);
+void pci_aer_clear_status(struct pci_dev *dev);
+#define PCI_AER_SIZE 0x48
 
 /* thread.c */
 int pci_thread_start(struct pci_dev *dev);

@@ -10,7 +10,6 @@
  */
 #include "pci/pci.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/event.h"
@@ -20,9 +19,11 @@
 void pci_reset_locked(struct pci_dev *dev)
 {
 	struct pci_internal *in = dev->internal;
+	uint8_t errors[PCI_AER_SIZE];
 
 	if (dev->iommu)
 		dma_set_master(dev->iommu, false);
+	pci_aer_save(dev, errors);
 	pci_doorbell_close(dev);
 	if (in->powered && dev->model && dev->model->reset)
 		dev->model->reset(dev);
@@ -30,6 +31,7 @@ void pci_reset_locked(struct pci_dev *dev)
 	for (unsigned int i = 0; in->snapshot && i < dev->cfg_size; i++)
 		pci_put_byte(dev, i, in->reset_config[i]);
 	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_aer_restore(dev, errors);
 	in->power_state = 0;
 	pci_irqs_reset(dev);
 	pci_apply_config(dev);
@@ -76,6 +78,7 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 	if (dev->pm_cap)
 		pci_put_byte(dev, pm, pci_get_byte(dev, pm) & (uint8_t)~PCI_PM_CTRL_STATE_MASK);
 	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_aer_clear_status(dev);
 	pci_apply_config(dev);
 	pci_irqs_restore(dev);
 	pci_dev_unlock(dev);
@@ -90,23 +93,11 @@ void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE])
 	pthread_mutex_lock(&dev->irqs->lock);
 	state = pci_get_byte(dev, pm);
 	restore_bytes(dev, saved, 0, dev->cfg_size);
+	if (dev->aer_cap)
+		pci_aer_restore(dev, saved + dev->aer_cap);
 	if (dev->pm_cap)
 		pci_put_byte(dev, pm, state);
 	pthread_mutex_unlock(&dev->irqs->lock);
 	pci_apply_config(dev);
 	pci_dev_unlock(dev);
-}
-
-int pci_reset_function(struct pci_dev *dev)
-{
-	uint8_t saved[PCI_CFG_EXT_SIZE];
-
-	if (!pci_has_flr(dev) && !dev->dev.parent)
-		return -ENOTTY;
-	pci_set_power_state(dev, 0);
-	pci_save_state(dev, saved);
-	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	pci_dev_reset(dev);
-	pci_restore_state(dev, saved);
-	return 0;
 }

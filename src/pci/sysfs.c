@@ -399,7 +399,7 @@ static ssize_t rom_write(void *obj, const struct attribute *attr, const void *bu
 
 static bool can_reset(void *obj, const struct attribute *attr)
 {
-	return !dev_of(obj)->is_bridge && pci_has_flr(dev_of(obj));
+	return !dev_of(obj)->is_bridge && pci_reset_supported(dev_of(obj));
 }
 
 static ssize_t reset_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
@@ -415,53 +415,6 @@ static ssize_t reset_store(void *obj, const struct attribute *attr, const char *
 	/* What was idle before is idle again. */
 	pci_set_power_state(dev, state);
 	return ret ? ret : (ssize_t)len;
-}
-
-static const char *const reset_names[] = { "flr", "bus" };
-
-static ssize_t reset_method_show(void *obj, const struct attribute *attr, char *buf, size_t size)
-{
-	const uint8_t *order = dev_of(obj)->sysfs.reset_order;
-	int len = 0;
-
-	if (!order[0])
-		return snprintf(buf, size, "flr bus\n");
-	for (unsigned int i = 0; i < 2 && order[i]; i++)
-		len += snprintf(buf + len, size - (size_t)len, "%s%s", i ? " " : "",
-				reset_names[order[i] - 1]);
-	buf[len++] = '\n';
-	return len;
-}
-
-static ssize_t reset_method_store(void *obj, const struct attribute *attr, const char *buf,
-				  size_t len)
-{
-	struct pci_dev *dev = dev_of(obj);
-	uint8_t order[2] = { 0 };
-	unsigned int n = 0;
-
-	if (sysfs_streq(buf, "default")) {
-		memset(dev->sysfs.reset_order, 0, sizeof(dev->sysfs.reset_order));
-		return (ssize_t)len;
-	}
-	for (const char *p = buf; *p;) {
-		size_t word = strcspn(p, " \n");
-		uint8_t method = 0;
-
-		for (unsigned int i = 0; i < ARRAY_SIZE(reset_names); i++)
-			if (word == strlen(reset_names[i]) && !memcmp(p, reset_names[i], word))
-				method = (uint8_t)(i + 1);
-		if (word && !method)
-			return -EINVAL;
-		if (word && (n == 0 || order[0] != method)) {
-			if (n == 2)
-				return -EINVAL;
-			order[n++] = method;
-		}
-		p += word + (p[word] != '\0');
-	}
-	memcpy(dev->sysfs.reset_order, order, sizeof(order));
-	return (ssize_t)len;
 }
 
 static struct pci_bus *bus_of(struct pci_dev *dev)
@@ -493,15 +446,6 @@ static ssize_t rescan_store(void *obj, const struct attribute *attr, const char 
 	if (value && bus->env.rescan)
 		bus->env.rescan(bus->env.arg, dev);
 	return (ssize_t)len;
-}
-
-/* Runtime power management is the driver's: "auto" for what vfio-pci idles. */
-static ssize_t runtime_status_show(void *obj, const struct attribute *attr, char *buf, size_t size)
-{
-	struct pci_dev *dev = dev_of(obj);
-
-	return snprintf(buf, size, "%s\n",
-			dev->pm_cap && power_state(dev) == 3 ? "suspended" : "active");
 }
 
 #define RO(n, fn, a)                                                           \
@@ -582,16 +526,10 @@ const struct attribute pci_dev_attrs[] = {
 	{ .name = "reset", .mode = 0200, .store = reset_store, .visible = can_reset },
 	{ .name = "reset_method",
 	  .mode = 0644,
-	  .show = reset_method_show,
-	  .store = reset_method_store,
+	  .show = pci_reset_method_show,
+	  .store = pci_reset_method_store,
 	  .visible = can_reset },
 	{ .name = "remove", .mode = 0220, .store = remove_store },
 	{ .name = "rescan", .mode = 0200, .store = rescan_store },
-	RO("power/control", text_show, "auto"),
-	RO("power/runtime_enabled", text_show, "enabled"),
-	{ .name = "power/runtime_status",
-	  .mode = 0444,
-	  .show = runtime_status_show,
-	  .volatile_value = true },
 	{ .name = NULL },
 };

@@ -168,6 +168,11 @@ int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out)
 	}
 	pci_set_word(dev, ret + PCI_EXP_FLAGS,
 		     (uint16_t)(pci_get_word(dev, ret + PCI_EXP_FLAGS) | PCI_EXP_FLAGS_SLOT));
+	ret = pci_add_aer_cap(dev);
+	if (ret < 0) {
+		pci_dev_destroy(dev);
+		return ret;
+	}
 	*out = dev;
 	return 0;
 }

@@ -42,6 +42,19 @@ static void driver_remove(struct device *dev)
 	vfio_pci_device_destroy(vpd);
 }
 
+/* The user hears of it; what is to be done is the user's business. */
+static void error_detected(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpd = pdev->dev.drvdata;
+	struct irq_trigger *trigger;
+
+	pthread_mutex_lock(&vpd->req_lock);
+	trigger = atomic_load(&vpd->err_trigger);
+	if (trigger)
+		irq_trigger_signal(trigger);
+	pthread_mutex_unlock(&vpd->req_lock);
+}
+
 static const struct pci_device_id ids[] = {
 	{ .vendor = PCI_ANY_ID,
 	  .device = PCI_ANY_ID,
@@ -62,6 +75,7 @@ int vfio_pci_register(struct pci_bus *bus, struct pci_driver **out)
 	drv->drv.module = "vfio_pci";
 	drv->drv.probe = probe;
 	drv->drv.remove = driver_remove;
+	drv->error_detected = error_detected;
 	drv->id_table = ids;
 	ret = pci_driver_register(bus, drv);
 	if (ret) {

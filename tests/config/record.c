@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Records what vfio-pci makes of a function's config space, for src/vfio_pci/config_recorded_test.c:
+ * Records what vfio-pci makes of a config space, for src/vfio_pci/config_recorded_test.c:
  * the function's own bytes, the bits that its silicon lets the host write, and what a user reads
  * after each pattern was written in each width at each place. Runs as root on a real kernel, with
  * the functions of VFIO_BDFS bound to vfio-pci and open by nobody.
