@@ -144,8 +144,8 @@ int cmd_inject(int argc, char **argv)
 		.options = options,
 		.parser = parse_option,
 		.args_doc = "aer DEVICE corr|nonfatal|fatal [KIND[,KIND...]]",
-		.doc = "DEVICE detects an error of PCI Express and reports it; the kernel's log, the "
-		       "counters in sysfs and the device's user hear of it.",
+		.doc = "DEVICE detects an error of PCI Express and reports it; the kernel's log, "
+		       "the counters in sysfs and the device's user hear of it.",
 	};
 	struct args args = { 0 };
 	struct uvfio_machine *machine;

@@ -207,7 +207,7 @@ static void port_receives(struct pci_dev *port, struct pci_dev *dev,
 	pci_dev_unlock(port);
 }
 
-/* ---- the host: messages ------------------------------------------------------------------------ */
+/* ---- the host: messages ---------------------------------------------------------------------- */
 
 static const char *driver_of(const struct pci_dev *dev)
 {
@@ -348,7 +348,7 @@ static void print_error(struct pci_dev *dev, const struct report *r, bool print)
 			  reg_read(dev, PCI_ERR_HEADER_LOG + 12));
 }
 
-/* ---- the host: recovery ------------------------------------------------------------------------ */
+/* ---- the host: recovery ---------------------------------------------------------------------- */
 
 /* Asks every driver below the port; false: one function cannot be asked. */
 static bool error_detected(struct pci_dev *port)
@@ -438,7 +438,7 @@ static void port_interrupt(struct pci_dev *port, struct pci_dev *dev)
 		handle(port, dev, fatal ? PCI_AER_FATAL : PCI_AER_NONFATAL);
 }
 
-/* ---- injection --------------------------------------------------------------------------------- */
+/* ---- injection ------------------------------------------------------------------------------- */
 
 static bool all_masked(struct pci_dev *dev, uint32_t bits, unsigned int mask_reg, const char *what)
 {

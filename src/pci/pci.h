@@ -58,7 +58,7 @@ struct pci_sysfs_state {
 	int numa_node;		   /* plus 1: 0 is none */
 	unsigned int enable_count;
 	uint8_t reset_order[PCI_RESET_METHODS]; /* reset_method.c's numbers; 0 ends it */
-	/* Of the error messages: so many in so many milliseconds; [0] correctable, [1] non-fatal. */
+	/* Error messages: so many in so many milliseconds; [0] correctable, [1] non-fatal. */
 	int aer_burst[2], aer_interval[2];
 };
 

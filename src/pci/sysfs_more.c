@@ -226,7 +226,7 @@ static ssize_t vpd_write(void *obj, const struct attribute *attr, const void *bu
 	return pci_vpd_write(dev_of(obj), off, len, buf);
 }
 
-/* ---- a device serial number ------------------------------------------------------------------- */
+/* ---- a device serial number ------------------------------------------------------------------ */
 
 static unsigned int find_ext_cap(const struct pci_dev *dev, unsigned int id)
 {
@@ -259,7 +259,7 @@ static ssize_t serial_show(void *obj, const struct attribute *attr, char *buf, s
 	return (ssize_t)len;
 }
 
-/* ---- a port's bus ------------------------------------------------------------------------------ */
+/* ---- a port's bus ---------------------------------------------------------------------------- */
 
 static bool is_port(void *obj, const struct attribute *attr)
 {

@@ -63,7 +63,7 @@ int pci_add_vpd_cap(struct pci_dev *dev, const uint8_t *data, size_t len)
 	return off;
 }
 
-/* ---- the host's way to it ---------------------------------------------------------------------- */
+/* ---- the host's way to it -------------------------------------------------------------------- */
 
 static uint32_t read_word(struct pci_dev *dev, unsigned int addr)
 {
@@ -135,7 +135,7 @@ ssize_t pci_vpd_write(struct pci_dev *dev, uint64_t pos, size_t len, const void 
 	return (ssize_t)len;
 }
 
-/* ---- advanced features ------------------------------------------------------------------------- */
+/* ---- advanced features ----------------------------------------------------------------------- */
 
 static void af_written(struct pci_dev *dev)
 {

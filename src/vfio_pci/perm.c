@@ -136,7 +136,7 @@ static int exp_len(struct vfio_pci_device *vpd, unsigned int pos)
 	uint16_t flags = pci_get_word(vpd->pdev, pos + PCI_EXP_FLAGS);
 	bool linked = (flags & PCI_EXP_FLAGS_TYPE) >> 4 != PCI_EXP_TYPE_RC_END;
 
-	/* Up to the link's registers or those of the slot and of messages, which are not a user's. */
+	/* Up to the link's registers; those of the slot that follow are not a user's. */
 	if ((flags & PCI_EXP_FLAGS_VERS) == 1)
 		return linked ? 0x14 : 0x0c;
 	return linked ? 0x34 : 0x2c;
