@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Included before everything else in the build for musl (meson.build): the kernel's constants and
- * structs that musl 1.2.3 does not have. Numbers are those of the Linux uAPI.
+ * Included before everything else in the build for musl (meson.build): the kernel's constants,
+ * structs and calls that musl 1.2.3 does not have. Numbers are those of the Linux uAPI.
  */
 #ifndef BASE_MUSL_H
 #define BASE_MUSL_H
@@ -9,6 +9,7 @@
 #ifndef __ASSEMBLER__
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #ifndef STATX_TYPE
 /* <linux/stat.h> comes along with struct statx; its S_ names are those of <sys/stat.h>. */
@@ -32,6 +33,14 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+
+long syscall(long number, ...);
+
+static inline int renameat2(int from_fd, const char *from, int to_fd, const char *to,
+			    unsigned int flags)
+{
+	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
 
 /* nftw()'s extension of glibc's: no caller has it here. */
 #ifndef FTW_ACTIONRETVAL
