@@ -157,8 +157,10 @@ bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *t
 	if (err > 0)
 		return false;
 	door_enter(&door);
-	if (!err && renameat2(two.fds[0], two.names[0], two.fds[1], two.names[1], flags))
-		err = -errno;
+	/* Not every libc has the function. */
+	if (!err)
+		err = (int)sysraw6(SYS_renameat2, two.fds[0], (long)two.names[0], two.fds[1],
+				   (long)two.names[1], (long)flags, 0);
 	*ret = (int)door_return(&door, err);
 	return true;
 }
