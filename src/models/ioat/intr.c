@@ -45,6 +45,7 @@ void ioat_interrupt(struct ioat *d, struct ioat_chan *ch)
 		return;
 	}
 	ch->ctrl |= IOAT_CHANCTRL_INT_DISABLE;
+	d->close = true; /* doorbell.c */
 	ioat_publish_ctrl(d, ch);
 	if (pci_irq_mode(d->dev) == PCI_IRQ_MSIX) {
 		pci_irq_raise(d->dev, ch->index);
