@@ -84,26 +84,13 @@ static ssize_t drivers_probe_store(void *obj, const struct attribute *attr, cons
 	return ret < 0 ? ret : (ssize_t)len;
 }
 
-/* Synthetic events reach no listener here; what the kernel refuses is refused. */
-static ssize_t uevent_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
-{
-	static const char *const actions[] = { "add",	 "remove",  "change", "move",
-					       "online", "offline", "bind",   "unbind" };
-	size_t word = strcspn(buf, " \n");
-
-	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		if (strlen(actions[i]) == word && !strncmp(buf, actions[i], word))
-			return (ssize_t)len;
-	return -EINVAL;
-}
-
 const struct attribute bus_core_attrs[] = {
 	{ .name = "drivers_autoprobe",
 	  .mode = 0644,
 	  .show = drivers_autoprobe_show,
 	  .store = drivers_autoprobe_store },
 	{ .name = "drivers_probe", .mode = 0200, .store = drivers_probe_store },
-	{ .name = "uevent", .mode = 0200, .store = uevent_store },
+	{ .name = "uevent", .mode = 0200, .store = bus_uevent_store },
 	{ .name = NULL },
 };
 
@@ -135,7 +122,7 @@ static ssize_t unbind_store(void *obj, const struct attribute *attr, const char 
 const struct attribute driver_core_attrs[] = {
 	{ .name = "bind", .mode = 0200, .store = bind_store },
 	{ .name = "unbind", .mode = 0200, .store = unbind_store },
-	{ .name = "uevent", .mode = 0200, .store = uevent_store },
+	{ .name = "uevent", .mode = 0200, .store = driver_uevent_store },
 	{ .name = NULL },
 };
 
@@ -157,7 +144,7 @@ const struct attribute device_core_attrs[] = {
 	{ .name = "uevent",
 	  .mode = 0644,
 	  .show = device_uevent_show,
-	  .store = uevent_store,
+	  .store = device_uevent_store,
 	  .volatile_value = true },
 	{ .name = NULL },
 };

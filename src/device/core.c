@@ -141,6 +141,7 @@ int device_add(struct device *dev)
 	dev->unbinding = false;
 	dev->registered = true;
 	device_notify(dev, DEVICE_ADDED);
+	device_uevent(dev, UEVENT_ADD);
 out:
 	if (core)
 		device_core_unlock(core);
@@ -165,6 +166,7 @@ void device_del(struct device *dev)
 	dev->dead = true;
 	device_release_driver(dev);
 	device_notify(dev, DEVICE_REMOVED);
+	device_uevent(dev, UEVENT_REMOVE);
 	dev->registered = false;
 	list_del(&dev->bus_node);
 	list_del(&dev->child_node);

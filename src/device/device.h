@@ -101,7 +101,8 @@ void device_core_unlock(struct device_core *core);
 
 int bus_register(struct device_core *core, struct bus_type *bus);
 void bus_unregister(struct bus_type *bus);
-/* Adds the driver and, with drivers_autoprobe, binds matching devices. Lock not held. */
+/* Adds the driver and, with drivers_autoprobe, binds matching devices. Lock not held. Its event is
+ * the caller's to send, by driver_uevent(), when all that it binds at once is bound. */
 int driver_register(struct device_driver *drv);
 void driver_unregister(struct device_driver *drv);
 /*

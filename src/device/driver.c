@@ -54,6 +54,7 @@ static int driver_probe(struct device_driver *drv, struct device *dev)
 	}
 	list_add_tail(&dev->drv_node, &drv->devices);
 	device_notify(dev, DEVICE_BOUND);
+	device_uevent(dev, UEVENT_BIND);
 	return 0;
 }
 
@@ -113,6 +114,7 @@ void device_release_driver(struct device *dev)
 	dev->driver = NULL;
 	dev->drvdata = NULL;
 	dev->unbinding = false;
+	device_uevent(dev, UEVENT_UNBIND);
 	pthread_cond_broadcast(&core->unbound);
 }
 
@@ -129,11 +131,10 @@ int driver_register(struct device_driver *drv)
 	}
 	list_init(&drv->devices);
 	list_add_tail(&drv->node, &bus->drivers);
-	if (!bus->drivers_autoprobe)
-		goto out;
-	list_for_each_entry(dev, &bus->devices, bus_node)
-		if (!dev->driver && !dev->dead && driver_match_device(drv, dev))
-			driver_probe(drv, dev);
+	if (bus->drivers_autoprobe)
+		list_for_each_entry(dev, &bus->devices, bus_node)
+			if (!dev->driver && !dev->dead && driver_match_device(drv, dev))
+				driver_probe(drv, dev);
 out:
 	device_core_unlock(bus->core);
 	return ret;
@@ -148,6 +149,7 @@ void driver_unregister(struct device_driver *drv)
 	list_del(&drv->node);
 	while (!list_empty(&drv->devices))
 		device_release_driver(list_first_entry(&drv->devices, struct device, drv_node));
+	driver_uevent(drv, UEVENT_REMOVE);
 	device_core_unlock(bus->core);
 }
 

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
+#include "machine/uevent.h"
 
 #define DYNIDS_MAX   4096
 #define RETRY_USEC   5000
@@ -51,6 +52,8 @@ void admin_end(struct uvfio_machine *machine)
 {
 	int fd = machine->lock_fd;
 
+	/* Their order is that of the lock. */
+	uevents_flush(machine);
 	device_core_unlock(machine->core);
 	machine->lock_fd = -1;
 	session_unlock(fd);
@@ -88,8 +91,11 @@ void admin_observe(void *arg, struct device *dev, enum device_change what)
 		return;
 	fn->binding = binding_of(dev);
 	event_emit(EVENT_BIND, fn->rid, what == DEVICE_BOUND, 0, 0);
-	if (what == DEVICE_BOUND)
-		names_bound(fn);
+	if (what != DEVICE_BOUND)
+		return;
+	names_bound(fn);
+	/* What the driver's probe registered is there before the device counts as bound. */
+	names_update_vfio(machine);
 }
 
 void admin_want_remove(void *arg, struct pci_dev *dev)
@@ -368,6 +374,7 @@ static int release_begin(struct machine_function *fn)
 	fn->slot->unbinding = 1;
 	tree_set_writing(machine->tree, true);
 	names_unbound(fn);
+	names_update_vfio(machine);
 	tree_set_writing(machine->tree, false);
 	admin_changed(machine);
 	return 0;
@@ -390,6 +397,8 @@ static void release_end(struct machine_function *fn)
 	fn->slot->unbinding = 0;
 	tree_set_writing(machine->tree, true);
 	names_update_vfio(machine);
+	if (fn->pdev)
+		device_uevent(&fn->pdev->dev, UEVENT_UNBIND);
 	tree_set_writing(machine->tree, false);
 	admin_changed(machine);
 	release_unclaim(fn);
@@ -453,29 +462,6 @@ void admin_release_here(struct uvfio_machine *machine, const char *device)
 	if (fn && fn->pdev)
 		device_release_driver(&fn->pdev->dev);
 	device_core_unlock(machine->core);
-}
-
-/* Releases and destroys @fn and what is behind it. Locks held, dropped in between; on failure they
- * stay dropped. */
-static int remove_function(struct machine_function *fn)
-{
-	struct uvfio_machine *machine = fn->machine;
-	struct machine_function *child;
-	int ret = 0;
-
-	list_for_each_entry(child, &machine->functions, node)
-		if (child->port == fn && child->pdev && !ret)
-			ret = remove_function(child);
-	if (!ret && fn->pdev && fn->pdev->dev.driver)
-		ret = admin_release(fn);
-	if (ret || !fn->pdev)
-		return ret;
-	tree_set_writing(machine->tree, true);
-	fn->slot->present = 0;
-	function_destroy(fn);
-	tree_set_writing(machine->tree, false);
-	admin_changed(machine);
-	return 0;
 }
 
 /* ---- stores ---------------------------------------------------------------------------------- */
@@ -569,7 +555,7 @@ static ssize_t store_other(struct uvfio_machine *machine, struct tree_attr *attr
 
 	machine->remove_wanted = NULL;
 	if (ret > 0 && fn) {
-		failed = remove_function(fn);
+		failed = admin_remove(fn);
 		if (failed)
 			return failed;
 	}

@@ -226,15 +226,19 @@ int function_discover(struct machine_function *fn, char *err, size_t err_size)
 
 void functions_rescan(struct uvfio_machine *machine)
 {
+	bool probe = pci_bus_type(machine->pci)->drivers_autoprobe;
 	struct machine_function *fn;
 	char err[256];
 
 	list_for_each_entry(fn, &machine->functions, node) {
-		if (fn->pdev || (fn->port && !fn->port->pdev))
-			continue;
-		if (function_discover(fn, err, sizeof(err)))
+		fn->found = !fn->pdev && (!fn->port || fn->port->pdev);
+		if (fn->found && function_discover(fn, err, sizeof(err))) {
 			pr_err("pci %s: %s", fn->name, err);
-		else if (pci_bus_type(machine->pci)->drivers_autoprobe)
-			device_attach(&fn->pdev->dev);
+			fn->found = false;
+		}
 	}
+	/* Drivers come when the whole bus has been looked at. */
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->found && probe)
+			device_attach(&fn->pdev->dev);
 }

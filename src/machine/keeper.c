@@ -8,6 +8,7 @@
 #include "machine/keeper.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "base/list.h"
 #include "machine/keeper_msg.h"
 #include "machine/keeper_socket.h"
+#include "machine/keeper_uevent.h"
 #include "machine/session_create.h"
 #include "machine/session_priv.h"
 
@@ -57,6 +59,7 @@ struct keeper {
 	struct list_head clients, releases;
 	unsigned int num_clients;
 	uint32_t next_id;
+	struct keeper_uevents *uevents;
 };
 
 static int add_epoll(struct keeper *keeper, int fd, void *ptr)
@@ -94,6 +97,10 @@ int keeper_create(struct session *session, struct keeper **out)
 	ret = add_epoll(keeper, keeper->listen_fd, &keeper->listen_fd);
 	if (!ret)
 		ret = add_epoll(keeper, keeper->timer_fd, &keeper->timer_fd);
+	if (!ret)
+		ret = keeper_uevents_create(session, &keeper->uevents);
+	if (!ret)
+		ret = add_epoll(keeper, keeper_uevents_fd(keeper->uevents), &keeper->uevents);
 	if (ret)
 		goto fail;
 	keeper_announce(session);
@@ -137,6 +144,7 @@ void keeper_destroy(struct keeper *keeper)
 		release_free(release);
 	list_for_each_entry_safe(client, ctmp, &keeper->clients, node)
 		client_free(keeper, client);
+	keeper_uevents_destroy(keeper->uevents);
 	fd_close(keeper->timer_fd);
 	fd_close(keeper->epoll_fd);
 	fd_close(keeper->listen_fd);
@@ -151,7 +159,7 @@ int keeper_fd(const struct keeper *keeper)
 
 unsigned int keeper_clients(const struct keeper *keeper)
 {
-	return keeper->num_clients;
+	return keeper->num_clients + keeper_uevents_count(keeper->uevents);
 }
 
 static void send_msg(const struct client *client, uint32_t type, const struct release *release,
@@ -283,38 +291,124 @@ static void pass_on(struct keeper *keeper, const struct client *from, const stru
 			continue; /* its end will be seen */
 }
 
-static void client_work(struct keeper *keeper, struct client *client)
-{
-	struct keeper_msg msg;
-	ssize_t len = recv(client->fd, &msg, sizeof(msg), MSG_DONTWAIT);
+/* ---- uevents --------------------------------------------------------------------------------- */
 
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+/* A packet as it comes in. */
+struct packet {
+	struct keeper_msg msg;
+	char payload[KEEPER_PAYLOAD];
+	size_t payload_len;
+	int fd; /* that came with it; -1: none */
+};
+
+/* Its length, or -1 with errno. */
+static ssize_t packet_receive(int fd, struct packet *packet)
+{
+	struct iovec iov = { packet, offsetof(struct packet, payload_len) };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr hdr = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	ssize_t len = recvmsg(fd, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	packet->fd = -1;
+	if (len < 0)
+		return len;
+	cmsg = CMSG_FIRSTHDR(&hdr);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&packet->fd, CMSG_DATA(cmsg), sizeof(int));
+	packet->payload_len = (size_t)len - MIN((size_t)len, sizeof(packet->msg));
+	return len;
+}
+
+static void answer(const struct client *client, const struct keeper_msg *msg, uint32_t group)
+{
+	const struct keeper_msg done = {
+		.magic = KEEPER_MAGIC, .type = KEEPER_DONE, .id = msg->id, .group = group
+	};
+
+	if (send(client->fd, &done, sizeof(done), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
-	if (len != sizeof(msg) || msg.magic != KEEPER_MAGIC) {
-		release_answered(keeper, client, 0);
-		client_free(keeper, client);
-		return;
+}
+
+static void uevent_work(struct keeper *keeper, const struct client *client, struct packet *packet)
+{
+	const struct keeper_msg *msg = &packet->msg;
+	int slot = -1;
+
+	switch (msg->type) {
+	case KEEPER_LISTEN:
+		if (packet->fd >= 0)
+			slot = keeper_uevents_listen(keeper->uevents, msg->group, msg->ino,
+						     packet->fd);
+		packet->fd = -1;
+		break;
+	case KEEPER_UEVENT:
+		keeper_uevents_event(keeper->uevents, packet->payload, packet->payload_len, msg->id,
+				     msg->usec);
+		break;
+	default:
+		keeper_uevents_multicast(keeper->uevents, msg->group, packet->payload,
+					 packet->payload_len);
+		break;
 	}
-	switch (msg.type) {
+	answer(client, msg, slot < 0 ? KEEPER_ANY : (uint32_t)slot);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static void message_work(struct keeper *keeper, struct client *client, struct packet *packet)
+{
+	const struct keeper_msg *msg = &packet->msg;
+
+	switch (msg->type) {
 	case KEEPER_HOLD:
-		client_holds_now(keeper, client, msg.group);
+		client_holds_now(keeper, client, msg->group);
 		break;
 	case KEEPER_DROP:
-		client_dropped(client, msg.group);
+		client_dropped(client, msg->group);
 		break;
 	case KEEPER_RELEASE:
-		release_start(keeper, client, &msg);
+		release_start(keeper, client, msg);
 		break;
 	case KEEPER_ERROR:
-		pass_on(keeper, client, &msg);
+		pass_on(keeper, client, msg);
 		break;
 	case KEEPER_GIVEN:
-		if (msg.id)
-			release_answered(keeper, client, msg.id);
+		if (msg->id)
+			release_answered(keeper, client, msg->id);
+		break;
+	case KEEPER_LISTEN:
+	case KEEPER_UEVENT:
+	case KEEPER_MULTICAST:
+		uevent_work(keeper, client, packet);
 		break;
 	default:
 		break;
 	}
+}
+
+static void client_work(struct keeper *keeper, struct client *client)
+{
+	struct packet packet;
+	ssize_t len = packet_receive(client->fd, &packet);
+
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len < (ssize_t)sizeof(packet.msg) || packet.msg.magic != KEEPER_MAGIC) {
+		release_answered(keeper, client, 0);
+		client_free(keeper, client);
+	} else {
+		message_work(keeper, client, &packet);
+	}
+	if (len >= 0 && packet.fd >= 0)
+		close(packet.fd);
 }
 
 /* False: there is no room for one now, and asking again at once would not help. */
@@ -357,6 +451,8 @@ void keeper_work(struct keeper *keeper)
 				return;
 		} else if (event.data.ptr == &keeper->timer_fd) {
 			timer_work(keeper);
+		} else if (event.data.ptr == &keeper->uevents) {
+			keeper_uevents_work(keeper->uevents);
 		} else {
 			client_work(keeper, event.data.ptr);
 		}

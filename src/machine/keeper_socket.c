@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,12 @@
 
 #include "base/sysraw.h"
 #include "machine/keeper.h"
+#include "machine/keeper_msg.h"
 #include "machine/session_priv.h"
 
 #define START_TRIES 100
 #define START_NSEC  10000000
+#define ANSWER_MSEC 3000
 
 /* Fills @addr through a directory fd, which the caller closes. The fd or -errno. */
 static int keeper_address(struct session *session, struct sockaddr_un *addr)
@@ -100,6 +103,25 @@ void keeper_await(struct session *session, uint32_t seen)
 	const struct timespec second = { .tv_sec = 1 };
 
 	syscall(SYS_futex, &session->shared->keeper_epoch, FUTEX_WAIT, seen, &second, NULL, 0);
+}
+
+int keeper_await_done(int fd, uint32_t id, struct keeper_msg *msg)
+{
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
+	ssize_t len;
+	int ret;
+
+	do {
+		do {
+			ret = poll(&answer, 1, ANSWER_MSEC);
+		} while (ret < 0 && errno == EINTR);
+		if (ret != 1)
+			return -ETIMEDOUT;
+		len = recv(fd, msg, sizeof(*msg), MSG_DONTWAIT);
+		if (len != sizeof(*msg) && (len >= 0 || errno != EINTR))
+			return -EPIPE;
+	} while (len < 0 || msg->type != KEEPER_DONE || msg->id != id);
+	return 0;
 }
 
 int keeper_set_program(struct session *session, const char *path)

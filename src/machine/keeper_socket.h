@@ -5,6 +5,8 @@
 
 #include "machine/session.h"
 
+struct keeper_msg;
+
 /* A listening socket in the place of what a dead keeper left. The fd or -errno. */
 int keeper_listen(struct session *session);
 /* Tells the processes of the session that there is a keeper: they may be waiting for one. */
@@ -12,5 +14,8 @@ void keeper_announce(struct session *session);
 /* Returns when a keeper has announced itself since @seen, or after a second. */
 void keeper_await(struct session *session, uint32_t seen);
 uint32_t keeper_epoch(struct session *session);
+/* The keeper's DONE with @id on @fd into @msg: 0, -ETIMEDOUT after some seconds, -EPIPE when it is
+ * gone. */
+int keeper_await_done(int fd, uint32_t id, struct keeper_msg *msg);
 
 #endif

@@ -18,6 +18,7 @@
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
+#include "machine/uevent.h"
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
@@ -319,6 +320,7 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 	tree_set_writing(machine->tree, create);
 	device_core_lock(machine->core);
 	device_core_set_observer(machine->core, admin_observe, machine);
+	uevents_init(machine);
 	modules_init_params(&machine->params);
 	ret = names_add_static(machine);
 	if (!ret)
@@ -329,6 +331,7 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 		ret = build_drivers(machine, create);
 	if (!ret && create)
 		ret = admin_bind_described(machine, err, err_size);
+	uevents_flush(machine);
 	device_core_unlock(machine->core);
 	tree_set_writing(machine->tree, false);
 	return ret;
@@ -348,6 +351,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	machine->session = session;
 	machine->desc = desc;
 	machine->lock_fd = -1;
+	list_init(&machine->uevents);
 	list_init(&machine->buses);
 	list_init(&machine->functions);
 	list_init(&machine->modules);
@@ -423,6 +427,7 @@ void machine_detach(struct uvfio_machine *machine)
 		destroy_functions(machine);
 		destroy_buses(machine);
 		device_core_set_observer(machine->core, NULL, NULL);
+		uevents_exit(machine);
 		device_core_unlock(machine->core);
 	}
 	if (machine->vfio) {

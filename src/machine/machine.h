@@ -22,7 +22,8 @@ void machine_detach(struct uvfio_machine *machine);
 struct hostmem *machine_hostmem(struct uvfio_machine *machine);
 
 /*
- * Opens @path, an absolute normalised path of the program's view that session_translate() accepts.
+ * Opens @path, an absolute normalised path of the program's view that session_translate() accepts,
+ * or that uevent_host_wants().
  * 0: *@out is the file. 1: an ordinary file, directory or symlink of the tree: open the translated
  * path. -errno: what open(2) fails with. Device nodes, writable attributes, volatile and binary
  * attributes are files; O_CREAT and O_TRUNC change nothing on them.

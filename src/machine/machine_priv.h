@@ -54,6 +54,7 @@ struct machine_function {
 	struct list_head resources; /* open resourceN files; guarded by the core's lock */
 	_Atomic unsigned int group; /* NO_GROUP: none */
 	struct shared_device *slot;
+	bool found;		     /* by the rescan that is under way */
 	uint32_t incarnation;	     /* the slot's when pdev was made */
 	_Atomic int release_fd;	     /* the release claim of this process; -1: none */
 	struct pci_stats *own_stats; /* what pdev->stats was before it pointed into the slot */
@@ -103,6 +104,11 @@ struct uvfio_machine {
 	bool fork_holds_admin;	    /* the thread that forks has taken it. Guarded by admin_lock */
 	int lock_fd; /* the session's admin lock; -1: not held. Guarded by admin_lock */
 	_Atomic uint64_t generation; /* of the tree that the objects agree with */
+
+	struct list_head uevents; /* not yet delivered (uevent.c). Guarded by the core's lock */
+	bool uevents_sent;	  /* since the last flush */
+	bool uevents_foreign;	  /* of a device of the host's */
+	uint64_t created_usec;	  /* the session is being made: since when; else 0 */
 
 	int kmsg_fd;	    /* DIR/kmsg, for appending; -1: none */
 	bool log_to_stderr; /* errors also go there */
@@ -186,6 +192,9 @@ void admin_changed(struct uvfio_machine *machine);
 /* Unbinds a function and waits for its user. Locks held, dropped in between; on failure they stay
  * dropped. */
 int admin_release(struct machine_function *fn);
+/* admin_remove.c: @fn and what is behind it are released and go. Locks held, dropped in between; on
+ * failure they stay dropped. */
+int admin_remove(struct machine_function *fn);
 /*
  * Locks held. 0: nobody releases @fn. Else they are dropped: 1, the caller has to look again, after
  * a while, or after a release whose owner had died was brought to its end; or -errno.

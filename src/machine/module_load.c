@@ -116,8 +116,11 @@ static int load(struct uvfio_machine *machine, const struct module_info *info, c
 		return ret;
 	}
 	probe_all(mod);
+	if (mod->drv)
+		driver_uevent(&mod->drv->drv, UEVENT_ADD);
 	if (ids[0] && mod->drv)
 		add_ids(mod, ids);
+	module_uevent(machine, info, UEVENT_ADD);
 	return 0;
 }
 
@@ -169,6 +172,7 @@ static struct machine_function *bound_function(const struct machine_module *mod)
 
 int machine_module_unload(struct uvfio_machine *machine, const char *name)
 {
+	const struct module_info *info;
 	struct machine_function *fn;
 	struct machine_module *mod;
 	int ret;
@@ -199,7 +203,9 @@ int machine_module_unload(struct uvfio_machine *machine, const char *name)
 		admin_end(machine);
 	}
 	tree_set_writing(machine->tree, true);
+	info = mod->info;
 	module_stop(mod);
+	module_uevent(machine, info, UEVENT_REMOVE);
 	ret = modules_write(machine);
 	names_update_vfio(machine);
 	admin_changed(machine);

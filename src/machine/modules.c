@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "machine/module_ids.h"
 #include "machine/modules_priv.h"
+#include "machine/uevent.h"
 #include "vfio/iommu_driver.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -128,6 +129,24 @@ static bool has_version(void *obj, const struct attribute *attr)
 	return mod->info->version != NULL;
 }
 
+static ssize_t uevent_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
+{
+	const struct machine_module *mod = obj;
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", mod->info->name);
+	return uevent_store_plain(mod->machine->core, path, "module", "", buf, len);
+}
+
+void module_uevent(struct uvfio_machine *machine, const struct module_info *info,
+		   enum uevent_action action)
+{
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", info->name);
+	machine_uevent(machine, action, path, "module", "");
+}
+
 #define TEXT(n, text)                                                                \
 	{                                                                            \
 		.name = (n), .mode = 0444, .show = text_show, .arg = (uintptr_t)text \
@@ -139,6 +158,7 @@ static const struct attribute module_attrs[] = {
 	TEXT("initstate", "live"),
 	{ .name = "refcnt", .mode = 0444, .show = refcnt_show, .volatile_value = true },
 	TEXT("taint", ""),
+	{ .name = "uevent", .mode = 0200, .store = uevent_store },
 	{ .name = "version", .mode = 0444, .show = version_show, .visible = has_version },
 	{ .name = NULL },
 };

@@ -6,6 +6,7 @@
 
 #include "machine/machine_priv.h"
 #include "machine/modules.h"
+#include "device/uevent.h"
 
 struct native_driver;
 
@@ -37,6 +38,9 @@ int module_start(struct uvfio_machine *machine, const struct module_info *info, 
 		 bool boot, uint64_t serial, struct machine_module **out);
 /* The way back; no function is bound to its driver any more in any process. */
 void module_stop(struct machine_module *mod);
+/* The module's own event: when it is initialised, and when it is gone. */
+void module_uevent(struct uvfio_machine *machine, const struct module_info *info,
+		   enum uevent_action action);
 void modules_describe(const struct machine_module *mod, struct module_state *state);
 /* Writes down which modules are loaded, for other processes; when the tree writes. */
 int modules_write(struct uvfio_machine *machine);

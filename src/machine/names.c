@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "machine/machine_priv.h"
+#include "machine/uevent.h"
 
 #define VFIO_MAJOR	243
 #define VFIO_MISC_MINOR 196
@@ -61,6 +62,10 @@ static int add_pci_bus(struct tree *tree, const char *parent, uint32_t bus)
 	ret = tree_add_text(tree, path, 0444, "%s\n", "0");
 	if (ret)
 		return ret;
+	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/uevent", parent, bus >> 8, bus & 0xff);
+	ret = tree_add_text(tree, path, 0644, "%s", "");
+	if (ret)
+		return ret;
 	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x/cpuaffinity", parent, bus >> 8,
 		 bus & 0xff);
 	ret = tree_add_text(tree, path, 0444, "%s\n", "1");
@@ -102,6 +107,9 @@ static int add_iommu(struct uvfio_machine *machine)
 		ret = tree_add_text(machine->tree, path, 0444, "%s\n",
 				    intel ? intel_texts[i].text : amd_texts[i].text);
 	}
+	snprintf(path, sizeof(path), "/sys/devices/virtual/iommu/%s/uevent", name);
+	if (!ret)
+		ret = tree_add_text(machine->tree, path, 0644, "%s", "");
 	snprintf(path, sizeof(path), "/sys/devices/virtual/iommu/%s/devices", name);
 	if (!ret)
 		ret = tree_add_dir(machine->tree, path, TREE_PLAIN, NULL, NULL);
@@ -112,6 +120,15 @@ static int add_iommu(struct uvfio_machine *machine)
 		ret = add_link(machine->tree, "/sys/class/iommu/%s>/sys/devices/virtual/iommu/%s",
 			       name, name);
 	return ret;
+}
+
+static void pci_bus_uevent(struct uvfio_machine *machine, enum uevent_action action,
+			   const char *parent, uint32_t bus)
+{
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/pci_bus/%04x:%02x", parent, bus >> 8, bus & 0xff);
+	machine_uevent(machine, action, path, "pci_bus", "");
 }
 
 /* /dev/vfio/vfio and its class device. */
@@ -131,14 +148,20 @@ int names_add_vfio(struct uvfio_machine *machine)
 		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/dev", 0444, "10:%d\n",
 				    VFIO_MISC_MINOR);
 	if (!ret)
-		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/uevent", 0444,
+		ret = tree_add_text(tree, "/sys/devices/virtual/misc/vfio/uevent", 0644,
 				    "MAJOR=10\nMINOR=%d\nDEVNAME=vfio/vfio\nDEVMODE=0666\n",
 				    VFIO_MISC_MINOR);
 	if (!ret)
 		ret = add_link(tree, "/sys/devices/virtual/misc/vfio/%s>/sys/class/misc",
 			       "subsystem");
-	return ret ? ret
-		   : add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
+	if (!ret)
+		ret = add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
+	if (ret)
+		return ret;
+	machine_uevent_of(machine, UEVENT_ADD, "/sys/devices/virtual/misc/vfio", "misc");
+	machine_uevent(machine, UEVENT_ADD, "/sys/class/vfio", "class", "");
+	machine_uevent(machine, UEVENT_ADD, "/sys/class/vfio-dev", "class", "");
+	return 0;
 }
 
 void names_remove_vfio(struct uvfio_machine *machine)
@@ -152,6 +175,9 @@ void names_remove_vfio(struct uvfio_machine *machine)
 		"/sys/devices/virtual/vfio",
 	};
 
+	machine_uevent(machine, UEVENT_REMOVE, "/sys/class/vfio-dev", "class", "");
+	machine_uevent(machine, UEVENT_REMOVE, "/sys/class/vfio", "class", "");
+	machine_uevent_of(machine, UEVENT_REMOVE, "/sys/devices/virtual/misc/vfio", "misc");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		tree_remove(machine->tree, names[i]);
 }
@@ -161,6 +187,7 @@ int names_add_static(struct uvfio_machine *machine)
 	static const char *const dirs[] = {
 		"/sys/bus/pci/devices", "/sys/bus/pci/drivers",	    "/sys/bus/pci/slots",
 		"/sys/class/iommu",	"/sys/kernel/iommu_groups", "/sys/class/pci_bus",
+		"/run/udev/data",
 	};
 	struct tree *tree = machine->tree;
 	struct machine_bus *bus;
@@ -178,6 +205,9 @@ int names_add_static(struct uvfio_machine *machine)
 		if (!ret)
 			ret = add_pci_bus(tree, bus->bridge.sysfs_path, bus->number);
 	}
+	/* udev is there: its listeners look for this. */
+	if (!ret)
+		ret = tree_add_text(tree, "/run/udev/control", 0600, "%s", "");
 	if (!ret && machine->iommu)
 		ret = add_iommu(machine);
 	return ret ? ret : modules_add_names(machine);
@@ -196,8 +226,10 @@ int names_add_function(struct machine_function *fn)
 		ret = add_link(tree, "%s/subsystem>/sys/bus/pci", path);
 	if (!ret)
 		ret = add_link(tree, "/sys/bus/pci/devices/%s>%s", fn->name, path);
-	if (!ret && !fn->desc && !fn->host_bridge)
+	if (!ret && !fn->desc && !fn->host_bridge) {
 		ret = add_pci_bus(tree, path, fn->secondary);
+		pci_bus_uevent(machine, UEVENT_ADD, path, fn->secondary);
+	}
 	if (ret || !fn->pdev->iommu)
 		return ret;
 	iommu = iommu_name(machine->iommu);
@@ -219,9 +251,11 @@ void names_remove_function(struct machine_function *fn)
 	struct tree *tree = machine->tree;
 
 	remove_name(tree, "/sys/bus/pci/devices/%s", fn->name);
-	if (!fn->desc && !fn->host_bridge)
+	if (!fn->desc && !fn->host_bridge) {
 		remove_name(tree, "/sys/class/pci_bus/%04x:%02x", fn->secondary >> 8,
 			    fn->secondary & 0xff);
+		pci_bus_uevent(machine, UEVENT_REMOVE, fn->pdev->dev.sysfs_path, fn->secondary);
+	}
 	if (fn->pdev->iommu) {
 		remove_name(tree, "/sys/kernel/iommu_groups/%u/devices/%s", fn->group, fn->name);
 		remove_name(tree, "/sys/devices/virtual/iommu/%s/devices/%s",
@@ -298,14 +332,11 @@ void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vec
 
 /* ---- VFIO's names ---------------------------------------------------------------------------- */
 
-/* A VFIO driver has the function, or is still being asked to give it back. */
+/* A VFIO driver has the function and nobody wants it back. */
 static bool function_in_vfio(const struct machine_function *fn)
 {
-	if (!fn->pdev)
-		return false;
-	if (fn->slot->unbinding)
-		return true;
-	return fn->pdev->dev.driver && driver_is_vfio(fn->pdev->dev.driver->name);
+	return fn->pdev && !fn->slot->unbinding && fn->pdev->dev.driver &&
+	       driver_is_vfio(fn->pdev->dev.driver->name);
 }
 
 struct minors {
@@ -336,27 +367,34 @@ static unsigned int free_minor(struct tree *tree)
 	return minor;
 }
 
-static void add_vfio_group(struct tree *tree, unsigned int id)
+static void add_vfio_group(struct uvfio_machine *machine, unsigned int id)
 {
+	struct tree *tree = machine->tree;
 	unsigned int minor = free_minor(tree);
 	char path[SYSFS_PATH_MAX];
 
 	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/dev", id);
 	tree_add_text(tree, path, 0444, "%d:%u\n", VFIO_MAJOR, minor);
 	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/uevent", id);
-	tree_add_text(tree, path, 0444, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n", VFIO_MAJOR, minor,
+	tree_add_text(tree, path, 0644, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n", VFIO_MAJOR, minor,
 		      id);
 	add_link(tree, "/sys/devices/virtual/vfio/%u/subsystem>/sys/class/vfio", id);
 	add_link(tree, "/sys/class/vfio/%u>/sys/devices/virtual/vfio/%u", id, id);
 	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
 	tree_add_node(tree, path, 0600, minor);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u", id);
+	machine_uevent_of(machine, UEVENT_ADD, path, "vfio");
 }
 
-static void remove_vfio_group(struct tree *tree, unsigned int id)
+static void remove_vfio_group(struct uvfio_machine *machine, unsigned int id)
 {
-	remove_name(tree, "/dev/vfio/%u", id);
-	remove_name(tree, "/sys/class/vfio/%u", id);
-	remove_name(tree, "/sys/devices/virtual/vfio/%u", id);
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u", id);
+	machine_uevent_of(machine, UEVENT_REMOVE, path, "vfio");
+	remove_name(machine->tree, "/dev/vfio/%u", id);
+	remove_name(machine->tree, "/sys/class/vfio/%u", id);
+	remove_name(machine->tree, "/sys/devices/virtual/vfio/%u", id);
 }
 
 static unsigned int free_vfio_dev(struct tree *tree)
@@ -371,46 +409,74 @@ static unsigned int free_vfio_dev(struct tree *tree)
 	}
 }
 
-static void add_vfio_dev(struct tree *tree, const char *device)
+static void add_vfio_dev(struct uvfio_machine *machine, const char *device)
 {
+	struct tree *tree = machine->tree;
 	unsigned int index = free_vfio_dev(tree);
 	char path[SYSFS_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/vfio-dev/vfio%u/uevent", device, index);
-	tree_add_text(tree, path, 0444, "%s", "");
+	tree_add_text(tree, path, 0644, "%s", "");
 	add_link(tree, "%s/vfio-dev/vfio%u/device>%s", device, index, device);
 	add_link(tree, "%s/vfio-dev/vfio%u/subsystem>/sys/class/vfio-dev", device, index);
 	add_link(tree, "/sys/class/vfio-dev/vfio%u>%s/vfio-dev/vfio%u", index, device, index);
+	*strrchr(path, '/') = '\0';
+	machine_uevent(machine, UEVENT_ADD, path, "vfio-dev", "");
 }
+
+struct vfio_devs {
+	struct uvfio_machine *machine;
+	const char *path; /* of the directory that they are in */
+};
 
 static void remove_vfio_dev(void *arg, const char *name)
 {
-	remove_name(arg, "/sys/class/vfio-dev/%s", name);
+	const struct vfio_devs *devs = arg;
+	char path[SYSFS_PATH_MAX];
+
+	remove_name(devs->machine->tree, "/sys/class/vfio-dev/%s", name);
+	snprintf(path, sizeof(path), "%s/%s", devs->path, name);
+	machine_uevent(devs->machine, UEVENT_REMOVE, path, "vfio-dev", "");
 }
 
-static void update_function(struct machine_function *fn, bool *wanted)
+/* The class device of @fn is there as long as a VFIO driver offers it. */
+static void update_vfio_dev(struct machine_function *fn)
 {
-	struct tree *tree = fn->machine->tree;
-	char path[SYSFS_PATH_MAX];
+	struct uvfio_machine *machine = fn->machine;
 	bool there, bound = function_in_vfio(fn);
+	char path[SYSFS_PATH_MAX];
+	struct vfio_devs devs = { machine, path };
 
-	if (bound && fn->group != NO_GROUP)
-		wanted[fn->group] = true;
 	if (!fn->pdev)
 		return;
 	snprintf(path, sizeof(path), "%s/vfio-dev", fn->pdev->dev.sysfs_path);
-	there = tree_exists(tree, path);
+	there = tree_exists(machine->tree, path);
 	if (bound && !there) {
-		add_vfio_dev(tree, fn->pdev->dev.sysfs_path);
+		add_vfio_dev(machine, fn->pdev->dev.sysfs_path);
 	} else if (!bound && there) {
-		names_set_msi_irqs(fn, false, 0);
-		tree_for_each_name(tree, path, remove_vfio_dev, tree);
-		tree_remove(tree, path);
+		tree_for_each_name(machine->tree, path, remove_vfio_dev, &devs);
+		tree_remove(machine->tree, path);
+	}
+	if (!bound && !fn->slot->unbinding) {
+		snprintf(path, sizeof(path), "%s/msi_irqs", fn->pdev->dev.sysfs_path);
+		if (tree_exists(machine->tree, path))
+			names_set_msi_irqs(fn, false, 0);
 	}
 }
 
+/* A function that is asked back keeps the group that it has until it is given. */
+static bool function_keeps_group(const struct machine_function *fn)
+{
+	char path[64];
+
+	if (!fn->pdev || !fn->slot->unbinding)
+		return function_in_vfio(fn);
+	snprintf(path, sizeof(path), "/sys/class/vfio/%u", fn->group);
+	return tree_exists(fn->machine->tree, path);
+}
+
 struct groups {
-	struct tree *tree;
+	struct uvfio_machine *machine;
 	const bool *wanted;
 };
 
@@ -420,26 +486,34 @@ static void drop_group(void *arg, const char *name)
 	unsigned long id = strtoul(name, NULL, 10);
 
 	if (id >= MACHINE_GROUPS || !groups->wanted[id])
-		remove_vfio_group(groups->tree, (unsigned int)id);
+		remove_vfio_group(groups->machine, (unsigned int)id);
 }
 
+/* In the order in which Linux tells of it: a group comes before its devices and goes after them. */
 void names_update_vfio(struct uvfio_machine *machine)
 {
 	bool wanted[MACHINE_GROUPS] = { false };
-	struct groups groups = { machine->tree, wanted };
+	struct groups groups = { machine, wanted };
 	struct machine_function *fn;
 	char path[64];
 
 	if (!tree_writing(machine->tree))
 		return;
-	list_for_each_entry(fn, &machine->functions, node)
-		update_function(fn, wanted);
+	list_for_each_entry(fn, &machine->functions, node) {
+		if (fn->group != NO_GROUP && function_keeps_group(fn))
+			wanted[fn->group] = true;
+		if (!function_in_vfio(fn))
+			update_vfio_dev(fn);
+	}
 	tree_for_each_name(machine->tree, "/sys/class/vfio", drop_group, &groups);
 	for (unsigned int id = 0; id < MACHINE_GROUPS; id++) {
 		if (!wanted[id])
 			continue;
 		snprintf(path, sizeof(path), "/sys/class/vfio/%u", id);
 		if (!tree_exists(machine->tree, path))
-			add_vfio_group(machine->tree, id);
+			add_vfio_group(machine, id);
 	}
+	list_for_each_entry(fn, &machine->functions, node)
+		if (function_in_vfio(fn))
+			update_vfio_dev(fn);
 }

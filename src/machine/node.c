@@ -16,6 +16,7 @@
 
 #include "file/file.h"
 #include "machine/machine_priv.h"
+#include "machine/uevent_host.h"
 #include "machine/owner.h"
 #include "machine/session_priv.h"
 
@@ -94,6 +95,8 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 
 	admin_sync(machine);
 	ret = resolve(machine, path, oflags, canonical, &st);
+	if (ret == 1 && uevent_host_wants(path, oflags))
+		return uevent_host_open(machine, path, oflags, out);
 	if (ret)
 		return ret;
 	if ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
@@ -156,8 +159,12 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 		st->st_size = 0;
 		return;
 	}
-	if (!strncmp(path, "/proc/", 6))
+	if (!strcmp(path, "/run/udev/control"))
+		st->st_mode = S_IFSOCK | (st->st_mode & 0777);
+	else if (!strncmp(path, "/proc/", 6))
 		st->st_size = 0;
+	else if (!strncmp(path, "/run/", 5))
+		return;
 	else if (!(st->st_mode & TREE_BINARY))
 		st->st_size = ATTRIBUTE_PAGE;
 	st->st_mode &= ~(mode_t)(TREE_SERVED | TREE_BINARY);

@@ -42,9 +42,12 @@ static const struct name replaced_sys[] = {
 	NAME("/sys/devices/virtual/misc/vfio"),
 	NAME("/sys/devices/virtual/vfio"),
 	NAME("/sys/kernel/iommu_groups"),
+	NAME("/sys/kernel/uevent_seqnum"),
 };
 static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu") };
 static const struct name replaced_proc[] = { NAME("/proc/bus/pci"), NAME("/proc/modules") };
+
+static const struct name replaced_run[] = { NAME("/run/udev") };
 
 /* Host directories with entries of ours, and no more than that. */
 static const struct name overlaid[] = {
@@ -62,6 +65,7 @@ static const struct name overlaid[] = {
 	NAME("/usr/sbin"),
 	NAME("/bin"),
 	NAME("/sbin"),
+	NAME("/run"),
 };
 
 static bool is_hex(char c)
@@ -136,6 +140,9 @@ bool session_translate(const struct session *session, const char *path, char *ou
 	case 'p':
 		ours = below(path, replaced_proc, ARRAY_SIZE(replaced_proc));
 		break;
+	case 'r':
+		ours = below(path, replaced_run, ARRAY_SIZE(replaced_run));
+		break;
 	default:
 		ours = session_elsewhere(path);
 	}
@@ -145,7 +152,7 @@ bool session_translate(const struct session *session, const char *path, char *ou
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size)
 {
 	static const struct name roots[] = { NAME("/sys"), NAME("/dev"), NAME("/proc"),
-					     NAME("/etc"), NAME("/usr") };
+					     NAME("/etc"), NAME("/usr"), NAME("/run") };
 	const char *path;
 
 	if (strncmp(real, session->dir, session->dir_len))
@@ -159,7 +166,7 @@ bool session_untranslate(const struct session *session, const char *real, char *
 
 bool session_overlay(const struct session *session, const char *path, char *out, size_t size)
 {
-	if (path[0] != '/' || !strchr("sdub", path[1]))
+	if (path[0] != '/' || !strchr("sdubr", path[1]))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(overlaid); i++)
 		if (!strcmp(path, overlaid[i].text))

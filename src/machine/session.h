@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A session: the directory that `uvfio run` makes, with a true tree of files and symlinks under
- * sys/, dev/ and proc/, the machine's description, the lock file, the shared state of models and
- * the keeper's socket. Opening one is cheap and builds no machine.
+ * sys/, dev/, proc/ and run/, the machine's description, the lock file, the shared state of models
+ * and the keeper's socket. Opening one is cheap and builds no machine.
  *
- *   sys/ dev/ proc/	the tree
+ *   sys/ dev/ proc/ run/	the tree
  *   machine		the description, in the form that description_parse_file() reads
  *   shared		the shared session file (machine/shared.h)
  *   lock		admin lock: held while the tree changes

@@ -17,11 +17,12 @@
 #include "pci/aer.h"
 #include "pci/pci.h"
 
-#define SHARED_MAGIC	   0x6f69667675ULL /* "uvfio" */
-#define SHARED_VERSION	   1
-#define SHARED_MAX_DEVICES 384 /* with ports and host bridges */
-#define SHARED_MAX_FAULTS  32
-#define SHARED_MAX_OWNERS  128
+#define SHARED_MAGIC		  0x6f69667675ULL /* "uvfio" */
+#define SHARED_VERSION		  2
+#define SHARED_MAX_DEVICES	  384 /* with ports and host bridges */
+#define SHARED_MAX_FAULTS	  32
+#define SHARED_MAX_OWNERS	  128
+#define SHARED_MAX_UEVENT_SOCKETS 64
 
 struct shared_device {
 	char name[16];	   /* "0000:01:00.0"; "": the slot is free */
@@ -63,6 +64,21 @@ struct shared_owner {
 	uint32_t uid, gid;
 };
 
+/*
+ * A socket on which programs listen to uevents (machine/uevent_socket.h). The keeper gives slots
+ * out and takes them back; what stands in one is the program's to set.
+ */
+struct shared_uevent_socket {
+	_Atomic uint64_t ino;	     /* of the program's socket; 0: the slot is free */
+	_Atomic uint32_t type;	     /* SOCK_RAW, SOCK_DGRAM: as the program asked */
+	_Atomic uint32_t pid;	     /* nl_pid, 0: not bound */
+	_Atomic uint32_t groups;     /* bit n: netlink group n + 1 */
+	_Atomic uint32_t rcvbuf;     /* bytes, as SO_RCVBUF says */
+	_Atomic uint32_t overrun;    /* messages were dropped and the program has not been told */
+	_Atomic uint32_t no_enobufs; /* and does not want to be */
+	_Atomic uint64_t last_seq;   /* of the last event that was put into it; the keeper's */
+};
+
 struct shared_header {
 	uint64_t magic;
 	uint32_t version;
@@ -80,6 +96,13 @@ struct shared_header {
 	_Atomic uint32_t keeper_epoch; /* futex: raised by each new keeper */
 	_Atomic uint64_t faults; /* ever reported; the first SHARED_MAX_FAULTS are kept below */
 	struct shared_fault fault[SHARED_MAX_FAULTS];
+
+	/* Of the last uevent; raised under the admin lock. */
+	_Atomic uint64_t uevent_seqnum;
+	/* How many slots below are in use: 0, and events need not be carried to anybody. */
+	_Atomic uint32_t num_uevent_sockets;
+	_Atomic uint32_t keeper_pid; /* of the present keeper, which is udevd as well */
+	struct shared_uevent_socket uevent_socket[SHARED_MAX_UEVENT_SOCKETS];
 
 	struct shared_owner owners[SHARED_MAX_OWNERS];
 

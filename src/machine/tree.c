@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "device/uevent.h"
 #include "machine/tree_priv.h"
 
 int tree_create(const struct session *session, struct device_core *core, struct tree **out)
@@ -159,6 +160,57 @@ static int find_one(void *arg, void *obj, const struct attribute *attr)
 	return 1;
 }
 
+/* ---- uevents of plain names ------------------------------------------------------------------ */
+
+static ssize_t plain_uevent_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+{
+	const struct tree_plain_uevent *plain = obj;
+
+	return (ssize_t)tree_read_text(plain->tree, plain->path, buf, size);
+}
+
+/* The event of the directory that the file is in; without a subsystem it reaches nobody. */
+static ssize_t plain_uevent_store(void *obj, const struct attribute *attr, const char *buf,
+				  size_t len)
+{
+	static const char modules[] = "/sys/module/";
+	struct tree_plain_uevent *plain = obj;
+	char dir[TREE_PATH_MAX], name[TREE_PATH_MAX + 16], subsystem[64], lines[ATTRIBUTE_PAGE];
+
+	strcpy(dir, plain->path);
+	*strrchr(dir, '/') = '\0';
+	snprintf(name, sizeof(name), "%s/subsystem", dir);
+	tree_read_link_name(plain->tree, name, subsystem, sizeof(subsystem));
+	if (!subsystem[0] && !strncmp(dir, modules, sizeof(modules) - 1))
+		strcpy(subsystem, "module");
+	if (!tree_read_text(plain->tree, plain->path, lines, sizeof(lines)))
+		lines[0] = '\0';
+	return uevent_store_plain(plain->tree->core, dir, subsystem, lines, buf, len);
+}
+
+static const struct attribute plain_uevent = {
+	.name = "uevent",
+	.mode = 0644,
+	.show = plain_uevent_show,
+	.store = plain_uevent_store,
+	.volatile_value = true,
+};
+
+static bool find_plain_uevent(struct tree *tree, const char *path, struct tree_attr *out)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || strcmp(slash, "/uevent") || strlen(path) >= TREE_PATH_MAX ||
+	    !tree_exists(tree, path))
+		return false;
+	tree->plain_uevent.tree = tree;
+	strcpy(tree->plain_uevent.path, path);
+	*out = (struct tree_attr){
+		.dir = "", .kind = TREE_PLAIN, .obj = &tree->plain_uevent, .attr = &plain_uevent
+	};
+	return true;
+}
+
 bool tree_find(struct tree *tree, const char *path, struct tree_attr *out)
 {
 	const char *slash = strrchr(path, '/');
@@ -171,11 +223,12 @@ bool tree_find(struct tree *tree, const char *path, struct tree_attr *out)
 		if (dir) {
 			out->dir = dir->path;
 			out->kind = dir->kind;
-			return attrs_for_each(dir, find_one, &find) != 0;
+			return attrs_for_each(dir, find_one, &find) != 0 ||
+			       find_plain_uevent(tree, path, out);
 		}
 		slash = memrchr(path, '/', (size_t)(slash - path));
 	}
-	return false;
+	return find_plain_uevent(tree, path, out);
 }
 
 int tree_store_text(struct tree *tree, const struct tree_attr *attr)

@@ -17,8 +17,15 @@ struct tree_dir {
 	const struct attribute *attrs;
 };
 
+/* A `uevent` that stands for no object of this process: of a class, a module, a group. */
+struct tree_plain_uevent {
+	struct tree *tree;
+	char path[TREE_PATH_MAX];
+};
+
 struct tree {
-	char *root; /* the session's directory */
+	char *root;			       /* the session's directory */
+	struct tree_plain_uevent plain_uevent; /* found last; guarded by the core's lock */
 	struct device_core *core;
 	struct list_head dirs; /* struct tree_dir */
 	bool writing;

@@ -16,6 +16,7 @@
 #include "preload/inherit.h"
 #include "preload/path.h"
 #include "preload/process.h"
+#include "preload/uevent.h"
 
 atomic_int door_session_state;
 _Atomic(struct uvfio_machine *) door_machine_ptr;
@@ -203,6 +204,7 @@ void door_after_fork(void)
 	if (machine)
 		machine_after_fork(machine);
 	inherit_after_fork();
+	uevent_after_fork();
 	/* A child that opens files of its own gets a machine of its own. */
 	atomic_store(&door_machine_ptr, NULL);
 	depth_leave();

@@ -91,6 +91,23 @@ int fd_plain_copy(int fd);
 bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg);
 bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
 
+/* uevent.c: what is done natively is left to libc. */
+bool door_socket(int *ret, int domain, int type, int protocol);
+bool door_bind(int *ret, int fd, const struct sockaddr *addr, socklen_t len);
+bool door_connect(int *ret, int fd, const struct sockaddr *addr, socklen_t len);
+bool door_getsockname(int *ret, int fd, struct sockaddr *addr, socklen_t *len);
+bool door_getpeername(int *ret, int fd, struct sockaddr *addr, socklen_t *len);
+bool door_setsockopt(int *ret, int fd, int level, int option, const void *value, socklen_t len);
+bool door_getsockopt(int *ret, int fd, int level, int option, void *value, socklen_t *len);
+bool door_recv(ssize_t *ret, int fd, int flags);
+bool door_recvfrom(ssize_t *ret, int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
+		   socklen_t *len);
+bool door_uevent_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
+bool door_recvmmsg(int *ret, int fd, struct mmsghdr *msgs, unsigned int n, int flags);
+bool door_sendto(ssize_t *ret, int fd, const void *data, size_t size, const struct sockaddr *addr,
+		 socklen_t len);
+bool door_sendmsg(ssize_t *ret, int fd, const struct msghdr *msg);
+
 /* memory.c */
 bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 bool door_munmap(int *ret, void *addr, size_t len);

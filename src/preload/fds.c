@@ -15,6 +15,7 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/stdio_door.h"
+#include "preload/uevent.h"
 #include "preload/wrappers.h"
 
 /* What libc wrote into @fd by itself is stored before its number means something else. */
@@ -34,6 +35,8 @@ static void forget(int fd)
 		fdset_remove(&fdset_served, fd);
 	if (fdset_has(&fdset_dirs, fd))
 		fdset_remove(&fdset_dirs, fd);
+	if (fdset_has(&fdset_uevents, fd))
+		fdset_remove(&fdset_uevents, fd);
 	if (file_fd_maybe(fd))
 		file_fd_close(fd);
 }
@@ -51,11 +54,13 @@ static void learn(int from, int to)
 		fdset_add(&fdset_dirs, to);
 	else if (fdset_has(&fdset_dirs, to))
 		fdset_remove(&fdset_dirs, to);
+	if (fdset_has(&fdset_uevents, from))
+		fdset_add(&fdset_uevents, to);
 }
 
 static bool known(int fd)
 {
-	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd);
+	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd);
 }
 
 bool door_close(int *ret, int fd)
@@ -92,7 +97,8 @@ static int close_others(unsigned int first, unsigned int last, unsigned int flag
 
 static void forget_range(unsigned int first, unsigned int last)
 {
-	const struct fdset *const sets[] = { &fdset_attrs, &fdset_served, &fdset_dirs };
+	const struct fdset *const sets[] = { &fdset_attrs, &fdset_served, &fdset_dirs,
+					     &fdset_uevents };
 	size_t i;
 	int fd;
 
@@ -284,6 +290,8 @@ static void learn_received(struct msghdr *msg)
 			file = file_from_fd(fds[i]);
 			if (file)
 				file_put(file);
+			else
+				uevent_adopt(fds[i]);
 		}
 	}
 }
@@ -292,6 +300,8 @@ bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags)
 {
 	struct door door;
 
+	if (fdset_has(&fdset_uevents, fd) && door_uevent_recvmsg(ret, fd, msg, flags))
+		return true;
 	*ret = real_recvmsg(fd, msg, flags);
 	if (*ret >= 0 && msg->msg_controllen > 0) {
 		door_enter(&door);

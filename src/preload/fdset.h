@@ -22,6 +22,8 @@ extern struct fdset fdset_dirs;
 extern struct fdset fdset_served;
 /* Those opened for writing: what libc writes there by itself must be stored (stdio_door.h). */
 extern struct fdset fdset_attrs;
+/* Sockets on which the program listens to uevents (uevent.h). */
+extern struct fdset fdset_uevents;
 
 static inline bool fdset_has(const struct fdset *set, int fd)
 {

@@ -13,6 +13,7 @@
 #include "preload/fdset.h"
 #include "preload/path.h"
 #include "preload/stdio_door.h"
+#include "preload/uevent.h"
 
 static inline bool door_fd(int fd)
 {
@@ -26,7 +27,14 @@ static inline bool door_fd_dir(int fd)
 
 static inline bool door_fd_close(int fd)
 {
-	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fd_is_own(fd));
+	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) ||
+				  fdset_has(&fdset_uevents, fd) || fd_is_own(fd));
+}
+
+static inline bool door_fd_any(int fd)
+{
+	return lib_depth == 0 &&
+	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd));
 }
 
 /* An fd of ours that came past libc is found out by its first command. */

@@ -13,6 +13,10 @@
 #include "machine/machine.h"
 #include "preload/door.h"
 #include "preload/fdset.h"
+#include "preload/uevent.h"
+
+/* In the place of a path: a uevent socket. */
+#define UEVENT_NAME "uevent"
 
 struct inherited {
 	struct file *target; /* what machine_open() gave; NULL: not yet asked. target_lock */
@@ -89,6 +93,11 @@ static void adopt(int fd, int oflags, const char *path, size_t len)
 	int bits;
 
 	bits = raw_fcntl(fd, F_GETFD, 0);
+	if (len == sizeof(UEVENT_NAME) - 1 && !memcmp(path, UEVENT_NAME, len)) {
+		if (bits >= 0 && !(bits & FD_CLOEXEC))
+			uevent_adopt(fd);
+		return;
+	}
 	/* Only a memfd has seals: the number may be something else by now. */
 	if (bits < 0 || (bits & FD_CLOEXEC) || raw_fcntl(fd, F_GET_SEALS, 0) < 0)
 		return;
@@ -161,24 +170,40 @@ void inherit_after_fork(void)
 	}
 }
 
+/* Appends one item to the text of @len bytes in @out; the new length. */
+static size_t describe(char *out, size_t size, size_t len, int fd, int oflags, const char *path)
+{
+	char item[320];
+	int n = snprintf(item, sizeof(item), "%s%d:%d:%s", len ? ";" : INHERIT_ENV "=", fd, oflags,
+			 path);
+
+	if (out && len + (size_t)n < size)
+		memcpy(out + len, item, (size_t)n + 1);
+	return len + (size_t)n;
+}
+
+static bool goes_along(int fd)
+{
+	int bits = raw_fcntl(fd, F_GETFD, 0);
+
+	return bits >= 0 && !(bits & FD_CLOEXEC);
+}
+
 size_t inherit_describe(char *out, size_t size)
 {
 	struct file *file;
 	size_t len = 0;
-	char item[320];
-	int fd, n;
+	int fd;
 
 	for (fd = fdset_next(&fdset_served, 0); fd >= 0; fd = fdset_next(&fdset_served, fd + 1)) {
-		n = raw_fcntl(fd, F_GETFD, 0);
-		file = n < 0 || (n & FD_CLOEXEC) ? NULL : file_from_fd(fd);
+		file = goes_along(fd) ? file_from_fd(fd) : NULL;
 		if (!file)
 			continue;
-		n = snprintf(item, sizeof(item), "%s%d:%d:%s", len ? ";" : INHERIT_ENV "=", fd,
-			     file->oflags, file->path);
+		len = describe(out, size, len, fd, file->oflags, file->path);
 		file_put(file);
-		if (out && len + (size_t)n < size)
-			memcpy(out + len, item, (size_t)n + 1);
-		len += (size_t)n;
 	}
+	for (fd = fdset_next(&fdset_uevents, 0); fd >= 0; fd = fdset_next(&fdset_uevents, fd + 1))
+		if (goes_along(fd))
+			len = describe(out, size, len, fd, 0, UEVENT_NAME);
 	return len;
 }

@@ -5,8 +5,8 @@
  * variable; the library in the new program makes them files again, which open the attribute at the
  * first use.
  *
- * A forked child gets its attributes in the same way. Devices go over neither: what a process
- * opened ends with it (design D2).
+ * Uevent sockets go along, too. A forked child gets its attributes in the same way. Devices go over
+ * neither: what a process opened ends with it (design D2).
  */
 #ifndef PRELOAD_INHERIT_H
 #define PRELOAD_INHERIT_H

@@ -13,6 +13,7 @@
 #include "machine/machine.h"
 #include "machine/session.h"
 #include "machine/tree.h"
+#include "machine/uevent_host.h"
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
@@ -99,15 +100,19 @@ static int open_tree(struct tree_path *tp, int flags)
 static bool matters(const char *path)
 {
 	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/dev/kvm") ||
-	       !strcmp(path, "/proc") || !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
+	       !strcmp(path, "/proc") || !strcmp(path, "/run") || !strcmp(path, "/sys") ||
+	       !strncmp(path, "/sys/", 5);
 }
 
 static int open_host(const struct tree_path *tp, int dirfd, const char *path, int flags,
 		     mode_t mode)
 {
 	struct stat st;
-	int fd = openat(dirfd, path, flags, mode);
+	int fd;
 
+	if (uevent_host_wants(tp->logical, flags))
+		return open_machine(tp->logical, flags);
+	fd = openat(dirfd, path, flags, mode);
 	if (fd < 0)
 		return -errno;
 	if (!strcmp(tp->logical, "/dev/kvm"))
@@ -210,22 +215,33 @@ static FILE *stream_on(int fd, const char *how)
 	return stream;
 }
 
+/* A name of the tree (@tp->tree), one of the host's that the machine serves, or one that libc is
+ * to be given in another form. */
+static bool is_ours(const char *path, int flags, struct tree_path *tp)
+{
+	if (path_resolve(AT_FDCWD, path, tp))
+		return true;
+	tp->tree = false;
+	return door_session() && !path_logical(AT_FDCWD, path, tp) &&
+	       uevent_host_wants(tp->logical, flags);
+}
+
 bool door_fopen(FILE **ret, const char *path, const char *how)
 {
 	int fd, flags = mode_flags(how), error;
 	struct tree_path tp;
 	struct door door;
 
-	if (flags < 0 || !path_resolve(AT_FDCWD, path, &tp))
+	if (flags < 0 || !is_ours(path, flags, &tp))
 		return false;
 	door_enter(&door);
-	if (!tp.tree) {
+	if (!tp.tree && !uevent_host_wants(tp.logical, flags)) {
 		*ret = fopen(tp.real, how);
 		door_return(&door, *ret ? 0 : -errno);
 		return true;
 	}
 	*ret = NULL;
-	fd = open_tree(&tp, flags);
+	fd = tp.tree ? open_tree(&tp, flags) : open_machine(tp.logical, flags);
 	if (fd >= 0) {
 		*ret = stream_on(fd, how);
 		error = errno;

@@ -15,7 +15,7 @@ atomic_int path_cwd_near = -1;
 /* Whether @path, absolute and normalised, may be in the tree or have a part of it below. */
 static bool is_near(const char *path)
 {
-	static const char *const roots[] = { "/sys", "/dev", "/proc" };
+	static const char *const roots[] = { "/sys", "/dev", "/proc", "/run" };
 	size_t i, len;
 
 	if (path[1] == '\0' || session_private(path))

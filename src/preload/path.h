@@ -2,10 +2,10 @@
 /*
  * From the program's names to the session's files (design D3).
  *
- * A path is first tested cheaply (could it begin with /sys, /dev or /proc, or lead there from the
- * current directory?), then made absolute and normalised, then given to session_translate(). `..`
- * is textual as long as no symlink of the tree stands before it; there the prefix is resolved
- * first. A symlink outside of /sys, /dev and /proc that leads into the tree is not seen.
+ * A path is first tested cheaply (could it begin with /sys, /dev, /proc or /run, or lead there from
+ * the current directory?), then made absolute and normalised, then given to session_translate().
+ * `..` is textual as long as no symlink of the tree stands before it; there the prefix is resolved
+ * first. A symlink outside of these four that leads into the tree is not seen.
  */
 #ifndef PRELOAD_PATH_H
 #define PRELOAD_PATH_H
@@ -77,6 +77,11 @@ static inline bool path_maybe(const char *path)
 		case '.':
 		case '\0':
 			return true;
+		case 'r':
+			/* "/run", and not all of "/root". */
+			if (path[2] == 'u' && path[3] == 'n')
+				return true;
+			break;
 		case 'u':
 		case 'e':
 		case 'b':

@@ -241,6 +241,40 @@ static bool open_how(long *ret, int dirfd, const char *path, const struct open_h
 	return true;
 }
 
+static bool sockets(long *ret, long number, long a, long b, long c, long d, long e, long f)
+{
+	switch (number) {
+	case SYS_socket:
+		*ret = wrap_socket(INT(a), INT(b), INT(c));
+		return true;
+	case SYS_bind:
+		*ret = wrap_bind(INT(a), PTR(b), (socklen_t)c);
+		return true;
+	case SYS_getsockname:
+		*ret = wrap_getsockname(INT(a), PTR(b), PTR(c));
+		return true;
+	case SYS_setsockopt:
+		*ret = wrap_setsockopt(INT(a), INT(b), INT(c), PTR(d), (socklen_t)e);
+		return true;
+	case SYS_getsockopt:
+		*ret = wrap_getsockopt(INT(a), INT(b), INT(c), PTR(d), PTR(e));
+		return true;
+	case SYS_recvfrom:
+		*ret = wrap_recvfrom(INT(a), PTR(b), SIZE(c), INT(d), PTR(e), PTR(f));
+		return true;
+	case SYS_recvmsg:
+		*ret = wrap_recvmsg(INT(a), PTR(b), INT(c));
+		return true;
+	case SYS_sendto:
+		*ret = wrap_sendto(INT(a), PTR(b), SIZE(c), INT(d), PTR(e), (socklen_t)f);
+		return true;
+	case SYS_sendmsg:
+		*ret = wrap_sendmsg(INT(a), PTR(b), INT(c));
+		return true;
+	}
+	return false;
+}
+
 bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
@@ -272,5 +306,5 @@ bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e
 	}
 	return names(ret, number, a, b, c, d, e) || memory(ret, number, a, b, c, d, e, f) ||
 	       fds(ret, number, a, b, c, d) || more_fds(ret, number, a, b, c, d, e, f) ||
-	       changes(ret, number, a, b, c, d, e);
+	       changes(ret, number, a, b, c, d, e) || sockets(ret, number, a, b, c, d, e, f);
 }

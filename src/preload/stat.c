@@ -147,6 +147,8 @@ static const char *mount_of(const char *logical)
 {
 	if (!strncmp(logical, "/sys", 4))
 		return "/sys";
+	if (!strncmp(logical, "/run", 4))
+		return "/run";
 	return !strncmp(logical, "/dev", 4) ? "/dev" : "/proc";
 }
 
@@ -193,7 +195,7 @@ bool door_fstatfs(int *ret, int fd, struct statfs *fs)
 	door_enter(&door);
 	ours = !path_of_fd(fd, path, sizeof(path)) && path[0] == '/' &&
 	       (!strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) ||
-		!strncmp(path, "/proc/", 6));
+		!strncmp(path, "/proc/", 6) || !strncmp(path, "/run/", 5));
 	if (!ours) {
 		door_leave(&door);
 		return false;
