@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "bind", "bind a device to a driver", cmd_bind },
 	{ "unbind", "unbind a device from its driver", cmd_unbind },
 	{ "inject", "make a device report an error", cmd_inject },
+	{ "dmesg", "print a session's kernel log", cmd_dmesg },
 	{ "version", "print the version", cmd_version },
 	{ "keeper", NULL, cmd_keeper },
 	{ "tool", NULL, cmd_tool },

@@ -47,6 +47,9 @@ struct file_operations {
 	uint64_t (*mmio_read)(struct file *file, uint64_t off, unsigned int width);
 	void (*mmio_write)(struct file *file, uint64_t off, unsigned int width, uint64_t value,
 			   bool nested);
+	/* The new position, 0 and above. Called with the lock of read() and write() held. NULL: as
+	 * on a file of the memfd's length, ESPIPE on a device */
+	int64_t (*lseek)(struct file *file, int64_t off, int whence);
 	/* The events that are ready, as poll(2) names them. NULL: POLLIN | POLLOUT */
 	int (*poll)(struct file *file);
 };
@@ -115,6 +118,12 @@ ssize_t file_pwrite(struct file *file, uintptr_t ubuf, size_t count, uint64_t po
 ssize_t file_read(struct file *file, uintptr_t ubuf, size_t count);
 ssize_t file_write(struct file *file, uintptr_t ubuf, size_t count);
 int64_t file_lseek(struct file *file, int64_t off, int whence);
+/* poll(2)'s events; POLLIN | POLLOUT for files that never make anybody wait. */
+int file_poll(struct file *file);
+/* Whether its operations say when it is ready. */
+bool file_waits(const struct file *file);
+/* How many files live in this process that make somebody wait. */
+extern atomic_uint file_waiting;
 int file_stat(struct file *file, struct stat *st);
 
 /*

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/sysraw.h"
@@ -90,6 +91,20 @@ static int64_t memfd_size(struct file *file)
 	return ret ? ret : st.st_size;
 }
 
+atomic_uint file_waiting;
+
+bool file_waits(const struct file *file)
+{
+	return file->ops->poll != NULL;
+}
+
+int file_poll(struct file *file)
+{
+	if (is_dead(file))
+		return POLLERR;
+	return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT;
+}
+
 int64_t file_lseek(struct file *file, int64_t off, int whence)
 {
 	struct file_obj *obj = file_obj(file);
@@ -97,6 +112,12 @@ int64_t file_lseek(struct file *file, int64_t off, int whence)
 
 	if (whence < SEEK_SET || whence > SEEK_HOLE)
 		return -EINVAL;
+	if (file->ops->lseek && !is_dead(file)) {
+		pthread_mutex_lock(&obj->pos_lock);
+		pos = file->ops->lseek(file, off, whence);
+		pthread_mutex_unlock(&obj->pos_lock);
+		return pos;
+	}
 	/* Device nodes and device fds have no position that can be set. */
 	if (!S_ISREG(file->mode))
 		return -ESPIPE;

@@ -109,9 +109,7 @@ struct uvfio_machine {
 	bool uevents_sent;	  /* since the last flush */
 	bool uevents_foreign;	  /* of a device of the host's */
 	uint64_t created_usec;	  /* the session is being made: since when; else 0 */
-
-	int kmsg_fd;	    /* DIR/kmsg, for appending; -1: none */
-	bool log_to_stderr; /* errors also go there */
+	bool log_to_stderr;	  /* errors also go there */
 
 	pthread_mutex_t claims_lock;
 	struct keeper_client *keeper;	      /* NULL: not needed yet. Guarded by claims_lock */

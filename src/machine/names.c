@@ -15,6 +15,7 @@
 
 #define VFIO_MAJOR	243
 #define VFIO_MISC_MINOR 196
+#define KMSG_MINOR	11
 #define VFIO_MINORS	MACHINE_GROUPS
 
 /* Adds a link whose two names are made by formats. */
@@ -210,6 +211,8 @@ int names_add_static(struct uvfio_machine *machine)
 		ret = tree_add_text(tree, "/run/udev/control", 0600, "%s", "");
 	if (!ret && machine->iommu)
 		ret = add_iommu(machine);
+	if (!ret)
+		ret = tree_add_node(tree, "/dev/kmsg", 0644, KMSG_MINOR);
 	return ret ? ret : modules_add_names(machine);
 }
 

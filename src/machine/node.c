@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "file/file.h"
+#include "machine/kmsg.h"
 #include "machine/machine_priv.h"
 #include "machine/uevent_host.h"
 #include "machine/owner.h"
 #include "machine/session_priv.h"
 
+#define MEM_MAJOR  1
 #define MISC_MAJOR 10
 #define VFIO_MAJOR 243
 
@@ -106,7 +108,9 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 	ret = check_permission(session_shared(machine->session), &st, oflags);
 	if (ret)
 		return ret;
-	if (!strncmp(canonical, "/dev/vfio/", 10)) {
+	if (!strcmp(canonical, "/dev/kmsg")) {
+		ret = kmsg_file_open(machine, oflags, out);
+	} else if (!strncmp(canonical, "/dev/vfio/", 10)) {
 		ret = open_device_node(machine, canonical, oflags, &st, out);
 	} else if (st.st_mode & TREE_SERVED || (oflags & O_ACCMODE) != O_RDONLY ||
 		   (oflags & O_TRUNC)) {
@@ -152,9 +156,13 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 		return;
 	st->st_nlink = 1;
 	if (!strncmp(path, "/dev/", 5)) {
-		bool misc = !strcmp(path, "/dev/vfio/vfio");
+		unsigned int number = VFIO_MAJOR;
 
-		st->st_rdev = makedev(misc ? MISC_MAJOR : VFIO_MAJOR, (unsigned int)st->st_size);
+		if (!strcmp(path, "/dev/vfio/vfio"))
+			number = MISC_MAJOR;
+		else if (!strcmp(path, "/dev/kmsg"))
+			number = MEM_MAJOR;
+		st->st_rdev = makedev(number, (unsigned int)st->st_size);
 		st->st_mode = S_IFCHR | (st->st_mode & 0777);
 		st->st_size = 0;
 		return;

@@ -44,7 +44,8 @@ static const struct name replaced_sys[] = {
 	NAME("/sys/kernel/iommu_groups"),
 	NAME("/sys/kernel/uevent_seqnum"),
 };
-static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu") };
+static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu"),
+					    NAME("/dev/kmsg") };
 static const struct name replaced_proc[] = { NAME("/proc/bus/pci"), NAME("/proc/modules") };
 
 static const struct name replaced_run[] = { NAME("/run/udev") };

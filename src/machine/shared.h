@@ -79,6 +79,12 @@ struct shared_uevent_socket {
 	_Atomic uint64_t last_seq;   /* of the last event that was put into it; the keeper's */
 };
 
+/* The kernel log (machine/kmsg.h). Written under the lock of the file kmsg. */
+struct shared_kmsg {
+	_Atomic uint64_t next_seq, first_seq, first_off, clear_seq;
+	_Atomic uint32_t wake; /* futex: raised by each record */
+};
+
 struct shared_header {
 	uint64_t magic;
 	uint32_t version;
@@ -105,6 +111,8 @@ struct shared_header {
 	struct shared_uevent_socket uevent_socket[SHARED_MAX_UEVENT_SOCKETS];
 
 	struct shared_owner owners[SHARED_MAX_OWNERS];
+
+	struct shared_kmsg kmsg;
 
 	uint32_t num_devices;
 	struct shared_device device[SHARED_MAX_DEVICES];

@@ -162,6 +162,12 @@ bool door_epoll_pwait2(int *ret, int fd, struct epoll_event *events, int n,
 /* BSD's masks: the first 32 signals in an int. */
 bool door_sigbsd(int *ret, int how, int mask);
 
+/* waiting.c */
+bool door_poll(int *ret, struct pollfd *fds, nfds_t n, int timeout);
+
+/* open.c */
+bool door_klogctl(int *ret, int type, char *buf, int len);
+
 /* rawcall.c */
 bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e, long f);
 

@@ -4,6 +4,7 @@
  * another thread may get it at once. The library's own fds are not the program's to close.
  */
 #include <linux/close_range.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -164,7 +165,8 @@ int fd_plain_copy(int fd)
 
 	if (!file)
 		return -EBADF;
-	if ((file->oflags & O_ACCMODE) == O_RDONLY)
+	/* A device is no text. */
+	if ((file->oflags & O_ACCMODE) == O_RDONLY && strncmp(file->path, "/dev/", 5))
 		copy = raw_memfd_create("sysfs", MFD_CLOEXEC);
 	while (copy >= 0 && (n = file_pread(file, (uintptr_t)buf, sizeof(buf), pos)) > 0) {
 		n = raw_pwrite(copy, buf, (size_t)n, pos);

@@ -28,6 +28,8 @@ GUARDS = {
     "seccomp": lambda a: f"door_wants_seccomp({a[0]})",
     "mem": lambda a: "door_machine_lives()",
     "on": lambda a: "door_on()",
+    "waits": lambda a: "door_waits()",
+    "sigset_or_waits": lambda a: f"(({a[0]} && door_on()) || door_waits())",
     "list": lambda a: "door_lists()",
     "identity": lambda a: "door_identity()",
     "attr": lambda a: "door_attrs()",

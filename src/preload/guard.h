@@ -37,6 +37,11 @@ static inline bool door_fd_any(int fd)
 	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd));
 }
 
+static inline bool door_waits(void)
+{
+	return lib_depth == 0 && atomic_load_explicit(&file_waiting, memory_order_relaxed) > 0;
+}
+
 /* An fd of ours that came past libc is found out by its first command. */
 static inline bool door_wants_ioctl(int fd, unsigned long cmd)
 {

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "file/file.h"
+#include "machine/kmsg.h"
 #include "machine/machine.h"
 #include "machine/session.h"
+#include "machine/shared.h"
 #include "machine/tree.h"
 #include "machine/uevent_host.h"
 #include "preload/door.h"
@@ -168,6 +170,18 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 		fd = open_host(&tp, dirfd, path, flags, mode);
 	}
 	*ret = (int)door_return(&door, fd);
+	return true;
+}
+
+bool door_klogctl(int *ret, int type, char *buf, int len)
+{
+	struct session *session = door_session();
+	struct door door;
+
+	if (!session || !session_shared(session))
+		return false;
+	door_enter(&door);
+	*ret = (int)door_return(&door, kmsg_syslog(session, type, buf, len));
 	return true;
 }
 

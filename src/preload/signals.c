@@ -12,6 +12,8 @@
 #include "base/fault.h"
 #include "preload/door.h"
 #include "preload/doors.h"
+#include "preload/guard.h"
+#include "preload/waiting.h"
 #include "preload/handlers.h"
 #include "preload/wrappers.h"
 
@@ -194,10 +196,16 @@ bool door_sigsuspend(int *ret, const sigset_t *set)
 bool door_ppoll(int *ret, struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		const sigset_t *set)
 {
-	sigset_t copy = *set;
+	int64_t msec = timeout ? timeout->tv_sec * 1000 + timeout->tv_nsec / 1000000 : -1;
+	sigset_t copy;
 
-	strip(&copy);
-	*ret = real_ppoll(fds, n, timeout, &copy);
+	if (set) {
+		copy = *set;
+		strip(&copy);
+	}
+	if (door_waits() && poll_files(ret, fds, n, msec, set ? &copy : NULL))
+		return true;
+	*ret = real_ppoll(fds, n, timeout, set ? &copy : NULL);
 	return true;
 }
 
