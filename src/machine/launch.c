@@ -11,6 +11,38 @@
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 
+/* The option's value as the user gave it, or its default; NULL: the model has none of that name. */
+static const char *option_of(const struct description_device *dev, const char *key)
+{
+	const char *given = description_device_option(dev, key);
+
+	for (const struct model_option *o = dev->model->options; o && o->key; o++)
+		if (!strcmp(o->key, key))
+			return given ? given : o->default_value;
+	return NULL;
+}
+
+/* What disks without a file of the user's may come to hold. The models check the options. */
+static uint64_t disks_size(const struct description *desc)
+{
+	static const char units[] = "KMGT";
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < desc->num_devices; i++) {
+		const struct description_device *dev = desc->devices[i];
+		const char *size = option_of(dev, "size"), *unit;
+		char *end;
+		uint64_t bytes;
+
+		if (!size || description_device_option(dev, "file"))
+			continue;
+		bytes = strtoull(size, &end, 10);
+		unit = *end ? strchr(units, *end & ~0x20) : NULL;
+		sum += unit ? bytes << (10 * (unit - units + 1)) : bytes;
+	}
+	return sum;
+}
+
 /* Disks without a file of the user's are sparse files of the session; models give them their
  * size. */
 static int make_disks(struct session *session, const struct description *desc)
@@ -62,7 +94,7 @@ int machine_launch(struct description *desc, const struct session_identity *iden
 	err[0] = '\0';
 	ret = description_finish(desc, err, err_size);
 	if (!ret)
-		ret = session_create(&session, err, err_size);
+		ret = session_create(&session, disks_size(desc), err, err_size);
 	if (ret) {
 		description_free(desc);
 		return ret;

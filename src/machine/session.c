@@ -231,7 +231,7 @@ void session_close(struct session *session)
 	if (!session)
 		return;
 	shared_unmap(session);
-	session_unhold(session);
+	session_unhold(&session->hold);
 	free(session->dir);
 	free(session);
 }
@@ -244,8 +244,8 @@ const char *session_dir(const struct session *session)
 void session_note_loaded(const char *dir)
 {
 	char path[4096];
+	struct session_hold hold = { 0 };
 	int saved = errno, fd;
-	void *hold;
 
 	/* As long as the program lives; a session that has ended cannot be held. */
 	session_hold_directory(dir, &hold);

@@ -17,7 +17,8 @@
  *   loaded		the preload library has come up in a process
  *   texts/		texts of the tree that several of its names share
  *   escape		programs that the library cannot come up in may run
- *   disks/		sparse files behind disks without a file of the user's
+ *   disks/		sparse files behind disks without a file of the user's; a symlink when
+ *			they are in a directory of their own
  */
 #ifndef MACHINE_SESSION_H
 #define MACHINE_SESSION_H

@@ -10,6 +10,9 @@
  * The lock belongs to the open file description, and a mapping keeps that: no fd stays open for it.
  * A forked child keeps the session alive as well.
  *
+ * Disks that have a directory elsewhere live as long as the session: that has an "alive" of its own
+ * (somebody may see one of the two directories and not the other), and both are held together.
+ *
  * A directory that is to be removed gets a name first by which it is no session any more: whoever
  * finds one with that name removes the rest of it.
  */
@@ -49,7 +52,8 @@ static void remove_tree(const char *dir)
 	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-void session_remove_tree(const char *dir)
+/* Gives the directory its dead name and removes it. */
+static void bury(const char *dir)
 {
 	char dead[4096];
 
@@ -58,6 +62,30 @@ void session_remove_tree(const char *dir)
 		remove_tree(dead);
 	else
 		remove_tree(dir);
+}
+
+/* The directory of the session's disks when it is another one; its name in @out. */
+static bool disks_elsewhere(const char *dir, char *out, size_t size)
+{
+	char link[4096];
+	ssize_t len;
+
+	if (snprintf(link, sizeof(link), "%s/disks", dir) >= (int)sizeof(link))
+		return false;
+	len = readlink(link, out, size - 1);
+	if (len <= 0)
+		return false;
+	out[len] = '\0';
+	return true;
+}
+
+void session_remove_tree(const char *dir)
+{
+	char disks[4096];
+
+	if (disks_elsewhere(dir, disks, sizeof(disks)))
+		bury(disks);
+	bury(dir);
 }
 
 /* ---- the lock -------------------------------------------------------------------------------- */
@@ -94,33 +122,42 @@ static int keep_lock(int fd, void **hold)
 	return ret;
 }
 
-int session_hold_directory(const char *dir, void **hold)
+int session_hold_directory(const char *dir, struct session_hold *hold)
 {
-	int fd = alive_lock(dir, LOCK_SH);
+	int fd = alive_lock(dir, LOCK_SH), ret = fd < 0 ? fd : keep_lock(fd, &hold->session);
+	char disks[4096];
 
-	return fd < 0 ? fd : keep_lock(fd, hold);
+	if (ret || !disks_elsewhere(dir, disks, sizeof(disks)))
+		return ret;
+	fd = alive_lock(disks, LOCK_SH);
+	ret = fd < 0 ? fd : keep_lock(fd, &hold->disks);
+	if (ret)
+		session_unhold(hold);
+	return ret;
 }
 
 int session_hold(struct session *session)
 {
-	return session->hold ? 0 : session_hold_directory(session->dir, &session->hold);
+	return session->hold.session ? 0 : session_hold_directory(session->dir, &session->hold);
 }
 
-void session_unhold(struct session *session)
+void session_unhold(struct session_hold *hold)
 {
-	if (session->hold)
-		munmap(session->hold, HOST_PAGE_SIZE);
-	session->hold = NULL;
+	if (hold->session)
+		munmap(hold->session, HOST_PAGE_SIZE);
+	if (hold->disks)
+		munmap(hold->disks, HOST_PAGE_SIZE);
+	*hold = (struct session_hold){ 0 };
 }
 
 /* "alive" is locked before it has its name: nobody finds the session stale meanwhile. */
-int session_make_alive(struct session *session)
+static int make_alive_in(const char *dir, void **hold)
 {
 	char temp[4096], path[4096];
 	int fd, ret;
 
-	if (session_path(session, "alive.new", temp, sizeof(temp)) ||
-	    session_path(session, "alive", path, sizeof(path)))
+	if (snprintf(temp, sizeof(temp), "%s/alive.new", dir) >= (int)sizeof(temp) ||
+	    snprintf(path, sizeof(path), "%s/alive", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(temp, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -130,8 +167,45 @@ int session_make_alive(struct session *session)
 		close(fd);
 		return ret;
 	}
-	ret = keep_lock(fd, &session->hold);
+	ret = keep_lock(fd, hold);
 	return ret ? ret : rename(temp, path) < 0 ? -errno : 0;
+}
+
+int session_make_alive(struct session *session, const char *disks)
+{
+	int ret = make_alive_in(session->dir, &session->hold.session);
+	char link[4096];
+
+	if (ret || !disks[0])
+		return ret;
+	ret = make_alive_in(disks, &session->hold.disks);
+	if (!ret)
+		ret = session_path(session, "disks", link, sizeof(link));
+	return ret ? ret : symlink(disks, link) < 0 ? -errno : 0;
+}
+
+static int make_keep(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/keep", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int session_keep(struct session *session)
+{
+	char disks[4096];
+	int ret = 0;
+
+	if (disks_elsewhere(session->dir, disks, sizeof(disks)))
+		ret = make_keep(disks);
+	return ret ? ret : make_keep(session->dir);
 }
 
 /* ---- stale ones ------------------------------------------------------------------------------ */
@@ -225,7 +299,9 @@ static void sweep_dead(void *arg, const char *dir, const struct stat *st)
 void session_sweep(const char *base)
 {
 	for_each_in(base, "", sweep_one, NULL);
+	for_each_in(base, DISKS_SUFFIX, sweep_one, NULL);
 	for_each_in(base, DEAD_SUFFIX, sweep_dead, NULL);
+	for_each_in(base, DISKS_SUFFIX DEAD_SUFFIX, sweep_dead, NULL);
 }
 
 struct each {
@@ -262,7 +338,7 @@ bool session_remove(struct session *session)
 	int fd = -EWOULDBLOCK;
 
 	/* A shared lock of our own on another description would refuse the exclusive one. */
-	session_unhold(session);
+	session_unhold(&session->hold);
 	for (int i = 0; i < REMOVE_TRIES && fd == -EWOULDBLOCK; i++) {
 		if (i)
 			nanosleep(&pause, NULL);

@@ -60,15 +60,15 @@ static int make_directory(const struct session *session, const char *name)
 	return ret ? ret : mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
-static int make_files(struct session *session)
+static int make_files(struct session *session, const char *disks)
 {
 	static const char *const names[] = { "lock", "claims", "kmsg", "keeper" };
 	/* From here on the session is known as one, and as one that is in use. */
-	int ret = session_make_alive(session);
+	int ret = session_make_alive(session, disks);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !ret; i++)
 		ret = make_file(session, names[i]);
-	if (!ret)
+	if (!ret && !disks[0])
 		ret = make_directory(session, "disks");
 	if (!ret)
 		ret = make_directory(session, "texts");
@@ -76,13 +76,13 @@ static int make_files(struct session *session)
 }
 
 /* A file system without a limit says 0 blocks. */
-static int check_room(const char *base)
+static int check_room(const char *base, uint64_t room)
 {
 	struct statvfs fs;
 
 	if (statvfs(base, &fs) < 0)
 		return -errno;
-	if (fs.f_blocks && (uint64_t)fs.f_bavail * fs.f_frsize < SESSION_ROOM)
+	if (fs.f_blocks && (uint64_t)fs.f_bavail * fs.f_frsize < room)
 		return -ENOSPC;
 	return 0;
 }
@@ -95,13 +95,13 @@ static int make_private(const char *base, char *path, size_t size)
 	if (snprintf(path, size, "%s/" SESSION_PREFIX "XXXXXX", base) >= (int)size)
 		return -ENAMETOOLONG;
 	session_sweep(base);
-	ret = check_room(base);
+	ret = check_room(base, SESSION_ROOM);
 	if (!ret && !mkdtemp(path))
 		ret = -errno;
 	return ret;
 }
 
-/* The same in the first base that takes it. */
+/* The same in the first base that takes it. 0 or -errno. */
 static int choose_base(char *path, size_t size, char *err, size_t err_size)
 {
 	const char *base, *users = getenv("UVFIO_DIR");
@@ -123,10 +123,48 @@ static int choose_base(char *path, size_t size, char *err, size_t err_size)
 	return ret;
 }
 
-int session_create(struct session **out, char *err, size_t err_size)
+/* Whether the user has said that the session shall be where it is. */
+static bool base_is_users(const struct session *session)
+{
+	const char *users = getenv("UVFIO_DIR");
+	char *real = users ? realpath(users, NULL) : NULL;
+	size_t len = real ? strlen(real) : 0;
+	bool is = real && !strncmp(session->dir, real, len) && session->dir[len] == '/';
+
+	free(real);
+	return is;
+}
+
+/*
+ * Where disks without files go that may come to hold @size bytes: into @path, which is made, or
+ * with "" into the session's directory, if there is room, or the user wants all of it there, or no
+ * other base has room. A container's /dev/shm is good for the session and small for a disk.
+ */
+static void choose_disks(const struct session *session, uint64_t size, char *path, size_t path_size)
+{
+	const char *name = strrchr(session->dir, '/') + 1, *base;
+	char *real;
+
+	path[0] = '\0';
+	if (!size || base_is_users(session) || !check_room(session->dir, size))
+		return;
+	for (unsigned int i = 0; (base = session_base(i)); i++) {
+		real = check_room(base, size) ? NULL : realpath(base, NULL);
+		if (real) {
+			session_sweep(real);
+			snprintf(path, path_size, "%s/%s" DISKS_SUFFIX, real, name);
+			free(real);
+			if (mkdir(path, 0700) == 0)
+				return;
+		}
+		path[0] = '\0';
+	}
+}
+
+int session_create(struct session **out, uint64_t disks, char *err, size_t err_size)
 {
 	struct session *session = FAIL_POINT() ? NULL : calloc(1, sizeof(*session));
-	char path[4096];
+	char path[4096], elsewhere[4096];
 	int ret;
 
 	if (!session) {
@@ -144,11 +182,13 @@ int session_create(struct session **out, char *err, size_t err_size)
 		goto fail;
 	}
 	session->dir_len = strlen(session->dir);
-	ret = make_files(session);
+	choose_disks(session, disks, elsewhere, sizeof(elsewhere));
+	ret = make_files(session, elsewhere);
 	if (ret) {
 		snprintf(err, err_size, "cannot write the session directory %s: %s", session->dir,
 			 strerror(-ret));
 		session_remove_tree(session->dir);
+		rmdir(elsewhere);
 		goto fail;
 	}
 	*out = session;
@@ -156,11 +196,6 @@ int session_create(struct session **out, char *err, size_t err_size)
 fail:
 	session_close(session);
 	return ret;
-}
-
-int session_keep(struct session *session)
-{
-	return make_file(session, "keep");
 }
 
 int session_allow_escape(struct session *session)

@@ -26,10 +26,11 @@ struct session_device {
 /*
  * Makes a private directory (0700) in the first of $UVFIO_DIR, $XDG_RUNTIME_DIR, /dev/shm and /tmp
  * that can be written and has 1 MiB free, after sweeping what dead sessions left there, and takes
- * the session's "alive" lock. 0, or -errno with one sentence in @err. The session has no shared
- * file yet.
+ * the session's "alive" lock. @disks: what its disks may come to hold, in bytes; they get a
+ * directory in another of these when there is no room for that beside the session. 0, or -errno
+ * with one sentence in @err. The session has no shared file yet.
  */
-int session_create(struct session **out, char *err, size_t err_size);
+int session_create(struct session **out, uint64_t disks, char *err, size_t err_size);
 /* Writes the shared session file and maps it. */
 int session_create_shared(struct session *session, const struct session_identity *identity,
 			  const struct session_device *devices, size_t count);

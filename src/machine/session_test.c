@@ -30,7 +30,7 @@ static void setup(void)
 
 	ck_assert_ptr_nonnull(mkdtemp(base));
 	setenv("UVFIO_DIR", base, 1);
-	ck_assert_int_eq(session_create(&session, err, sizeof(err)), 0);
+	ck_assert_int_eq(session_create(&session, 0, err, sizeof(err)), 0);
 	ck_assert_int_eq(session_create_shared(session, &session_identity_root, devices, 3), 0);
 }
 
