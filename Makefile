@@ -2,7 +2,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all demo test bench install clean
+.PHONY: all demo test test-ci bench install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -19,6 +19,11 @@ demo: all
 test:
 	@tools/deps build test
 	@tools/test $(TESTFLAGS)
+
+# The main job and the client tests as nobody in what a bare container gives; part of `test`.
+test-ci: all
+	@tools/deps build test
+	@tools/test-ci
 
 bench:
 	@tools/deps build demo
