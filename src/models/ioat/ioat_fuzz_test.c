@@ -85,11 +85,15 @@ static uint64_t random_value(uint32_t off)
 static void store(uint32_t off, unsigned int width, uint64_t value)
 {
 	char *mem = drv_dev->bar[0].mem;
+	bool open;
 
 	/* The page may be open for a program, too. */
-	if (__atomic_load_n(drv_dev->bar[0].page_access, __ATOMIC_ACQUIRE) == PAGE_DIRECT)
+	pci_dev_lock(drv_dev);
+	open = drv_dev->bar[0].page_access[0] == PAGE_DIRECT;
+	if (open)
 		memcpy(mem + off, &value, width);
-	else
+	pci_dev_unlock(drv_dev);
+	if (!open)
 		drv_write(off, width, value);
 }
 

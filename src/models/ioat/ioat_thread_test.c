@@ -46,7 +46,12 @@ static void nap(long us)
 
 static bool page_open(void)
 {
-	return __atomic_load_n(drv_dev->bar[0].page_access, __ATOMIC_ACQUIRE) == PAGE_DIRECT;
+	bool open;
+
+	pci_dev_lock(drv_dev);
+	open = drv_dev->bar[0].page_access[0] == PAGE_DIRECT;
+	pci_dev_unlock(drv_dev);
+	return open;
 }
 
 /* What a program's store does: native while the page is open, else a trap. */
@@ -204,6 +209,53 @@ START_TEST(native_interrupts)
 }
 END_TEST
 
+/* Bits in CHANERR are cleared by a store of what is there: the page is closed, and stays so. */
+START_TEST(native_errors)
+{
+	struct ioat_desc bad = drv_copy(dst, src, 64);
+	uint32_t total = open_page();
+
+	bad.src = DRV_BAD_IOVA;
+	drv_push(0, bad);
+	store(0, IOAT_CHAN_DMACOUNT, 2, total + 1);
+	wait_closed();
+	ck_assert_int_eq(drv_state(0), IOAT_HALTED);
+	drv_set(0, IOAT_CHAN_ERR, 4, ~0u);
+	drv_set(0, IOAT_CHAN_ERRMSK, 4, IOAT_ERR_READ_DATA);
+	drv_arm(0);
+	for (total = 1; total < 100; total++) {
+		drv_push(0, total == 1 ? bad : drv_copy(dst, src, 64));
+		store(0, IOAT_CHAN_DMACOUNT, 2, total);
+		wait_done(0, (total - 1) % DRV_RING);
+		ck_assert(!page_open());
+	}
+	drv_set(0, IOAT_CHAN_ERR, 4, ~0u);
+	drv_rewind(0);
+	open_page();
+}
+END_TEST
+
+/* Work that is found while the page is being closed is not forgotten. */
+START_TEST(native_work)
+{
+	struct ioat_desc *ring = drv_ring(0);
+
+	for (unsigned int i = 0; i < 10; i++) {
+		uint32_t total = open_page(), last = total % DRV_RING;
+
+		drv_push(0, drv_copy(dst, src, 1 << 20));
+		ring[last].next = drv_iova(&ring[last]);
+		store(0, IOAT_CHAN_DMACOUNT, 2, total + 200);
+		store(0, IOAT_CHAN_CTRL, 2, IOAT_CHANCTRL_ERR_COMPL_EN);
+		wait_closed();
+		wait_done(0, last);
+		ck_assert_mem_eq(dst, src, 1 << 20);
+		ring[last].next = drv_iova(&ring[(last + 1) % DRV_RING]);
+		drv_rewind(0);
+	}
+}
+END_TEST
+
 /* ---- above the inline budget ---------------------------------------------------------------- */
 
 START_TEST(suspend_meanwhile)
@@ -325,6 +377,8 @@ int main(void)
 	tcase_add_test(cases[0], native_chain);
 	tcase_add_test(cases[0], native_rest);
 	tcase_add_test(cases[0], native_interrupts);
+	tcase_add_test(cases[0], native_errors);
+	tcase_add_test(cases[0], native_work);
 	tcase_add_checked_fixture(cases[1], setup_inline, teardown);
 	tcase_add_test(cases[1], suspend_meanwhile);
 	tcase_add_test(cases[1], fair_channels);

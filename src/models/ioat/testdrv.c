@@ -91,12 +91,15 @@ static void map(void)
 
 	ck_assert_int_eq(iommu_map(domain, MEM_IOVA, (paddr_t)mem, MEM_SIZE, rw), 0);
 	ck_assert_int_eq(iommu_map(domain, DRV_RO_IOVA, (paddr_t)mem, DRV_PAGE, IOMMU_READ), 0);
+	/* A register that was never written must not be taken for an address that works. */
+	ck_assert_int_eq(iommu_map(domain, 0, (paddr_t)mem, DRV_PAGE, rw), 0);
 }
 
 void drv_unmap(void)
 {
 	iommu_unmap(domain, MEM_IOVA, MEM_SIZE);
 	iommu_unmap(domain, DRV_RO_IOVA, DRV_PAGE);
+	iommu_unmap(domain, 0, DRV_PAGE);
 }
 
 void drv_start(const char *const *options)
