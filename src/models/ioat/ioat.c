@@ -18,8 +18,6 @@
 #include "file/file.h"
 #include "models/ioat/ioat_priv.h"
 
-#define AER_SIZE 0x48
-
 static const struct model_option ioat_options[] = {
 	{ "chans", "1", "DMA channels, each with an MSI-X vector: 1 to 8" },
 	{ "doorbell", "adaptive", "how doorbells are served: adaptive, inline or polled" },
@@ -53,40 +51,22 @@ static int parse(struct ioat *d, const struct model_config *config, char *err, s
 
 /* ---- the function --------------------------------------------------------------------------- */
 
-/* PCI Express Base 3.0, 7.10: no error is ever reported there, but drivers set masks. */
-static int add_aer(struct pci_dev *dev)
-{
-	int off = pci_add_ext_capability(dev, PCI_EXT_CAP_ID_ERR, 2, AER_SIZE);
-
-	if (off < 0)
-		return off;
-	pci_set_long(dev, off + PCI_ERR_UNCOR_SEVER, 0x00462030);
-	pci_set_long(dev, off + PCI_ERR_COR_MASK, 0x00002000);
-	for (unsigned int i = 0; i < 4; i++) {
-		uint32_t uncor = 0x0077f030, cor = 0x000071c1;
-
-		dev->w1cmask[off + PCI_ERR_UNCOR_STATUS + i] = (uint8_t)(uncor >> (8 * i));
-		dev->wmask[off + PCI_ERR_UNCOR_MASK + i] = (uint8_t)(uncor >> (8 * i));
-		dev->wmask[off + PCI_ERR_UNCOR_SEVER + i] = (uint8_t)(uncor >> (8 * i));
-		dev->w1cmask[off + PCI_ERR_COR_STATUS + i] = (uint8_t)(cor >> (8 * i));
-		dev->wmask[off + PCI_ERR_COR_MASK + i] = (uint8_t)(cor >> (8 * i));
-	}
-	return off;
-}
-
+/* Where hardware has them, in its order; MSI is not hardware's, whose drivers know it though. */
 static int add_capabilities(struct pci_dev *dev, unsigned int chans)
 {
 	int rc;
 
-	rc = pci_add_pm_cap(dev);
+	rc = pci_add_pm_cap_at(dev, 0xe0);
 	if (rc >= 0)
-		rc = pci_add_msi_cap(dev, 1, false);
+		rc = pci_add_msi_cap_at(dev, 0xd0, 1, PCI_MSI_FLAGS_64BIT);
 	if (rc >= 0)
-		rc = pci_add_pcie_endpoint_cap(dev);
+		rc = pci_add_pcie_cap_at(dev, 0x90, PCI_EXP_TYPE_ENDPOINT);
+	if (rc >= 0) {
+		pci_add_pcie_flr(dev);
+		rc = pci_add_msix_cap_at(dev, 0x80, chans, 0, IOAT_MSIX_TABLE, IOAT_MSIX_PBA);
+	}
 	if (rc >= 0)
-		rc = pci_add_msix_cap(dev, chans, 0, IOAT_MSIX_TABLE, IOAT_MSIX_PBA);
-	if (rc >= 0)
-		rc = add_aer(dev);
+		rc = pci_add_aer_cap(dev);
 	return MIN(rc, 0);
 }
 

@@ -47,10 +47,10 @@ START_TEST(identity)
 	ck_assert_uint_eq(pci_config_read(drv_dev, PCI_CLASS_REVISION, 4) >> 8, 0x088000);
 	ck_assert_uint_eq(pci_config_read(drv_dev, PCI_INTERRUPT_PIN, 1), 1);
 	ck_assert_uint_eq(drv_dev->bar[0].size, 16384);
-	ck_assert(find_cap(PCI_CAP_ID_PM));
-	ck_assert(find_cap(PCI_CAP_ID_MSI));
-	ck_assert(find_cap(PCI_CAP_ID_MSIX));
-	ck_assert(find_cap(PCI_CAP_ID_EXP));
+	ck_assert_uint_eq(find_cap(PCI_CAP_ID_MSIX), 0x80);
+	ck_assert_uint_eq(find_cap(PCI_CAP_ID_EXP), 0x90);
+	ck_assert_uint_eq(find_cap(PCI_CAP_ID_MSI), 0xd0);
+	ck_assert_uint_eq(find_cap(PCI_CAP_ID_PM), 0xe0);
 	ck_assert(pci_has_flr(drv_dev));
 	ck_assert_uint_eq(pci_msix_vectors(drv_dev), 1);
 	ck_assert_uint_eq(pci_msi_vectors(drv_dev), 1);
