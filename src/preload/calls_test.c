@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <linux/openat2.h>
 #include <stddef.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -66,6 +67,22 @@ START_TEST(a_resource_is_not_read)
 	ck_assert_int_eq(fgetc(stream), EOF);
 	ck_assert_int_eq(errno, EIO);
 	ck_assert_int_ne(ferror(stream), 0);
+}
+END_TEST
+
+/* Whatever number the file gets. */
+START_TEST(attributes_on_low_numbers)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int before = dup(fd);
+
+		close(fd);
+		ck_assert_int_eq(open(DRIVER "/unbind", O_WRONLY), fd);
+		ck_assert_int_eq(write(fd, "nonsense", 8), -1);
+		ck_assert_int_eq(errno, ENODEV);
+		dup2(before, fd);
+		close(before);
+	}
 }
 END_TEST
 
@@ -192,10 +209,165 @@ START_TEST(ports_of_the_host)
 }
 END_TEST
 
+/* ---- posix_spawn ----------------------------------------------------------------------------- */
+
+/* Runs @command by /bin/sh with @actions; what it wrote on its stdout in @text. */
+static int spawn_shell(posix_spawn_file_actions_t *actions, const char *command, char *text,
+		       size_t size)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
+	int fds[2], ret, status;
+	ssize_t len;
+	pid_t pid;
+
+	text[0] = '\0';
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_adddup2(actions, fds[1], 5), 0);
+	ret = posix_spawn(&pid, "/bin/sh", actions, NULL, argv, environ);
+	close(fds[1]);
+	if (ret) {
+		close(fds[0]);
+		return -ret;
+	}
+	while ((len = read(fds[0], text, size - 1)) > 0) {
+		text += len;
+		size -= (size_t)len;
+	}
+	*text = '\0';
+	close(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static bool bound(void)
+{
+	return access(DEVICE "/driver", F_OK) == 0;
+}
+
+START_TEST(spawn_opens_attributes)
+{
+	posix_spawn_file_actions_t actions;
+	char text[256];
+
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(
+		posix_spawn_file_actions_addopen(&actions, 0, DEVICE "/class", O_RDONLY, 0), 0);
+	ck_assert_int_eq(
+		posix_spawn_file_actions_addopen(&actions, 1, DRIVER "/unbind", O_WRONLY, 0), 0);
+	ck_assert_int_eq(spawn_shell(&actions, "cat >&5; echo " BDF, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "0x010802\n");
+	ck_assert(!bound());
+	posix_spawn_file_actions_destroy(&actions);
+	/* The object is another one now: nothing of the first is left. */
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_addopen(&actions, 1, DRIVER "/bind", O_WRONLY, 0),
+			 0);
+	ck_assert_int_eq(spawn_shell(&actions, "echo " BDF, text, sizeof(text)), 0);
+	ck_assert(bound());
+	posix_spawn_file_actions_destroy(&actions);
+}
+END_TEST
+
+START_TEST(spawn_moves_attributes)
+{
+	int fd = open(DRIVER "/unbind", O_WRONLY | O_CLOEXEC);
+	posix_spawn_file_actions_t actions;
+	char text[256];
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_adddup2(&actions, fd, 1), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_addclose(&actions, fd), 0);
+	ck_assert_int_eq(spawn_shell(&actions, "echo nonsense 2>&5; echo " BDF, text, sizeof(text)),
+			 0);
+	/* dash's words for any error. */
+	ck_assert_ptr_nonnull(strstr(text, "I/O error"));
+	ck_assert(!bound());
+	ck_assert_int_eq(system("echo " BDF " > " DRIVER "/bind"), 0);
+	ck_assert(bound());
+	posix_spawn_file_actions_destroy(&actions);
+	close(fd);
+}
+END_TEST
+
+START_TEST(spawn_changes_directory)
+{
+	posix_spawn_file_actions_t actions;
+	char text[256];
+
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_addchdir_np(&actions, "/sys/bus/pci/devices"), 0);
+	ck_assert_int_eq(spawn_shell(&actions, "cd " BDF " && cat class >&5", text, sizeof(text)),
+			 0);
+	ck_assert_str_eq(text, "0x010802\n");
+	posix_spawn_file_actions_destroy(&actions);
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_addchdir_np(&actions, "/sys/bus/pci/nothing"), 0);
+	ck_assert_int_eq(spawn_shell(&actions, "true", text, sizeof(text)), -ENOENT);
+	posix_spawn_file_actions_destroy(&actions);
+}
+END_TEST
+
+/* A program that is named relative to where the actions go. */
+START_TEST(spawn_judges_what_it_starts)
+{
+	char dir[] = "/tmp/uvfio-spawn.XXXXXX", command[128];
+	char *argv[] = { (char *)"busybox", (char *)"true", NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	if (access("/bin/busybox", X_OK) || !mkdtemp(dir))
+		return;
+	snprintf(command, sizeof(command), "cp /bin/busybox %s/prog", dir);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_init(&actions), 0);
+	ck_assert_int_eq(posix_spawn_file_actions_addchdir_np(&actions, dir), 0);
+	ck_assert_int_eq(posix_spawn(&pid, "./prog", &actions, NULL, argv, environ), EACCES);
+	posix_spawn_file_actions_destroy(&actions);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(spawn_keeps_its_attributes)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c",
+			 (char *)"kill -USR1 $$; read group < /proc/$$/stat; set -- $group; "
+				 "test $5 = $$ && exit 7",
+			 NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t mask;
+	int status;
+	pid_t pid;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &mask);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addchdir_np(&actions, "/");
+	ck_assert_int_eq(posix_spawn(&pid, "/bin/sh", &actions, &attr, argv, environ), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %x", status);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
+	tcase_add_test(tcase, spawn_opens_attributes);
+	tcase_add_test(tcase, spawn_moves_attributes);
+	tcase_add_test(tcase, spawn_changes_directory);
+	tcase_add_test(tcase, spawn_judges_what_it_starts);
+	tcase_add_test(tcase, spawn_keeps_its_attributes);
 	tcase_add_test(tcase, lengths_of_vectors);
 	tcase_add_test(tcase, non_blocking);
+	tcase_add_test(tcase, attributes_on_low_numbers);
 	tcase_add_test(tcase, a_resource_is_not_read);
 	tcase_add_test(tcase, opened_again_by_number);
 	tcase_add_test(tcase, host_devices_are_hidden);

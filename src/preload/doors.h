@@ -126,6 +126,17 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search);
 
+/* spawn_actions.c */
+bool door_spawn_forget(int *ret, const posix_spawn_file_actions_t *actions);
+bool door_spawn_addopen(int *ret, posix_spawn_file_actions_t *actions, int fd, const char *path,
+			int flags, mode_t mode);
+bool door_spawn_addclose(int *ret, posix_spawn_file_actions_t *actions, int fd);
+bool door_spawn_adddup2(int *ret, posix_spawn_file_actions_t *actions, int fd, int to);
+bool door_spawn_addchdir(int *ret, posix_spawn_file_actions_t *actions, const char *path);
+bool door_spawn_addfchdir(int *ret, posix_spawn_file_actions_t *actions, int fd);
+bool door_spawn_addclosefrom(int *ret, posix_spawn_file_actions_t *actions, int fd);
+bool door_spawn_addtcsetpgrp(int *ret, posix_spawn_file_actions_t *actions, int fd);
+
 /* exec_libc.c */
 bool door_system(int *ret, const char *command);
 bool door_popen(FILE **ret, const char *command, const char *how);

@@ -7,6 +7,7 @@
 #include "preload/doors.h"
 #include "preload/path.h"
 #include "preload/process.h"
+#include "preload/spawn_actions.h"
 #include "preload/wrappers.h"
 
 /* A program that is about to be started. */
@@ -133,9 +134,15 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search)
 {
+	const struct spawn_call call = { pid, path, actions, attr, argv, envp, search };
 	struct start start = { .path = path, .argv = argv, .search = search };
-	int err = start_judge(&start, envp, false);
+	int err;
 
+	if (spawn_actions_ours(actions)) {
+		*ret = spawn_by_fork(&call);
+		return true;
+	}
+	err = start_judge(&start, envp, false);
 	*ret = -err;
 	if (err)
 		return true;

@@ -6,6 +6,7 @@
  * where they are: reading them builds no machine. All else is a file of the machine's. stdio over
  * such a file is a stream of its own kind, because libc writes inside itself.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,9 @@ static int open_real(const char *path, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What open_machine() gives for a file that is to be opened where it is: no fd, and no -errno. */
+#define NOT_THE_MACHINES INT_MAX
+
 static int open_machine(const char *path, int flags)
 {
 	struct uvfio_machine *machine;
@@ -47,7 +51,7 @@ static int open_machine(const char *path, int flags)
 		return ret;
 	ret = machine_open(machine, path, flags, &file);
 	if (ret)
-		return ret;
+		return ret > 0 ? NOT_THE_MACHINES : ret;
 	attribute = S_ISREG(file->mode);
 	writable = attribute && (flags & O_ACCMODE) != O_RDONLY;
 	if (writable)
@@ -88,7 +92,7 @@ static int open_tree(struct tree_path *tp, int flags)
 			return -ENOTDIR;
 		if ((flags & O_ACCMODE) != O_RDONLY || (st.st_mode & TREE_SERVED)) {
 			ret = open_machine(tp->logical, flags);
-			if (ret != 1)
+			if (ret != NOT_THE_MACHINES)
 				return ret;
 		}
 	}

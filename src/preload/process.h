@@ -3,6 +3,7 @@
 #ifndef PRELOAD_PROCESS_H
 #define PRELOAD_PROCESS_H
 
+#include <spawn.h>
 #include "base/types.h"
 #include "machine/program.h"
 
@@ -67,5 +68,19 @@ struct tool_call {
 /* @name with @argv's arguments. No malloc. 0 or -errno. */
 int exec_tool_make(const char *name, char *const argv[], struct tool_call *call);
 void exec_tool_free(struct tool_call *call);
+
+/* A call of posix_spawn(), or of posix_spawnp() with @search. */
+struct spawn_call {
+	pid_t *pid;
+	const char *path;
+	const posix_spawn_file_actions_t *actions;
+	const posix_spawnattr_t *attr;
+	char *const *argv;
+	char *const *envp;
+	bool search;
+};
+
+/* spawn.c: done by fork, with the actions through our doors. 0 or an error number. */
+int spawn_by_fork(const struct spawn_call *call);
 
 #endif
