@@ -53,6 +53,8 @@ char **launch_environment(const char *library, const char *session);
 void launch_environment_free(char **env);
 /* The preload library that belongs to this executable. 0 or -ENOENT. */
 int launch_library(char *path, size_t size);
+/* What a session shows as /lib/modules/RELEASE. 0 or -ENOENT. */
+int launch_modules(char *path, size_t size);
 int launch_self(char *path, size_t size);
 
 /* report.c */

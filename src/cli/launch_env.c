@@ -26,20 +26,16 @@ int launch_self(char *path, size_t size)
 	return 0;
 }
 
-int launch_library(char *path, size_t size)
+/* The first of @places, relative to this executable's directory, that is there. 0 or -ENOENT. */
+static int find_place(const char *const *places, size_t count, char *path, size_t size)
 {
-	static const char *const places[] = {
-		/* The build tree, then what `meson install` makes. */
-		"../preload/libuvfio-preload.so",
-		"../" UVFIO_LIBDIR "/uvfio/libuvfio-preload.so",
-	};
 	char self[PATH_MAX], candidate[PATH_MAX + 128], real[PATH_MAX];
 	const char *dir;
 
 	if (launch_self(self, sizeof(self)))
 		return -ENOENT;
 	dir = dirname(self);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		snprintf(candidate, sizeof(candidate), "%s/%s", dir, places[i]);
 		if (realpath(candidate, real) && strlen(real) < size) {
 			strcpy(path, real);
@@ -47,6 +43,24 @@ int launch_library(char *path, size_t size)
 		}
 	}
 	return -ENOENT;
+}
+
+int launch_library(char *path, size_t size)
+{
+	static const char *const places[] = {
+		/* The build tree, then what `meson install` makes. */
+		"../preload/libuvfio-preload.so",
+		"../" UVFIO_LIBDIR "/uvfio/libuvfio-preload.so",
+	};
+
+	return find_place(places, sizeof(places) / sizeof(places[0]), path, size);
+}
+
+int launch_modules(char *path, size_t size)
+{
+	static const char *const places[] = { "modules", "../" UVFIO_LIBDIR "/uvfio/modules" };
+
+	return find_place(places, sizeof(places) / sizeof(places[0]), path, size);
 }
 
 /* What one of the functions of machine/variables.h writes, malloc'ed. */

@@ -317,7 +317,7 @@ static int report(const struct run *run, const struct session *session, int stat
 static int open_or_launch(struct run *run, struct session **session)
 {
 	struct uvfio_machine *machine;
-	char err[1024], self[PATH_MAX];
+	char err[1024], self[PATH_MAX], modules[PATH_MAX];
 
 	if (run->session_dir) {
 		description_free(run->desc);
@@ -334,7 +334,8 @@ static int open_or_launch(struct run *run, struct session **session)
 	machine_detach(machine);
 	if (!launch_self(self, sizeof(self)))
 		keeper_set_program(*session, self);
-	if (session_add_files(*session, self))
+	if (session_add_files(*session, self,
+			      launch_modules(modules, sizeof(modules)) ? NULL : modules))
 		fail("%s: the session's commands for modules cannot be put there",
 		     session_dir(*session));
 	return 0;

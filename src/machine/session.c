@@ -62,10 +62,6 @@ static const struct name overlaid[] = {
 	NAME("/sys/kernel"),
 	NAME("/sys/module"),
 	NAME("/dev"),
-	NAME("/usr/bin"),
-	NAME("/usr/sbin"),
-	NAME("/bin"),
-	NAME("/sbin"),
 	NAME("/run"),
 };
 
@@ -153,7 +149,8 @@ bool session_translate(const struct session *session, const char *path, char *ou
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size)
 {
 	static const struct name roots[] = { NAME("/sys"), NAME("/dev"), NAME("/proc"),
-					     NAME("/etc"), NAME("/usr"), NAME("/run") };
+					     NAME("/etc"), NAME("/usr"), NAME("/run"),
+					     NAME("/lib") };
 	const char *path;
 
 	if (strncmp(real, session->dir, session->dir_len))
@@ -167,7 +164,7 @@ bool session_untranslate(const struct session *session, const char *real, char *
 
 bool session_overlay(const struct session *session, const char *path, char *out, size_t size)
 {
-	if (path[0] != '/' || !strchr("sdubr", path[1]))
+	if (path[0] != '/' || !strchr("sdr", path[1]))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(overlaid); i++)
 		if (!strcmp(path, overlaid[i].text))

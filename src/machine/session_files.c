@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a session replaces beside /sys, /dev and /proc: the commands for modules, which a host
- * without kmod does not have, and the folders in which driverctl and mdevctl keep their settings.
+ * without kmod does not have, /lib/modules, and the folders in which driverctl and mdevctl keep their settings.
  *
  * The tests are on the way of each path that a program opens below /usr and /etc: no system call,
  * and most paths are told apart by a few characters.
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "machine/session_priv.h"
@@ -52,6 +53,14 @@ static bool in_bin(const char *name)
 	return !strcmp(name, "lsmod");
 }
 
+/* Of all releases: no other has modules for the session. */
+static bool in_modules(const char *path)
+{
+	static const char dir[] = "/lib/modules";
+
+	return BEGINS(path, dir) && (!path[sizeof(dir) - 1] || path[sizeof(dir) - 1] == '/');
+}
+
 bool session_elsewhere(const char *path)
 {
 	switch (path[1]) {
@@ -61,7 +70,11 @@ bool session_elsewhere(const char *path)
 		return BEGINS(path, "/sbin/") && in_sbin(path + 6);
 	case 'b':
 		return BEGINS(path, "/bin/") && in_bin(path + 5);
+	case 'l':
+		return in_modules(path);
 	case 'u':
+		if (BEGINS(path, "/usr/l"))
+			return in_modules(path + 4);
 		if (BEGINS(path, "/usr/s"))
 			return BEGINS(path, "/usr/sbin/") && in_sbin(path + 10);
 		return BEGINS(path, "/usr/bin/") && in_bin(path + 9);
@@ -75,6 +88,9 @@ static int make_dirs(const struct session *session)
 	static const char *const dirs[] = { "usr",
 					    "usr/bin",
 					    "usr/sbin",
+					    "usr/lib",
+					    "lib",
+					    "lib/modules",
 					    "etc",
 					    "etc/driverctl.d",
 					    "etc/mdevctl.d",
@@ -97,7 +113,7 @@ static int make_dirs(const struct session *session)
 static int add_link(const struct session *session, const char *dir, const char *name,
 		    const char *target)
 {
-	char file[128], path[4096];
+	char file[256], path[4096];
 	int ret;
 
 	snprintf(file, sizeof(file), "%s%s", dir, name);
@@ -107,9 +123,16 @@ static int add_link(const struct session *session, const char *dir, const char *
 	return symlink(target, path) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int session_add_files(struct session *session, const char *program)
+int session_add_files(struct session *session, const char *program, const char *modules)
 {
+	struct utsname system;
 	int ret = make_dirs(session);
+
+	uname(&system);
+	if (!ret && modules)
+		ret = add_link(session, "lib/modules/", system.release, modules);
+	if (!ret)
+		ret = add_link(session, "usr/lib/", "modules", "../../lib/modules");
 
 	for (size_t i = 0; i < ARRAY_SIZE(tools) && !ret; i++)
 		ret = add_link(session, "usr/sbin/", tools[i], program);

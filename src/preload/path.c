@@ -18,7 +18,7 @@ static bool is_near(const char *path)
 	static const char *const roots[] = { "/sys", "/dev", "/proc", "/run" };
 	size_t i, len;
 
-	if (path[1] == '\0' || session_private(path))
+	if (path[1] == '\0' || session_elsewhere(path))
 		return true;
 	for (i = 0; i < ARRAY_SIZE(roots); i++) {
 		len = strlen(roots[i]);

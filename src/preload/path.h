@@ -85,6 +85,7 @@ static inline bool path_maybe(const char *path)
 		case 'u':
 		case 'e':
 		case 'b':
+		case 'l':
 			if (session_elsewhere(path))
 				return true;
 		}
