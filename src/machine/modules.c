@@ -283,7 +283,14 @@ static int register_driver(struct machine_module *mod)
 
 	bus->drivers_autoprobe = false;
 	if (!strcmp(mod->info->name, "vfio_pci")) {
-		ret = vfio_pci_register(machine->pci, &machine->vfio_pci);
+		const struct vfio_pci_params params = {
+			.nointxmask = &machine->params.nointxmask,
+			.disable_idle_d3 = &machine->params.disable_idle_d3,
+			.disable_vga = &machine->params.disable_vga,
+			.disable_denylist = &machine->params.disable_denylist,
+		};
+
+		ret = vfio_pci_register(machine->pci, &params, &machine->vfio_pci);
 		mod->drv = machine->vfio_pci;
 	} else {
 		ret = native_register(machine, mod->info, &mod->native, &mod->drv);

@@ -103,6 +103,8 @@ int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, ui
 	if (ret)
 		return ret;
 	pci_set_long(dev, off, id | (uint32_t)(version & 0xf) << 16);
+	if (id == PCI_EXT_CAP_ID_SRIOV)
+		dev->sriov_cap = (uint16_t)off;
 	/* The list starts at 0x100; what is added later goes to its end. */
 	if (last)
 		pci_set_long(dev, last, (pci_get_long(dev, last) & 0xfffff) | off << 20);

@@ -388,3 +388,23 @@ void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned
 out:
 	pci_dev_unlock(dev);
 }
+
+uint32_t pci_legacy_read(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width)
+{
+	uint32_t value = (uint32_t)ones(width);
+
+	pci_dev_lock(dev);
+	if (dev->internal->powered && dev->model && dev->model->legacy_read)
+		value &= dev->model->legacy_read(dev, io, addr, width);
+	pci_dev_unlock(dev);
+	return value;
+}
+
+void pci_legacy_write(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width,
+		      uint32_t value)
+{
+	pci_dev_lock(dev);
+	if (dev->internal->powered && dev->model && dev->model->legacy_write)
+		dev->model->legacy_write(dev, io, addr, width, value);
+	pci_dev_unlock(dev);
+}

@@ -44,6 +44,11 @@ struct pci_model {
 			     unsigned int width);
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
 			  uint64_t value);
+	/* Legacy cycles of a display controller: memory from 0xa0000 to 0xbffff, ports (@io) 0x3b0
+	 * to 0x3bb and 0x3c0 to 0x3df; @width 1, 2 or 4. NULL: it answers none. */
+	uint32_t (*legacy_read)(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width);
+	void (*legacy_write)(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width,
+			     uint32_t value);
 	/* Looks at the doorbell registers in BAR memory (which the program writes natively while
 	 * the page is open) and runs what they ask for; true when anything was done. */
 	bool (*poll)(struct pci_dev *dev);

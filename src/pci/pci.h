@@ -211,6 +211,8 @@ void pci_dev_reset(struct pci_dev *dev);
 int pci_reset_function(struct pci_dev *dev);
 /* The reset alone. */
 int pci_reset_only(struct pci_dev *dev);
+/* One function's part in a reset of its bus: saved, reset, restored. */
+int pci_reset_through_port(struct pci_dev *dev);
 bool pci_reset_supported(const struct pci_dev *dev);
 /* The port above the function; NULL: it is on a root bus. */
 struct pci_dev *pci_upstream_port(const struct pci_dev *dev);
@@ -257,6 +259,10 @@ ssize_t pci_vpd_write(struct pci_dev *dev, uint64_t pos, size_t len, const void 
 uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width);
 void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,
 		   uint64_t value);
+/* Legacy cycles (model.h); ones when nobody answers. Take dev->lock. */
+uint32_t pci_legacy_read(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width);
+void pci_legacy_write(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width,
+		      uint32_t value);
 /* A write that arrived while the thread was inside the library (depth above 0): queued without a
  * lock and run by pci_run_deferred() at the outermost exit. */
 void pci_bar_write_deferred(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int width,

@@ -33,6 +33,7 @@ struct pci_internal {
 	bool created;				/* model->destroy() is due */
 
 	_Atomic unsigned int power_state; /* PMCSR's, as far as it took effect */
+	bool soft;			  /* that reset is a wake-up from D3hot */
 	bool flr; /* a reset was asked for by a write: it comes at the end of the write */
 	_Atomic unsigned int below; /* functions below this port */
 	uint8_t *vpd;		    /* vital product data; NULL: none */

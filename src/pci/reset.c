@@ -16,6 +16,12 @@
 #include "pci/doorbell.h"
 #include "pci/pci_priv.h"
 
+static void reset_bytes(struct pci_dev *dev, unsigned int off, unsigned int len)
+{
+	for (unsigned int i = off; i < off + len && i < dev->cfg_size; i++)
+		pci_put_byte(dev, i, dev->internal->reset_config[i]);
+}
+
 void pci_reset_locked(struct pci_dev *dev)
 {
 	struct pci_internal *in = dev->internal;
@@ -28,8 +34,14 @@ void pci_reset_locked(struct pci_dev *dev)
 	if (in->powered && dev->model && dev->model->reset)
 		dev->model->reset(dev);
 	pthread_mutex_lock(&dev->irqs->lock);
-	for (unsigned int i = 0; in->snapshot && i < dev->cfg_size; i++)
-		pci_put_byte(dev, i, in->reset_config[i]);
+	if (in->snapshot && !in->soft)
+		reset_bytes(dev, 0, dev->cfg_size);
+	/* Waking up, a function forgets registers, not what is no register. */
+	if (in->snapshot && in->soft)
+		reset_bytes(dev, 0, PCI_STD_HEADER_SIZEOF);
+	for (unsigned int i = 0; in->snapshot && in->soft && i < in->n_caps; i++)
+		reset_bytes(dev, in->caps[i].off, in->caps[i].size);
+	in->soft = false;
 	pthread_mutex_unlock(&dev->irqs->lock);
 	pci_aer_restore(dev, errors);
 	in->power_state = 0;

@@ -138,6 +138,18 @@ int pci_reset_function(struct pci_dev *dev)
 	return ret;
 }
 
+int pci_reset_through_port(struct pci_dev *dev)
+{
+	uint8_t saved[PCI_CFG_EXT_SIZE];
+
+	pci_set_power_state(dev, 0);
+	pci_save_state(dev, saved);
+	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+	pci_dev_reset(dev);
+	pci_restore_state(dev, saved);
+	return 0;
+}
+
 /* ---- sysfs ----------------------------------------------------------------------------------- */
 
 ssize_t pci_reset_method_show(void *obj, const struct attribute *attr, char *buf, size_t size)

@@ -210,7 +210,6 @@ int vfio_pci_config_init(struct vfio_pci_device *vpd)
 	c->image = image;
 	pci_dev_lock(pdev);
 	c->n_hooks = c->n_owners = 0;
-	c->msi_qmax = 0;
 	memset(c->owner, OWNER_NONE, sizeof(c->owner));
 	/* What no capability claims is the function's, to read and to write. */
 	memset(c->virt, 0, sizeof(c->virt));
@@ -220,6 +219,7 @@ int vfio_pci_config_init(struct vfio_pci_device *vpd)
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
 		c->rbar[i] = pci_get_long(pdev, PCI_BASE_ADDRESS_0 + 4 * i);
 	c->rbar[PCI_ROM_BAR] = pci_get_long(pdev, PCI_ROM_ADDRESS);
+	atomic_store(&vpd->command_memory, (c->vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY) != 0);
 	walk_caps(vpd);
 	walk_ext_caps(vpd);
 	vfio_pci_fixup_bars(vpd);

@@ -261,6 +261,7 @@ START_TEST(as_recorded)
 	testdev_close();
 	testdev_destroy();
 	ck_assert_uint_gt(compared, 1800);
+	fflush(stdout);
 	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST

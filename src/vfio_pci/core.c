@@ -15,6 +15,9 @@
 #include "vfio_pci/core.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
+#define PCI_CLASS_NOT_DEFINED_VGA 0x0001
+#define PCI_CLASS_DISPLAY_VGA	  0x0300
+
 static void find_msix_table(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
@@ -29,6 +32,12 @@ static void find_msix_table(struct vfio_pci_device *vpd)
 	vpd->msix_size = pci_msix_vectors(pdev) * PCI_MSIX_ENTRY_SIZE;
 }
 
+static bool is_vga(const struct pci_dev *pdev)
+{
+	return pdev->class_code >> 8 == PCI_CLASS_DISPLAY_VGA ||
+	       pdev->class_code >> 8 == PCI_CLASS_NOT_DEFINED_VGA;
+}
+
 static int open_device(struct vfio_device *vdev)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
@@ -38,21 +47,25 @@ static int open_device(struct vfio_device *vdev)
 	ret = pci_dev_power_on(pdev);
 	if (ret)
 		return ret;
-	pci_set_power_state(pdev, 0);
+	vfio_pci_wake(vpd);
 	pci_set_master(pdev, false);
 	pci_enable_decode(pdev);
 	vpd->reset_works = pci_reset_function(pdev) == 0;
 	pci_save_state(pdev, vpd->saved);
-	pci_intx(pdev, true);
+	vpd->intx_in_cmd = !vpd->nointxmask;
+	if (vpd->intx_in_cmd)
+		pci_intx(pdev, true);
 	vpd->irq_type = VFIO_PCI_IRQ_NONE;
 	atomic_store(&vpd->virq_disabled, false);
+	vpd->low_power_uses = 0;
 	ret = vfio_pci_config_init(vpd);
 	if (ret) {
-		pci_set_power_state(pdev, 3);
+		vfio_pci_sleep(vpd);
 		pci_dev_power_off(pdev);
 		return ret;
 	}
 	find_msix_table(vpd);
+	vpd->has_vga = !vpd->disable_vga && is_vga(pdev);
 	vfio_pci_memory_init(vpd);
 	vdev->memfd = pdev->memfd;
 	return 0;
@@ -63,8 +76,10 @@ static void close_device(struct vfio_device *vdev)
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	struct pci_dev *pdev = vpd->pdev;
 
-	vfio_pci_low_power_exit(vpd, false);
-	pci_set_power_state(pdev, 0);
+	vfio_pci_low_power_exit(vpd);
+	pthread_mutex_lock(&vpd->memory_lock);
+	vfio_pci_set_power_state(vpd, 0);
+	pthread_mutex_unlock(&vpd->memory_lock);
 	pci_set_master(pdev, false);
 	vfio_pci_irqs_close(vpd);
 	vfio_pci_ioeventfds_free(vpd);
@@ -72,18 +87,23 @@ static void close_device(struct vfio_device *vdev)
 	vfio_pci_config_free(vpd);
 	pci_config_write(pdev, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
 	if (vpd->reset_works)
-		pci_dev_reset(pdev);
+		pci_reset_only(pdev);
 	pci_restore_state(pdev, vpd->saved);
 	vdev->memfd = -1;
+	vfio_pci_sleep(vpd);
 	pci_dev_power_off(pdev);
-	pci_set_power_state(pdev, 3);
+	/* Other processes see the registers as they are left, too. */
+	pci_config_publish(pdev);
 }
 
 int vfio_pci_reset_locked(struct vfio_pci_device *vpd)
 {
 	int ret;
 
-	pci_set_power_state(vpd->pdev, 0);
+	/* The driver core has the device: somebody unbinds it and waits for the user. */
+	if (vpd->pdev->dev.unbinding)
+		return -EAGAIN;
+	vfio_pci_set_power_state(vpd, 0);
 	ret = pci_reset_function(vpd->pdev);
 	vfio_pci_memory_update(vpd);
 	return ret;
@@ -92,17 +112,16 @@ int vfio_pci_reset_locked(struct vfio_pci_device *vpd)
 static int reset(struct vfio_device *vdev)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
+	bool used;
 	int ret;
 
-	vfio_pci_resume(vpd);
 	if (!vpd->reset_works)
 		return -EINVAL;
-	/* The driver core has the device: somebody unbinds it and waits for the user. */
-	if (vpd->pdev->dev.unbinding)
-		return -EAGAIN;
+	used = vfio_pci_use(vpd);
 	pthread_mutex_lock(&vpd->memory_lock);
 	ret = vfio_pci_reset_locked(vpd);
 	pthread_mutex_unlock(&vpd->memory_lock);
+	vfio_pci_unuse(vpd, used);
 	return ret;
 }
 
@@ -113,7 +132,7 @@ static int get_info(struct vfio_device *vdev, struct vfio_device_info *info,
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 
-	vfio_pci_resume(vpd);
+	vfio_pci_unuse(vpd, vfio_pci_use(vpd));
 	info->flags = VFIO_DEVICE_FLAGS_PCI | (vpd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
 	info->num_regions = VFIO_PCI_NUM_REGIONS;
 	info->num_irqs = VFIO_PCI_NUM_IRQS;
@@ -141,16 +160,13 @@ static int bar_info(struct vfio_pci_device *vpd, struct vfio_region_info *info,
 	return ret;
 }
 
-/* A ROM is offered when its content begins as one does (PCI Firmware 3.0, 5.1). */
+/* A ROM is offered when its content is one. */
 static void rom_info(struct vfio_pci_device *vpd, struct vfio_region_info *info)
 {
-	const struct pci_bar *rom = &vpd->pdev->bar[PCI_ROM_BAR];
-	const uint8_t *content = rom->mem;
-
-	if (!content || content[0] != 0x55 || content[1] != 0xaa)
+	if (!vfio_pci_rom_size(vpd))
 		return;
 	info->flags = VFIO_REGION_INFO_FLAG_READ;
-	info->size = rom->size;
+	info->size = vpd->pdev->bar[PCI_ROM_BAR].size;
 }
 
 static int get_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
@@ -158,8 +174,9 @@ static int get_region_info(struct vfio_device *vdev, struct vfio_region_info *in
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 
-	vfio_pci_resume(vpd);
-	if (info->index > VFIO_PCI_CONFIG_REGION_INDEX)
+	vfio_pci_unuse(vpd, vfio_pci_use(vpd));
+	if (info->index > VFIO_PCI_CONFIG_REGION_INDEX &&
+	    (info->index != VFIO_PCI_VGA_REGION_INDEX || !vpd->has_vga))
 		return -EINVAL;
 	info->offset = (uint64_t)info->index << PCI_REGION_SHIFT;
 	info->size = 0;
@@ -172,6 +189,10 @@ static int get_region_info(struct vfio_device *vdev, struct vfio_region_info *in
 	case VFIO_PCI_ROM_REGION_INDEX:
 		rom_info(vpd, info);
 		return 0;
+	case VFIO_PCI_VGA_REGION_INDEX:
+		info->size = VFIO_PCI_VGA_SIZE;
+		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+		return 0;
 	default:
 		return bar_info(vpd, info, caps);
 	}
@@ -181,9 +202,8 @@ static int get_irq_info(struct vfio_device *vdev, struct vfio_irq_info *info)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 
-	vfio_pci_resume(vpd);
-	if (info->index >= VFIO_PCI_NUM_IRQS ||
-	    (info->index == VFIO_PCI_ERR_IRQ_INDEX && !vpd->pdev->pcie_cap))
+	vfio_pci_unuse(vpd, vfio_pci_use(vpd));
+	if (info->index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 	info->flags = VFIO_IRQ_INFO_EVENTFD;
 	info->count = vfio_pci_irq_count(vpd, info->index);
@@ -216,32 +236,59 @@ static void request(struct vfio_device *vdev, unsigned int count)
 	pthread_mutex_unlock(&vpd->req_lock);
 }
 
-static bool is_uuid(const char *text)
+static int hex_digit(char c)
 {
-	for (unsigned int i = 0; i < 36; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		char c = text[i];
-
-		if (dash ? c != '-'
-			 : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-			     (c >= 'A' && c <= 'F')))
-			return false;
-	}
-	return true;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
-/* "BDF[ vf_token=UUID]"; a function without SR-IOV takes no token. */
+/* "bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3"; @text has 36 bytes at least. */
+static int parse_uuid(const char *text, uint8_t uuid[16])
+{
+	for (unsigned int i = 0, n = 0; i < 36; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (text[i] != '-')
+				return -EINVAL;
+			continue;
+		}
+		if (hex_digit(text[i]) < 0)
+			return -EINVAL;
+		uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | hex_digit(text[i]));
+		n++;
+	}
+	return 0;
+}
+
+/* A function without SR-IOV takes no token; for a physical one whose virtual functions nobody uses
+ * it is set by giving it. */
+static int match_token(struct vfio_pci_device *vpd, const uint8_t *uuid)
+{
+	if (!uuid)
+		return 1;
+	if (!vpd->pdev->sriov_cap) {
+		pr_info("vfio-pci %s: VF token incorrectly provided, not a PF or VF",
+			vpd->pdev->dev.name);
+		return -EINVAL;
+	}
+	pthread_mutex_lock(&vpd->req_lock);
+	memcpy(vpd->vf_token, uuid, sizeof(vpd->vf_token));
+	pthread_mutex_unlock(&vpd->req_lock);
+	return 1;
+}
+
+/* "BDF[ vf_token=UUID]" */
 static int match(struct vfio_device *vdev, const char *name)
 {
 	size_t len = strlen(vdev->dev->name);
+	uint8_t uuid[16] = { 0 };
 	bool token = false;
 
 	if (strncmp(vdev->dev->name, name, len))
 		return 0;
 	name += len;
-	if (!*name)
-		return 1;
-	if (*name != ' ')
+	if (*name && *name != ' ')
 		return 0;
 	while (*name) {
 		if (*name == ' ') {
@@ -249,29 +296,28 @@ static int match(struct vfio_device *vdev, const char *name)
 			continue;
 		}
 		if (token || strncmp(name, "vf_token=", 9) || strlen(name + 9) < 36 ||
-		    !is_uuid(name + 9))
+		    parse_uuid(name + 9, uuid))
 			return -EINVAL;
 		token = true;
 		name += 9 + 36;
 	}
-	return token ? -EINVAL : 1;
+	return match_token(to_vpd(vdev), token ? uuid : NULL);
 }
 
 static long bus_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
+	bool used = vfio_pci_use(vpd);
+	long ret = -ENOTTY;
 
-	vfio_pci_resume(vpd);
-	switch (cmd) {
-	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		return vfio_pci_hot_reset_info(vpd, arg);
-	case VFIO_DEVICE_PCI_HOT_RESET:
-		return vfio_pci_hot_reset(vpd, arg);
-	case VFIO_DEVICE_IOEVENTFD:
-		return vfio_pci_ioeventfd(vpd, arg);
-	default:
-		return -ENOTTY;
-	}
+	if (cmd == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
+		ret = vfio_pci_hot_reset_info(vpd, arg);
+	else if (cmd == VFIO_DEVICE_PCI_HOT_RESET)
+		ret = vfio_pci_hot_reset(vpd, arg);
+	else if (cmd == VFIO_DEVICE_IOEVENTFD)
+		ret = vfio_pci_ioeventfd(vpd, arg);
+	vfio_pci_unuse(vpd, used);
+	return ret;
 }
 
 const struct vfio_device_ops vfio_pci_ops = {

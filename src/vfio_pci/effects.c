@@ -2,6 +2,7 @@
 /*
  * What a user's write to single config registers does besides storing bits. memory_lock is held.
  */
+#include "base/log.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
 /* ---- the header ----------------------------------------------------------------------------- */
@@ -31,8 +32,11 @@ void vfio_pci_command_before(struct vfio_pci_device *vpd, const struct vfio_pci_
 
 	if (!(w->value & PCI_COMMAND_MEMORY))
 		vfio_pci_memory_zap(vpd);
-	if (again || bars_lost(vpd))
+	if (again || bars_lost(vpd)) {
+		pr_info("vfio-pci %s: vfio_bar_restore: reset recovery - restoring BARs",
+			vpd->pdev->dev.name);
 		restore_bars(vpd);
+	}
 }
 
 void vfio_pci_command_written(struct vfio_pci_device *vpd, unsigned int reg,
@@ -53,7 +57,10 @@ void vfio_pci_command_written(struct vfio_pci_device *vpd, unsigned int reg,
 		else
 			vfio_pci_intx_unmask(vpd);
 	}
-	vfio_pci_memory_update(vpd);
+	if (w->pos == PCI_COMMAND) {
+		atomic_store(&vpd->command_memory, (w->value & PCI_COMMAND_MEMORY) != 0);
+		vfio_pci_memory_update(vpd);
+	}
 }
 
 /* A virtual BAR answers sizing as the real one would. */
@@ -90,41 +97,26 @@ void vfio_pci_bar_written(struct vfio_pci_device *vpd, unsigned int reg,
 	vfio_pci_config_refresh(vpd, reg, 4);
 }
 
-/* ---- power management ----------------------------------------------------------------------- */
-
-int vfio_pci_set_power_state(struct vfio_pci_device *vpd, unsigned int state)
-{
-	int ret;
-
-	if (state >= 3)
-		vfio_pci_memory_zap(vpd);
-	ret = pci_set_power_state(vpd->pdev, state);
-	vfio_pci_memory_update(vpd);
-	return ret;
-}
-
-void vfio_pci_pmcsr_written(struct vfio_pci_device *vpd, unsigned int reg,
-			    const struct vfio_pci_write *w)
-{
-	/* The user reads back the state that came about, whatever it asked for. */
-	if (w->pos == reg)
-		vfio_pci_set_power_state(vpd, w->value & PCI_PM_CTRL_STATE_MASK);
-}
-
 /* ---- resets --------------------------------------------------------------------------------- */
 
 void vfio_pci_devctl_written(struct vfio_pci_device *vpd, unsigned int reg,
 			     const struct vfio_pci_write *w)
 {
-	uint16_t ctrl = vfio_pci_vconfig_word(vpd, reg);
+	uint16_t ctrl = vfio_pci_vconfig_word(vpd, reg), size;
 
-	if (!(ctrl & PCI_EXP_DEVCTL_BCR_FLR))
-		return;
-	/* Always reads as 0, whether or not a reset is possible. */
-	vfio_pci_vconfig_set(vpd, reg, 2, ctrl & ~PCI_EXP_DEVCTL_BCR_FLR);
-	if (pci_config_read(vpd->pdev, reg - PCI_EXP_DEVCTL + PCI_EXP_DEVCAP, 4) &
-	    PCI_EXP_DEVCAP_FLR)
-		vfio_pci_reset_locked(vpd);
+	if (ctrl & PCI_EXP_DEVCTL_BCR_FLR) {
+		/* Always reads as 0, whether or not a reset is possible. */
+		vfio_pci_vconfig_set(vpd, reg, 2, ctrl & ~PCI_EXP_DEVCTL_BCR_FLR);
+		if (pci_config_read(vpd->pdev, reg - PCI_EXP_DEVCTL + PCI_EXP_DEVCAP, 4) &
+		    PCI_EXP_DEVCAP_FLR)
+			vfio_pci_reset_locked(vpd);
+	}
+	/* Read requests reach the function, but not smaller than what a packet may hold. Both
+	 * fields count powers of two from 128 bytes. */
+	size = (uint16_t)MAX((ctrl & PCI_EXP_DEVCTL_READRQ) >> 12,
+			     (int)(pci_config_read(vpd->pdev, reg, 2) & PCI_EXP_DEVCTL_PAYLOAD) >>
+				     5);
+	pci_config_write_masked(vpd->pdev, reg, 2, (uint32_t)size << 12, PCI_EXP_DEVCTL_READRQ);
 }
 
 void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg,
@@ -146,9 +138,12 @@ void vfio_pci_af_written(struct vfio_pci_device *vpd, unsigned int reg,
 void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
 			  const struct vfio_pci_write *w)
 {
-	uint16_t flags = vfio_pci_vconfig_word(vpd, reg);
-	unsigned int wanted = (flags & PCI_MSI_FLAGS_QSIZE) >> 4, most = vpd->config.msi_qmax;
+	unsigned int most = vpd->config.msi_qmax, wanted;
+	uint16_t flags;
 
+	reg = vpd->pdev->msi_cap + PCI_MSI_FLAGS;
+	flags = vfio_pci_vconfig_word(vpd, reg);
+	wanted = (flags & PCI_MSI_FLAGS_QSIZE) >> 4;
 	if (vpd->irq_type != VFIO_PCI_MSI_IRQ_INDEX)
 		flags &= (uint16_t)~PCI_MSI_FLAGS_ENABLE;
 	if (wanted > most)
@@ -160,24 +155,26 @@ void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
 
 /* ---- vital product data --------------------------------------------------------------------- */
 
-/* The user's F bit says read (0) or write (1); the function's toggles when it is done. */
+/* The user's F bit says read (0) or write (1); it toggles when that is done. What fails looks like a
+ * function that does not answer. */
 void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg,
 			  const struct vfio_pci_write *w)
 {
 	unsigned int data = reg - PCI_VPD_ADDR + PCI_VPD_DATA;
 	uint16_t addr = vfio_pci_vconfig_word(vpd, reg);
-	uint32_t value;
+	uint32_t value = 0;
 
 	if (w->pos + w->width <= reg + 1)
 		return;
 	if (addr & PCI_VPD_ADDR_F) {
 		value = vfio_pci_vconfig_word(vpd, data) |
 			(uint32_t)vfio_pci_vconfig_word(vpd, data + 2) << 16;
-		pci_config_write(vpd->pdev, data, 4, value);
-		pci_config_write(vpd->pdev, reg, 2, addr);
+		if (pci_vpd_write(vpd->pdev, addr & PCI_VPD_ADDR_MASK, 4, &value) != 4)
+			return;
 	} else {
-		pci_config_write(vpd->pdev, reg, 2, addr);
-		vfio_pci_vconfig_set(vpd, data, 4, pci_config_read(vpd->pdev, data, 4));
+		if (pci_vpd_read(vpd->pdev, addr, 4, &value) < 0)
+			return;
+		vfio_pci_vconfig_set(vpd, data, 4, value);
 	}
 	vfio_pci_vconfig_set(vpd, reg, 2, addr ^ PCI_VPD_ADDR_F);
 }

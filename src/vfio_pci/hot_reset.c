@@ -112,11 +112,17 @@ static bool is_owned(const struct owned *owned, const struct vfio_device *vdev)
 /* One that nobody has open goes back to sleep. */
 static int reset_one(struct vfio_pci_device *vpd)
 {
-	unsigned int state = pci_power_state(vpd->pdev);
-	int ret = vfio_pci_reset_locked(vpd);
+	int ret;
 
-	if (!vpd->config.image)
-		pci_set_power_state(vpd->pdev, state);
+	if (vpd->config.image) {
+		vfio_pci_set_power_state(vpd, 0);
+		ret = pci_reset_through_port(vpd->pdev);
+		vfio_pci_memory_update(vpd);
+		return ret;
+	}
+	vfio_pci_wake(vpd);
+	ret = pci_reset_through_port(vpd->pdev);
+	vfio_pci_sleep(vpd);
 	return ret;
 }
 

@@ -24,7 +24,6 @@ unsigned int vfio_pci_irq_count(struct vfio_pci_device *vpd, unsigned int index)
 	case VFIO_PCI_MSIX_IRQ_INDEX:
 		return vpd->pdev->msix_cap ? pci_msix_vectors(vpd->pdev) : 0;
 	case VFIO_PCI_ERR_IRQ_INDEX:
-		return vpd->pdev->pcie_cap ? 1 : 0;
 	case VFIO_PCI_REQ_IRQ_INDEX:
 		return 1;
 	default:
@@ -75,7 +74,6 @@ void vfio_pci_msi_disable(struct vfio_pci_device *vpd, unsigned int index)
 	free(vpd->vectors);
 	vpd->vectors = NULL;
 	vpd->n_vectors = vpd->n_enabled = 0;
-	vpd->config.msi_qmax = 0;
 	vpd->irq_type = VFIO_PCI_IRQ_NONE;
 }
 
@@ -205,14 +203,12 @@ static int set_single(struct vfio_pci_device *vpd, _Atomic(struct irq_trigger *)
 
 /* ---- dispatch ------------------------------------------------------------------------------- */
 
-int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index,
-		      unsigned int start, unsigned int count, const void *data)
+static int set_irqs(struct vfio_pci_device *vpd, uint32_t flags, unsigned int index,
+		    unsigned int start, unsigned int count, const void *data)
 {
-	struct vfio_pci_device *vpd = to_vpd(vdev);
 	uint32_t action = flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	bool trigger = action == VFIO_IRQ_SET_ACTION_TRIGGER;
 
-	vfio_pci_resume(vpd);
 	switch (index) {
 	case VFIO_PCI_INTX_IRQ_INDEX:
 		if (action == VFIO_IRQ_SET_ACTION_MASK)
@@ -228,7 +224,7 @@ int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int ind
 			return vfio_pci_set_msi_trigger(vpd, index, start, count, flags, data);
 		break;
 	case VFIO_PCI_ERR_IRQ_INDEX:
-		if (trigger && vpd->pdev->pcie_cap)
+		if (trigger)
 			return set_single(vpd, &vpd->err_trigger, start, count, flags, data);
 		break;
 	case VFIO_PCI_REQ_IRQ_INDEX:
@@ -239,6 +235,17 @@ int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int ind
 		break;
 	}
 	return -ENOTTY;
+}
+
+int vfio_pci_set_irqs(struct vfio_device *vdev, uint32_t flags, unsigned int index,
+		      unsigned int start, unsigned int count, const void *data)
+{
+	struct vfio_pci_device *vpd = to_vpd(vdev);
+	bool used = vfio_pci_use(vpd);
+	int ret = set_irqs(vpd, flags, index, start, count, data);
+
+	vfio_pci_unuse(vpd, used);
+	return ret;
 }
 
 void vfio_pci_irqs_close(struct vfio_pci_device *vpd)

@@ -33,29 +33,40 @@ static void intx_handler(void *arg)
 {
 	struct vfio_pci_device *vpd = arg;
 
-	if (!pci_check_and_mask_intx_locked(vpd->pdev))
+	/* Masked at the line, an interrupt waits there. */
+	if (vpd->intx_in_cmd ? !pci_check_and_mask_intx_locked(vpd->pdev)
+			     : atomic_load(&vpd->intx.masked))
 		return;
 	atomic_store(&vpd->intx.masked, true);
 	send_intx(vpd);
 }
 
-void vfio_pci_intx_mask(struct vfio_pci_device *vpd)
+bool vfio_pci_intx_mask(struct vfio_pci_device *vpd)
 {
+	bool changed;
+
 	pthread_mutex_lock(&vpd->intx.lock);
+	changed = is_intx(vpd) && !atomic_load(&vpd->intx.masked);
 	/* Without INTx in use the function's bit just follows the user's. */
-	if (!is_intx(vpd) || !atomic_load(&vpd->intx.masked)) {
+	if ((changed || !is_intx(vpd)) && vpd->intx_in_cmd)
 		pci_intx(vpd->pdev, false);
-		if (is_intx(vpd))
-			atomic_store(&vpd->intx.masked, true);
-	}
+	if (changed)
+		atomic_store(&vpd->intx.masked, true);
 	pthread_mutex_unlock(&vpd->intx.lock);
+	return changed;
 }
 
 void vfio_pci_intx_unmask(struct vfio_pci_device *vpd)
 {
 	pthread_mutex_lock(&vpd->intx.lock);
 	if (!is_intx(vpd)) {
-		pci_intx(vpd->pdev, true);
+		if (vpd->intx_in_cmd)
+			pci_intx(vpd->pdev, true);
+	} else if (!vpd->intx_in_cmd && atomic_load(&vpd->intx.masked) &&
+		   !atomic_load(&vpd->virq_disabled)) {
+		/* What waits at the line comes at once. */
+		atomic_store(&vpd->intx.masked, false);
+		pci_intx_connect(vpd->pdev, intx_handler, vpd);
 	} else if (atomic_load(&vpd->intx.masked) && !atomic_load(&vpd->virq_disabled)) {
 		atomic_store(&vpd->intx.masked, false);
 		/* Still pending: it would fire at once, so leave it masked and tell the user. */
@@ -94,7 +105,8 @@ static int intx_enable(struct vfio_pci_device *vpd, struct irq_trigger *trigger)
 		return -ENODEV;
 	atomic_store(&vpd->intx.masked, masked);
 	atomic_store(&vpd->intx.trigger, trigger);
-	pci_intx(vpd->pdev, !masked);
+	if (vpd->intx_in_cmd)
+		pci_intx(vpd->pdev, !masked);
 	vpd->irq_type = VFIO_PCI_INTX_IRQ_INDEX;
 	return pci_intx_connect(vpd->pdev, intx_handler, vpd);
 }

@@ -69,7 +69,7 @@ void vfio_pci_memory_zap(struct vfio_pci_device *vpd)
 
 void vfio_pci_memory_update(struct vfio_pci_device *vpd)
 {
-	set_revoked(vpd, !pci_memory_enabled(vpd->pdev) || atomic_load(&vpd->low_power));
+	set_revoked(vpd, !vfio_pci_memory_enabled(vpd) || atomic_load(&vpd->low_power));
 }
 
 static void access_changed(struct pci_bar_listener *l, unsigned int bar, uint64_t off, uint64_t len,
@@ -97,7 +97,7 @@ void vfio_pci_memory_init(struct vfio_pci_device *vpd)
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
 		vpd->bar_mmap[i] = bar_mappable(vpd->pdev, i);
 	vpd->file = NULL;
-	vpd->revoked = !pci_memory_enabled(vpd->pdev);
+	vpd->revoked = !vfio_pci_memory_enabled(vpd);
 	vpd->bar_listener.set_access = access_changed;
 	list_add_tail(&vpd->bar_listener.node, &vpd->pdev->bar_listeners);
 	pci_dev_unlock(vpd->pdev);

@@ -64,10 +64,11 @@ static const struct vfio_pci_reg pcix_regs[] = {
 };
 
 /* The data register's place depends on the address size: see the two tables' users. */
-#define MSI_COMMON                                                                                \
-	NEXT("PCI 6.8.1.2"), { PCI_MSI_FLAGS, 1, ALL, ALL, vfio_pci_msi_written, "PCI 6.8.1.3" }, \
-	{                                                                                         \
-		PCI_MSI_ADDRESS_LO, 4, ALL, ALL, NULL, "PCI 6.8.1.4"                              \
+#define MSI_COMMON                                                                   \
+	{ PCI_CAP_LIST_NEXT, 1, ALL, NO, vfio_pci_msi_written, "PCI 6.8.1.2" },      \
+		{ PCI_MSI_FLAGS, 1, ALL, ALL, vfio_pci_msi_written, "PCI 6.8.1.3" }, \
+	{                                                                            \
+		PCI_MSI_ADDRESS_LO, 4, ALL, ALL, NULL, "PCI 6.8.1.4"                 \
 	}
 static const struct vfio_pci_reg msi64_regs[] = {
 	MSI_COMMON,

@@ -22,12 +22,13 @@ struct bar_io {
 	struct vfio_pci_device *vpd;
 	unsigned int bar;
 	bool write, memory;
+	unsigned int max_width;
 	uint64_t x_start, x_end; /* the stretch that is not reached */
 };
 
-static unsigned int cycle_width(uint64_t off, size_t count)
+static unsigned int cycle_width(uint64_t off, size_t count, unsigned int max)
 {
-	for (unsigned int width = 8; width > 1; width /= 2)
+	for (unsigned int width = max; width > 1; width /= 2)
 		if (count >= width && IS_ALIGNED(off, width))
 			return width;
 	return 1;
@@ -38,7 +39,7 @@ static int bar_cycle(const struct bar_io *io, uint64_t off, void *buf, unsigned 
 	struct pci_dev *pdev = io->vpd->pdev;
 	uint64_t value = 0;
 
-	if (io->memory && !pci_memory_enabled(pdev))
+	if (io->memory && !vfio_pci_memory_enabled(io->vpd))
 		return -EIO;
 	if (io->write) {
 		memcpy(&value, buf, width);
@@ -63,7 +64,7 @@ static ssize_t bar_rw(const struct bar_io *io, uint64_t off, uint8_t *buf, size_
 		else if (off < io->x_end)
 			fillable = 0;
 		if (fillable) {
-			step = cycle_width(off, fillable);
+			step = cycle_width(off, fillable, io->max_width);
 			ret = bar_cycle(io, off, buf + done, (unsigned int)step);
 			if (ret)
 				return ret;
@@ -86,33 +87,60 @@ static ssize_t bar_region_rw(struct vfio_pci_device *vpd, unsigned int bar, uint
 			     .bar = bar,
 			     .write = write,
 			     .memory = !(b->flags & PCI_BASE_ADDRESS_SPACE_IO),
+			     .max_width = 8,
 			     .x_start = UINT64_MAX,
 			     .x_end = UINT64_MAX };
 
 	if (off >= b->size)
 		return -EINVAL;
 	count = MIN(count, b->size - off);
-	if (bar == vpd->msix_bar) {
+	if (bar == PCI_ROM_BAR) {
+		/* Beyond the images nothing is read, which makes large ones fast. */
+		io.max_width = 4;
+		io.x_start = vfio_pci_rom_size(vpd);
+		io.x_end = b->size;
+		if (!io.x_start)
+			return -ENOMEM;
+	} else if (bar == vpd->msix_bar) {
 		io.x_start = vpd->msix_off;
 		io.x_end = (uint64_t)vpd->msix_off + vpd->msix_size;
 	}
 	return bar_rw(&io, off, buf, count);
 }
 
+static ssize_t region_rw_awake(struct vfio_pci_device *vpd, unsigned int region, uint64_t off,
+			       void *buf, size_t count, bool write)
+{
+	switch (region) {
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		return write ? vfio_pci_config_write(vpd, off, buf, count)
+			     : vfio_pci_config_read(vpd, off, buf, count);
+	case VFIO_PCI_VGA_REGION_INDEX:
+		return vfio_pci_vga_rw(vpd, off, buf, count, write);
+	case VFIO_PCI_ROM_REGION_INDEX:
+		if (write)
+			return -EINVAL;
+		break;
+	default:
+		break;
+	}
+	return bar_region_rw(vpd, region, off, buf, count, write);
+}
+
 static ssize_t region_rw(struct vfio_pci_device *vpd, unsigned int region, uint64_t off, void *buf,
 			 size_t count, bool write)
 {
+	ssize_t ret;
+	bool used;
+
 	if (!count)
 		return 0;
 	if (region >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
-	vfio_pci_resume(vpd);
-	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return write ? vfio_pci_config_write(vpd, off, buf, count)
-			     : vfio_pci_config_read(vpd, off, buf, count);
-	if (region == VFIO_PCI_VGA_REGION_INDEX || (region == VFIO_PCI_ROM_REGION_INDEX && write))
-		return -EINVAL;
-	return bar_region_rw(vpd, region, off, buf, count, write);
+	used = vfio_pci_use(vpd);
+	ret = region_rw_awake(vpd, region, off, buf, count, write);
+	vfio_pci_unuse(vpd, used);
+	return ret;
 }
 
 ssize_t vfio_pci_region_read(struct vfio_device *vdev, unsigned int region, uint64_t off, void *buf,
@@ -163,7 +191,8 @@ static void ioeventfd_signalled(void *arg)
 	struct vfio_pci_ioeventfd *io = arg;
 	struct pci_dev *pdev = io->vpd->pdev;
 
-	if ((pdev->bar[io->bar].flags & PCI_BASE_ADDRESS_SPACE_IO) || pci_memory_enabled(pdev))
+	if ((pdev->bar[io->bar].flags & PCI_BASE_ADDRESS_SPACE_IO) ||
+	    vfio_pci_memory_enabled(io->vpd))
 		pci_bar_write(pdev, io->bar, io->off, io->width, io->data);
 }
 

@@ -7,28 +7,60 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "vfio_pci/core.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
+/* Functions of Intel's that a user could take the host down with: QAT, DSA and IAX. */
+static const uint16_t denylist[] = {
+	0x19e2, 0x19e3, 0x37c8, 0x37c9, 0x0435, 0x0443, 0x0b25, 0x0cfe
+};
+
+static bool is_denied(const struct pci_dev *pdev, bool disabled)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(denylist); i++) {
+		if (pdev->vendor != 0x8086 || pdev->device != denylist[i])
+			continue;
+		if (disabled)
+			pr_warn("vfio-pci %s: device denylist disabled - allowing device "
+				"%04x:%04x.",
+				pdev->dev.name, pdev->vendor, pdev->device);
+		else
+			pr_warn("vfio-pci %s: %04x:%04x exists in vfio-pci device denylist, "
+				"driver probing disallowed.",
+				pdev->dev.name, pdev->vendor, pdev->device);
+		return !disabled;
+	}
+	return false;
+}
+
 static int probe(struct device *dev)
 {
+	const struct vfio_pci_params *params = dev->driver->priv;
 	struct pci_dev *pdev = to_pci_dev(dev);
 	struct vfio_pci_device *vpd;
 	int ret;
 
-	if (pdev->is_bridge)
+	if (is_denied(pdev, *params->disable_denylist) || pdev->is_bridge)
 		return -EINVAL;
 	ret = vfio_pci_device_create(pdev, &vpd);
 	if (ret)
 		return ret;
+	vpd->nointxmask = *params->nointxmask;
+	vpd->disable_idle_d3 = *params->disable_idle_d3;
+	vpd->disable_vga = *params->disable_vga;
 	ret = vfio_register_group_dev(&vpd->vdev, VFIO_IOMMU);
 	if (ret) {
 		vfio_pci_device_destroy(vpd);
 		return ret;
 	}
 	dev->drvdata = vpd;
-	pci_set_power_state(pdev, 3);
+	/* Without the parameter a function that nobody has open sleeps. */
+	if (vpd->disable_idle_d3)
+		pci_set_power_state(pdev, 0);
+	vfio_pci_sleep(vpd);
 	return 0;
 }
 
@@ -38,7 +70,7 @@ static void driver_remove(struct device *dev)
 
 	/* Returns when the last user is gone. */
 	vfio_unregister_group_dev(&vpd->vdev);
-	pci_set_power_state(vpd->pdev, 0);
+	vfio_pci_wake(vpd);
 	vfio_pci_device_destroy(vpd);
 }
 
@@ -64,13 +96,15 @@ static const struct pci_device_id ids[] = {
 	{ .vendor = 0 },
 };
 
-int vfio_pci_register(struct pci_bus *bus, struct pci_driver **out)
+int vfio_pci_register(struct pci_bus *bus, const struct vfio_pci_params *params,
+		      struct pci_driver **out)
 {
-	struct pci_driver *drv = calloc(1, sizeof(*drv));
+	struct pci_driver *drv = calloc(1, sizeof(*drv) + sizeof(*params));
 	int ret;
 
 	if (!drv)
 		return -ENOMEM;
+	drv->drv.priv = memcpy(drv + 1, params, sizeof(*params));
 	drv->drv.name = "vfio-pci";
 	drv->drv.module = "vfio_pci";
 	drv->drv.probe = probe;

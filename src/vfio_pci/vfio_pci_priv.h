@@ -97,6 +97,12 @@ struct vfio_pci_ioeventfd {
 	unsigned int bar, width;
 };
 
+/* Registers of a function that is asleep and forgets. */
+struct vfio_pci_saved {
+	bool valid;
+	uint8_t config[PCI_CFG_EXT_SIZE];
+};
+
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	struct pci_dev *pdev;
@@ -104,6 +110,13 @@ struct vfio_pci_device {
 	struct vfio_pci_config config;
 	uint8_t saved[PCI_CFG_EXT_SIZE]; /* config space at open, restored at close */
 	bool reset_works;
+	/* Module parameters as they were when the driver took the function. */
+	bool nointxmask, disable_idle_d3, disable_vga;
+	bool has_vga;	  /* the VGA region is offered */
+	bool intx_in_cmd; /* INTx is masked in the function (PCI 2.3), not at the interrupt line */
+	struct vfio_pci_saved pm_saved,
+		idle_saved;	      /* power.c; memory_lock, or nobody has it open */
+	atomic_bool command_memory;   /* the user's COMMAND.MEMORY */
 	uint32_t msix_off, msix_size; /* of the table, in BAR msix_bar */
 	unsigned int msix_bar;	      /* PCI_NUM_BARS: none */
 	bool bar_mmap[PCI_NUM_BARS];
@@ -113,9 +126,14 @@ struct vfio_pci_device {
 	struct file *file; /* knows how its pages behave; NULL: nothing was mapped yet */
 	bool revoked;
 
-	/* VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY; memory_lock. */
-	atomic_bool low_power, wake_on_use;
+	/* VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY (power.c); memory_lock. */
+	atomic_bool low_power;
+	bool suspended, suspend_masked;
+	unsigned int low_power_uses;
 	struct irq_trigger *wakeup;
+
+	/* VFIO_DEVICE_FEATURE_PCI_VF_TOKEN of a physical function with SR-IOV; req_lock. */
+	uint8_t vf_token[16];
 
 	/* Interrupts; vdev->lock. */
 	_Atomic unsigned int irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
@@ -164,7 +182,39 @@ void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
 void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg,
 			  const struct vfio_pci_write *w);
 void vfio_pci_fixup_bars(struct vfio_pci_device *vpd);
+/* power.c; memory_lock held. */
 int vfio_pci_set_power_state(struct vfio_pci_device *vpd, unsigned int state);
+/* The sleep of a function that is not in use. */
+void vfio_pci_sleep(struct vfio_pci_device *vpd);
+void vfio_pci_wake(struct vfio_pci_device *vpd);
+/* memory_lock not held. @wakeup is taken on success. */
+int vfio_pci_low_power_entry(struct vfio_pci_device *vpd, struct irq_trigger *wakeup);
+void vfio_pci_low_power_exit(struct vfio_pci_device *vpd);
+void vfio_pci_use_slow(struct vfio_pci_device *vpd);
+void vfio_pci_unuse_slow(struct vfio_pci_device *vpd, bool counted);
+
+/* Around whatever a user asks of the function: it is awake in between. */
+static inline bool vfio_pci_use(struct vfio_pci_device *vpd)
+{
+	if (likely(!atomic_load_explicit(&vpd->low_power, memory_order_relaxed)))
+		return false;
+	vfio_pci_use_slow(vpd);
+	return true;
+}
+
+/* @used: what vfio_pci_use() returned. */
+static inline void vfio_pci_unuse(struct vfio_pci_device *vpd, bool used)
+{
+	if (unlikely(used || atomic_load_explicit(&vpd->low_power, memory_order_relaxed)))
+		vfio_pci_unuse_slow(vpd, used);
+}
+
+/* Whether memory is answered, as far as the user can tell. */
+static inline bool vfio_pci_memory_enabled(const struct vfio_pci_device *vpd)
+{
+	return atomic_load_explicit(&vpd->command_memory, memory_order_relaxed) &&
+	       pci_power_state(vpd->pdev) < 3;
+}
 
 /* memory.c: memory_lock held. */
 void vfio_pci_memory_zap(struct vfio_pci_device *vpd);
@@ -175,12 +225,8 @@ int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, u
 		  int prot, int flags);
 int vfio_pci_sparse_cap(struct vfio_pci_device *vpd, unsigned int bar, struct vfio_info_cap *caps);
 
-/* core.c */
+/* core.c: resets the function; memory_lock held. -EAGAIN: somebody is taking the driver away. */
 int vfio_pci_reset_locked(struct vfio_pci_device *vpd);
-/* Any use of a device in low power wakes it up. */
-void vfio_pci_resume(struct vfio_pci_device *vpd);
-/* feature.c; @signal: the user's wake-up eventfd hears of it. */
-void vfio_pci_low_power_exit(struct vfio_pci_device *vpd, bool signal);
 
 /* rdwr.c */
 ssize_t vfio_pci_region_read(struct vfio_device *vdev, unsigned int region, uint64_t off, void *buf,
@@ -211,8 +257,18 @@ int vfio_pci_set_intx_unmask(struct vfio_pci_device *vpd, unsigned int start, un
 			     uint32_t flags, const void *data);
 void vfio_pci_intx_disable(struct vfio_pci_device *vpd);
 /* By ioctl, virqfd or the user's COMMAND.INTX_DISABLE; any lock but intx.lock may be held. */
-void vfio_pci_intx_mask(struct vfio_pci_device *vpd);
+/* True: it was not masked before. */
+bool vfio_pci_intx_mask(struct vfio_pci_device *vpd);
 void vfio_pci_intx_unmask(struct vfio_pci_device *vpd);
+
+/* vga.c */
+#define VFIO_PCI_VGA_SIZE 0xc0000
+ssize_t vfio_pci_vga_rw(struct vfio_pci_device *vpd, uint64_t off, void *buf, size_t count,
+			bool write);
+/* rom.c: bytes of the ROM's images; 0: what is there is no ROM. Its memory exists. */
+uint64_t vfio_pci_rom_size(const struct vfio_pci_device *vpd);
+/* dmabuf.c: a dma-buf fd or -errno. */
+int vfio_pci_feature_dma_buf(struct vfio_pci_device *vpd, const void *data, size_t size);
 
 /* feature.c */
 int vfio_pci_feature(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data,
