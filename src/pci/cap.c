@@ -127,7 +127,7 @@ static void pmcsr_written(struct pci_dev *dev)
 	}
 	/* 5.4: a function that forgets in D3 wakes up as after a reset. */
 	if (dev->internal->power_state == 3 && state == 0 && !(value & PCI_PM_CTRL_NO_SOFT_RESET))
-		dev->internal->flr = true;
+		dev->internal->flr = dev->internal->soft = true;
 	dev->internal->power_state = state;
 	pci_command_written(dev);
 }

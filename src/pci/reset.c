@@ -40,7 +40,8 @@ void pci_reset_locked(struct pci_dev *dev)
 	if (in->snapshot && in->soft)
 		reset_bytes(dev, 0, PCI_STD_HEADER_SIZEOF);
 	for (unsigned int i = 0; in->snapshot && in->soft && i < in->n_caps; i++)
-		reset_bytes(dev, in->caps[i].off, in->caps[i].size);
+		if (in->caps[i].off != dev->pm_cap)
+			reset_bytes(dev, in->caps[i].off, in->caps[i].size);
 	in->soft = false;
 	pthread_mutex_unlock(&dev->irqs->lock);
 	pci_aer_restore(dev, errors);
@@ -84,8 +85,10 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 	pci_dev_lock(dev);
 	pthread_mutex_lock(&dev->irqs->lock);
 	restore_bytes(dev, saved, 0, PCI_STD_HEADER_SIZEOF);
+	/* Of power management only the state matters, and that is known. */
 	for (unsigned int i = 0; i < in->n_caps; i++)
-		restore_bytes(dev, saved, in->caps[i].off, in->caps[i].size);
+		if (in->caps[i].off != dev->pm_cap)
+			restore_bytes(dev, saved, in->caps[i].off, in->caps[i].size);
 	/* A restored function is awake. */
 	if (dev->pm_cap)
 		pci_put_byte(dev, pm, pci_get_byte(dev, pm) & (uint8_t)~PCI_PM_CTRL_STATE_MASK);

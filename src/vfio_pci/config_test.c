@@ -188,6 +188,10 @@ END_TEST
 
 static int msi_at, vndr_at, ssvid_at, aer_at, vpd_at;
 
+/* A name, a read-only field, the end: 20 bytes. */
+static const uint8_t vpd[] = { 0x82, 3, 0,   'N', 'I', 'C', 0x90, 8,	0, 'P',
+			       'N',  5, '1', '2', '3', '4', '5',  0x7a, 0, 0 };
+
 static void rich(struct pci_dev *dev)
 {
 	msi_at = pci_add_msi_cap(dev, 8, true);
@@ -195,8 +199,8 @@ static void rich(struct pci_dev *dev)
 	vndr_at = pci_add_capability(dev, PCI_CAP_ID_VNDR, 12);
 	dev->config[vndr_at + 2] = 12;
 	memset(dev->wmask + vndr_at + 4, 0xff, 8);
-	vpd_at = pci_add_capability(dev, PCI_CAP_ID_VPD, 8);
-	memset(dev->wmask + vpd_at + 2, 0xff, 6);
+	vpd_at = pci_add_vpd_cap(dev, vpd, sizeof(vpd));
+	ck_assert_int_gt(vpd_at, 0);
 	/* Hidden, but the anchor of the extended list. */
 	ck_assert_int_eq(pci_add_ext_capability(dev, PCI_EXT_CAP_ID_SECPCI, 1, 16), 0x100);
 	aer_at = pci_add_ext_capability(dev, PCI_EXT_CAP_ID_ERR, 2, 0x48);
@@ -273,17 +277,35 @@ END_TEST
 START_TEST(vital_product_data)
 {
 	unsigned int v = (unsigned int)vpd_at;
+	uint8_t text[32];
 
-	pci_config_write(test_pdev, v + 4, 4, 0xcafef00d);
 	/* A read: the flag toggles when the data is there. */
-	test_write(v + 2, 2, 0x0010);
-	ck_assert_uint_eq(test_read(v + 2, 2), 0x8010);
-	ck_assert_uint_eq(test_read(v + 4, 4), 0xcafef00d);
-	test_write(v + 4, 4, 0x01020304);
-	ck_assert_uint_eq(pci_config_read(test_pdev, v + 4, 4), 0xcafef00d);
-	test_write(v + 2, 2, 0x8010);
-	ck_assert_uint_eq(test_read(v + 2, 2), 0x0010);
-	ck_assert_uint_eq(pci_config_read(test_pdev, v + 4, 4), 0x01020304);
+	test_write(v + 2, 2, 0x0000);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8000);
+	ck_assert_uint_eq(test_read(v + 4, 4), 0x4e000382);
+	/* Nothing happens before the byte with the flag is written. */
+	test_write(v + 2, 1, 0x04);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8004);
+	test_write(v + 3, 1, 0x00);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8004);
+	ck_assert_uint_eq(test_read(v + 4, 4), 0x08904349);
+	/* A write. */
+	test_write(v + 4, 4, 0x39393535);
+	test_write(v + 2, 2, 0x800c);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x000c);
+	ck_assert_int_eq(pci_vpd_read(test_pdev, 12, sizeof(text), text), 8);
+	ck_assert(!memcmp(text, "5599", 4));
+	/* Behind the end tag there is nothing to read, and a write does not end. */
+	test_write(v + 2, 2, 0x0040);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8040);
+	ck_assert_uint_eq(test_read(v + 4, 4), 0);
+	test_write(v + 2, 2, 0x8040);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8040);
+	/* In one write with the capability's first bytes. */
+	test_write(v, 4, 0x00080000);
+	ck_assert_uint_eq(test_read(v + 2, 2), 0x8008);
+	ck_assert_int_eq(pci_vpd_write(test_pdev, 2, 4, text), -EINVAL);
+	ck_assert_int_eq(pci_vpd_write(test_pdev, 20, 4, text), -EINVAL);
 }
 END_TEST
 
