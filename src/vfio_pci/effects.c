@@ -155,8 +155,8 @@ void vfio_pci_msi_written(struct vfio_pci_device *vpd, unsigned int reg,
 
 /* ---- vital product data --------------------------------------------------------------------- */
 
-/* The user's F bit says read (0) or write (1); it toggles when that is done. What fails looks like a
- * function that does not answer. */
+/* The user's F bit says read (0) or write (1); it toggles when that is done. What fails looks like
+ * a function that does not answer. */
 void vfio_pci_vpd_written(struct vfio_pci_device *vpd, unsigned int reg,
 			  const struct vfio_pci_write *w)
 {
