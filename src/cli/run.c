@@ -31,6 +31,7 @@ enum {
 	OPT_USER,
 	OPT_MEMLOCK,
 	OPT_SESSION,
+	OPT_HUGEPAGES,
 	OPT_ALLOW_ESCAPE,
 };
 
@@ -39,6 +40,10 @@ static const struct argp_option options[] = {
 	  "Add a device; a comma in a value is written twice (`uvfio models` lists models)", 0 },
 	{ "machine", 'm', "FILE", 0, "Take the machine's description from an INI file", 0 },
 	{ "iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0 },
+	{ "hugepages", OPT_HUGEPAGES, "fake[:SIZE]|host|none", 0,
+	  "Huge pages: of the session (with SIZE there from the start), or the host's (fake unless "
+	  "the host has some)",
+	  0 },
 	{ "keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1 },
 	{ "session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one",
 	  1 },
@@ -94,6 +99,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_IOMMU:
 		run->machine_given = true;
 		ret = description_set_iommu(run->desc, arg, err, sizeof(err));
+		break;
+	case OPT_HUGEPAGES:
+		run->machine_given = true;
+		ret = description_set_hugepages(run->desc, arg, err, sizeof(err));
 		break;
 	case OPT_KEEP:
 		run->keep = true;

@@ -380,6 +380,12 @@ int description_set_iommu(struct description *desc, const char *name, char *err,
 	return fail(err, err_size, "iommu \"%s\" is not known; take amd, intel or none", name);
 }
 
+int description_set_hugepages(struct description *desc, const char *text, char *err,
+			      size_t err_size)
+{
+	return huge_config_parse(text, &desc->huge, err, err_size);
+}
+
 static struct description_device *find_rid(const struct description *desc, uint32_t rid)
 {
 	for (size_t i = 0; i < desc->num_devices; i++)

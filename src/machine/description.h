@@ -11,6 +11,7 @@
 #define MACHINE_DESCRIPTION_H
 
 #include "base/types.h"
+#include "machine/huge_config.h"
 #include "pci/model.h"
 
 enum description_iommu { DESCRIPTION_IOMMU_AMD, DESCRIPTION_IOMMU_INTEL, DESCRIPTION_IOMMU_NONE };
@@ -36,6 +37,7 @@ struct description_device {
 struct description {
 	enum description_iommu iommu;
 	bool iommu_given;
+	struct huge_config huge; /* not in the session's own form: the session file has it */
 	struct description_device **devices;
 	size_t num_devices;
 };
@@ -47,6 +49,9 @@ int description_create(struct description **out);
 void description_free(struct description *desc);
 /* "amd", "intel", "none". */
 int description_set_iommu(struct description *desc, const char *name, char *err, size_t err_size);
+/* "fake", "fake:SIZE", "host", "none". */
+int description_set_hugepages(struct description *desc, const char *text, char *err,
+			      size_t err_size);
 /* One device. A comma inside a value is written twice. */
 int description_add_device(struct description *desc, const char *text, char *err, size_t err_size);
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Machine descriptions as INI files, read by libinih. Section [machine] holds `iommu`; every other
- * section is a device, named freely or by its address, and begins with `model`.
+ * Machine descriptions as INI files, read by libinih. Section [machine] holds `iommu` and
+ * `hugepages`; every other section is a device, named freely or by its address, and begins with
+ * `model`.
  */
 #include <errno.h>
 #include <ini.h>
@@ -35,8 +36,11 @@ static int set_machine(struct ini *ini, const char *key, const char *value)
 {
 	if (!strcmp(key, "iommu"))
 		return description_set_iommu(ini->desc, value, ini->message, sizeof(ini->message));
-	snprintf(ini->message, sizeof(ini->message), "[machine]: unknown key \"%s\"; it has iommu",
-		 key);
+	if (!strcmp(key, "hugepages"))
+		return description_set_hugepages(ini->desc, value, ini->message,
+						 sizeof(ini->message));
+	snprintf(ini->message, sizeof(ini->message),
+		 "[machine]: unknown key \"%s\"; it has iommu and hugepages", key);
 	return -EINVAL;
 }
 

@@ -20,6 +20,7 @@
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/list.h"
+#include "machine/huge_server.h"
 #include "machine/keeper_msg.h"
 #include "machine/keeper_socket.h"
 #include "machine/keeper_uevent.h"
@@ -32,6 +33,7 @@
 struct client {
 	struct list_head node;
 	int fd;
+	struct huge_peer *huge; /* the connection is about huge pages; NULL: it is not */
 	uint32_t held[MAX_HELD];
 	unsigned int num_held;
 };
@@ -60,6 +62,7 @@ struct keeper {
 	unsigned int num_clients;
 	uint32_t next_id;
 	struct keeper_uevents *uevents;
+	struct huge_server *huge; /* NULL: nobody has asked yet */
 };
 
 static int add_epoll(struct keeper *keeper, int fd, void *ptr)
@@ -125,6 +128,8 @@ static void release_free(struct release *release)
 
 static void client_free(struct keeper *keeper, struct client *client)
 {
+	if (client->huge)
+		huge_server_leave(keeper->huge, client->huge);
 	list_del(&client->node);
 	/* A forked child may hold the socket too, and then closing it ends no registration. */
 	epoll_ctl(keeper->epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
@@ -145,6 +150,7 @@ void keeper_destroy(struct keeper *keeper)
 	list_for_each_entry_safe(client, ctmp, &keeper->clients, node)
 		client_free(keeper, client);
 	keeper_uevents_destroy(keeper->uevents);
+	huge_server_destroy(keeper->huge);
 	fd_close(keeper->timer_fd);
 	fd_close(keeper->epoll_fd);
 	fd_close(keeper->listen_fd);
@@ -291,6 +297,15 @@ static void pass_on(struct keeper *keeper, const struct client *from, const stru
 			continue; /* its end will be seen */
 }
 
+/* From now on the connection is about huge pages. False: it cannot be. */
+static bool client_huge(struct keeper *keeper, struct client *client)
+{
+	if (!keeper->huge && huge_server_create(keeper->session, &keeper->huge))
+		return false;
+	client->huge = huge_server_join(keeper->huge, client->fd);
+	return client->huge != NULL;
+}
+
 /* ---- uevents --------------------------------------------------------------------------------- */
 
 /* A packet as it comes in. */
@@ -389,6 +404,10 @@ static void message_work(struct keeper *keeper, struct client *client, struct pa
 	case KEEPER_MULTICAST:
 		uevent_work(keeper, client, packet);
 		break;
+	case KEEPER_HUGE:
+		if (!client_huge(keeper, client))
+			client_free(keeper, client);
+		break;
 	default:
 		break;
 	}
@@ -397,8 +416,14 @@ static void message_work(struct keeper *keeper, struct client *client, struct pa
 static void client_work(struct keeper *keeper, struct client *client)
 {
 	struct packet packet;
-	ssize_t len = packet_receive(client->fd, &packet);
+	ssize_t len;
 
+	if (client->huge) {
+		if (!huge_server_serve(keeper->huge, client->huge))
+			client_free(keeper, client);
+		return;
+	}
+	len = packet_receive(client->fd, &packet);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (len < (ssize_t)sizeof(packet.msg) || packet.msg.magic != KEEPER_MAGIC) {

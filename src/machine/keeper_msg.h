@@ -12,6 +12,7 @@
  *   UEVENT	client, a uevent behind the struct: the kernel's message of the event @id
  *   MULTICAST	client, bytes behind the struct: for the netlink groups @group, as udevd sends
  *   ERROR	client: the holder of @group shall make the error in @device's slot happen
+ *   HUGE	client: from now on this connection is about huge pages (huge_msg.h)
  */
 #ifndef MACHINE_KEEPER_MSG_H
 #define MACHINE_KEEPER_MSG_H
@@ -29,6 +30,7 @@ enum keeper_type {
 	KEEPER_LISTEN,
 	KEEPER_UEVENT,
 	KEEPER_MULTICAST,
+	KEEPER_HUGE,
 };
 
 #define KEEPER_ANY     (~0U)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/huge.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 
@@ -81,6 +82,8 @@ static int write_session(struct session *session, const struct description *desc
 		ret = machine_plan(desc, &devices, &count);
 	if (!ret)
 		ret = session_create_shared(session, identity, devices, count);
+	if (!ret)
+		ret = huge_setup(session, &desc->huge);
 	free(devices);
 	return ret;
 }

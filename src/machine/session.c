@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "machine/huge.h"
 #include "machine/modules.h"
 #include "machine/session_priv.h"
 
@@ -122,6 +123,8 @@ bool session_translate(const struct session *session, const char *path, char *ou
 
 	if (path[0] != '/')
 		return false;
+	if (huge_translate(session, path, out, size))
+		return true;
 	switch (path[1]) {
 	case 's':
 		if (path[2] == 'b') /* /sbin */
@@ -155,6 +158,8 @@ bool session_untranslate(const struct session *session, const char *real, char *
 
 	if (strncmp(real, session->dir, session->dir_len))
 		return false;
+	if (huge_untranslate(session, real, out, size))
+		return true;
 	path = real + session->dir_len;
 	if (!below(path, roots, ARRAY_SIZE(roots)) || strlen(path) >= size)
 		return false;
@@ -169,7 +174,7 @@ bool session_overlay(const struct session *session, const char *path, char *out,
 	for (size_t i = 0; i < ARRAY_SIZE(overlaid); i++)
 		if (!strcmp(path, overlaid[i].text))
 			return join(session, path, out, size);
-	return false;
+	return huge_overlaid(session, path) && join(session, path, out, size);
 }
 
 int session_path(const struct session *session, const char *name, char *out, size_t size)

@@ -19,6 +19,7 @@
  *   escape		programs that the library cannot come up in may run
  *   disks/		sparse files behind disks without a file of the user's; a symlink when
  *			they are in a directory of their own
+ *   hugetlb/		the names on hugetlbfs, a directory for each mount
  */
 #ifndef MACHINE_SESSION_H
 #define MACHINE_SESSION_H

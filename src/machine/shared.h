@@ -14,11 +14,12 @@
 #include <stdatomic.h>
 #include "base/types.h"
 #include "iommu/dma.h"
+#include "machine/huge_shared.h"
 #include "pci/aer.h"
 #include "pci/pci.h"
 
 #define SHARED_MAGIC		  0x6f69667675ULL /* "uvfio" */
-#define SHARED_VERSION		  2
+#define SHARED_VERSION		  3
 #define SHARED_MAX_DEVICES	  384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS	  32
 #define SHARED_MAX_OWNERS	  128
@@ -113,6 +114,7 @@ struct shared_header {
 	struct shared_owner owners[SHARED_MAX_OWNERS];
 
 	struct shared_kmsg kmsg;
+	struct shared_huge huge;
 
 	uint32_t num_devices;
 	struct shared_device device[SHARED_MAX_DEVICES];

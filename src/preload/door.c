@@ -13,6 +13,7 @@
 #include "machine/session.h"
 #include "pci/pci.h"
 #include "preload/doors.h"
+#include "preload/huge.h"
 #include "preload/inherit.h"
 #include "preload/path.h"
 #include "preload/process.h"
@@ -56,6 +57,7 @@ static void open_session(void)
 	if (dir && dir[0] == '/') {
 		log_set_sink(log_to_stderr, NULL);
 		process_watch_forks();
+		huge_session_here(the_session);
 		state = SESSION_HERE;
 	}
 	atomic_store_explicit(&door_session_state, state, memory_order_release);
@@ -159,6 +161,17 @@ int door_machine(struct uvfio_machine **out)
 	return ret;
 }
 
+int door_open_file(const char *path, int oflags, struct file **out)
+{
+	struct uvfio_machine *machine;
+	int ret = huge_open_served(path, oflags, out);
+
+	if (ret != 1)
+		return ret;
+	ret = door_machine(&machine);
+	return ret ? ret : machine_open(machine, path, oflags, out);
+}
+
 void door_tell_error(void)
 {
 	char line[512];
@@ -201,6 +214,7 @@ void door_after_fork(void)
 	depth_enter();
 	pthread_mutex_init(&door_lock, NULL);
 	file_after_fork();
+	huge_after_fork();
 	if (machine)
 		machine_after_fork(machine);
 	inherit_after_fork();

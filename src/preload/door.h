@@ -16,6 +16,7 @@
 #include "base/depth.h"
 #include "base/types.h"
 
+struct file;
 struct session;
 struct uvfio_machine;
 
@@ -28,6 +29,9 @@ extern _Atomic(struct uvfio_machine *) door_machine_ptr;
 struct session *door_session(void);
 /* Builds the machine when it is not there. 0 or -errno. */
 int door_machine(struct uvfio_machine **out);
+/* Opens a file that the session serves: 0 with the file, 1 when the tree's own is to be opened, or
+ * -errno. Builds the machine when the file is one of its own. Depth raised. */
+int door_open_file(const char *path, int oflags, struct file **out);
 /* Says once, on stderr, that the session cannot be opened, if that is so. Depth raised. */
 void door_tell_error(void);
 /* The program has opened /dev/kvm. Depth raised. */

@@ -70,9 +70,23 @@ bool door_writev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos
 bool door_preadv(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
 bool door_pwritev(ssize_t *ret, int fd, const struct iovec *iov, int n, off_t pos);
 bool door_lseek(off_t *ret, int fd, off_t off, int whence);
-bool door_ftruncate(int *ret, int fd, off_t len);
-bool door_posix_fallocate(int *ret, int fd);
+bool door_ftruncate_file(int *ret, int fd, off_t len);
+bool door_posix_fallocate_file(int *ret, int fd);
 bool door_vdprintf(int *ret, int fd, const char *format, va_list ap);
+
+/* huge_files.c, huge_mount.c, huge_shm.c */
+bool door_ftruncate(int *ret, int fd, off_t len);
+bool door_fallocate(int *ret, int fd, int mode, off_t off, off_t len);
+bool door_posix_fallocate(int *ret, int fd, off_t off, off_t len);
+bool door_memfd_create(int *ret, const char *name, unsigned int flags);
+/* @flags: of unlinkat(2), or -1 for remove(3). */
+bool door_unlink(int *ret, int dirfd, const char *path, int flags);
+bool door_mount(int *ret, const char *source, const char *target, const char *type,
+		unsigned long flags, const void *data);
+bool door_umount(int *ret, const char *target, int flags);
+bool door_shmget(int *ret, key_t key, size_t size, int flags);
+bool door_shmat(void **ret, int id, const void *addr, int flags);
+bool door_shmdt(int *ret, const void *addr);
 
 /* stdio_door.c */
 bool door_fflush(int *ret, FILE *stream);

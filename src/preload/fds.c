@@ -15,6 +15,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
+#include "preload/huge.h"
 #include "preload/stdio_door.h"
 #include "preload/uevent.h"
 #include "preload/wrappers.h"
@@ -38,6 +39,8 @@ static void forget(int fd)
 		fdset_remove(&fdset_dirs, fd);
 	if (fdset_has(&fdset_uevents, fd))
 		fdset_remove(&fdset_uevents, fd);
+	if (fdset_has(&fdset_huge, fd))
+		fdset_remove(&fdset_huge, fd);
 	if (file_fd_maybe(fd))
 		file_fd_close(fd);
 }
@@ -51,6 +54,10 @@ static void learn(int from, int to)
 		fdset_add(&fdset_attrs, to);
 	if (fdset_has(&fdset_served, from))
 		fdset_add(&fdset_served, to);
+	if (fdset_has(&fdset_huge, from))
+		fdset_add(&fdset_huge, to);
+	else if (fdset_has(&fdset_huge, to))
+		fdset_remove(&fdset_huge, to);
 	if (fdset_has(&fdset_dirs, from))
 		fdset_add(&fdset_dirs, to);
 	else if (fdset_has(&fdset_dirs, to))
@@ -61,7 +68,8 @@ static void learn(int from, int to)
 
 static bool known(int fd)
 {
-	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd);
+	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
+	       fdset_has(&fdset_huge, fd);
 }
 
 bool door_close(int *ret, int fd)
@@ -74,6 +82,10 @@ bool door_close(int *ret, int fd)
 		return true;
 	}
 	door_enter(&door);
+	if (huge_fd_known(fd)) {
+		*ret = (int)door_return(&door, huge_close(fd));
+		return true;
+	}
 	forget(fd);
 	door_leave(&door);
 	/* libc's, a cancellation point. */
@@ -99,7 +111,7 @@ static int close_others(unsigned int first, unsigned int last, unsigned int flag
 static void forget_range(unsigned int first, unsigned int last)
 {
 	const struct fdset *const sets[] = { &fdset_attrs, &fdset_served, &fdset_dirs,
-					     &fdset_uevents };
+					     &fdset_uevents, &fdset_huge };
 	size_t i;
 	int fd;
 
@@ -292,8 +304,8 @@ static void learn_received(struct msghdr *msg)
 			file = file_from_fd(fds[i]);
 			if (file)
 				file_put(file);
-			else
-				uevent_adopt(fds[i]);
+			else if (!uevent_adopt(fds[i]))
+				huge_learn(fds[i]);
 		}
 	}
 }

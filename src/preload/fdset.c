@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "preload/fdset.h"
 
-struct fdset fdset_dirs, fdset_served, fdset_attrs, fdset_uevents;
+struct fdset fdset_dirs, fdset_served, fdset_attrs, fdset_uevents, fdset_huge;
 
 void fdset_add(struct fdset *set, int fd)
 {

@@ -24,6 +24,8 @@ extern struct fdset fdset_served;
 extern struct fdset fdset_attrs;
 /* Sockets on which the program listens to uevents (uevent.h). */
 extern struct fdset fdset_uevents;
+/* Files of huge pages (huge.h). */
+extern struct fdset fdset_huge;
 
 static inline bool fdset_has(const struct fdset *set, int fd)
 {

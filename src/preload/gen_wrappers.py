@@ -14,6 +14,9 @@ GUARDS = {
     "two": lambda a: f"(path_maybe({a[0]}) || path_maybe({a[1]}))",
     "at2": lambda a: f"(path_maybe_at({a[0]}, {a[1]}) || path_maybe_at({a[2]}, {a[3]}))",
     "fd": lambda a: f"door_fd({a[0]})",
+    "pages": lambda a: f"door_fd_pages({a[0]})",
+    "pages_or_dir": lambda a: f"(door_fd_pages({a[0]}) || door_fd_dir({a[0]}))",
+    "huge": lambda a: f"huge_flag({a[0]}, {a[1]})",
     "fds": lambda a: f"(door_fd({a[0]}) || door_fd({a[1]}))",
     "close": lambda a: f"door_fd_close({a[0]})",
     "dir": lambda a: f"door_fd_dir({a[0]})",
@@ -21,12 +24,14 @@ GUARDS = {
     "fd_any": lambda a: f"door_fd_any({a[0]})",
     "socket": lambda a: f"door_wants_socket({a[0]}, {a[1]})",
     "uevent": lambda a: f"door_fd_uevent({a[0]})",
-    "recvmsg": lambda a: f"(door_machine_lives() || door_fd_uevent({a[0]}))",
+    "recvmsg": lambda a: f"(door_machine_lives() || door_fd_uevent({a[0]}) || "
+                         "huge_in_session())",
     "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",
     "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
+    "shm": lambda a: "huge_in_session()",
     "sigset": lambda a: f"({a[0]} && door_on())",
     "seccomp": lambda a: f"door_wants_seccomp({a[0]})",
-    "mem": lambda a: "door_machine_lives()",
+    "mem": lambda a: "(door_machine_lives() || huge_mapped())",
     "on": lambda a: "door_on()",
     "waits": lambda a: "door_waits()",
     "sigset_or_waits": lambda a: f"(({a[0]} && door_on()) || door_waits())",
@@ -124,10 +129,12 @@ class Row:
         if kind == "tr":
             return lines + [f"if (path_resolve({dirfd}, {param}, &tp))",
                             f"\treturn {self.translated(param)};"]
-        # Of the tree: an error; another file of the session's: the call, where it is.
+        # Of the tree: an error; another file of the session's, or a name of huge pages: the call,
+        # where it is.
         error = "path_make_error(&tp)" if kind == "make" else arg
         return lines + [f"if (path_resolve({dirfd}, {param}, &tp)) {{",
-                        "\tif (!tp.tree)", f"\t\treturn {self.translated(param)};",
+                        "\tif (!tp.tree || huge_path(&tp))",
+                        f"\t\treturn {self.translated(param)};",
                         f"\terrno = {error};", f"\treturn {self.failure};", "}"]
 
     def wrapper(self):

@@ -11,6 +11,7 @@
 #include "preload/dir.h"
 #include "preload/door.h"
 #include "preload/fdset.h"
+#include "preload/huge.h"
 #include "preload/path.h"
 #include "preload/stdio_door.h"
 #include "preload/uevent.h"
@@ -18,6 +19,12 @@
 static inline bool door_fd(int fd)
 {
 	return lib_depth == 0 && file_fd_maybe(fd);
+}
+
+/* Files of huge pages as well. */
+static inline bool door_fd_pages(int fd)
+{
+	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_huge, fd));
 }
 
 static inline bool door_fd_dir(int fd)
@@ -28,13 +35,15 @@ static inline bool door_fd_dir(int fd)
 static inline bool door_fd_close(int fd)
 {
 	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) ||
-				  fdset_has(&fdset_uevents, fd) || fd_is_own(fd));
+				  fdset_has(&fdset_uevents, fd) || fdset_has(&fdset_huge, fd) ||
+				  fd_is_own(fd));
 }
 
 static inline bool door_fd_any(int fd)
 {
 	return lib_depth == 0 &&
-	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd));
+	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
+		fdset_has(&fdset_huge, fd));
 }
 
 static inline bool door_waits(void)
@@ -55,6 +64,8 @@ static inline int door_fresh_fd(int fd)
 {
 	if (unlikely(fdset_has(&fdset_dirs, fd)) && lib_depth == 0)
 		fdset_remove(&fdset_dirs, fd);
+	if (unlikely(fdset_has(&fdset_huge, fd)) && lib_depth == 0)
+		fdset_remove(&fdset_huge, fd);
 	return fd;
 }
 
@@ -73,6 +84,8 @@ static inline bool door_wants_seccomp(int option)
 
 static inline bool door_wants_mmap(int flags, int fd)
 {
+	if (unlikely(huge_wants_mmap(flags, fd)))
+		return true;
 	if (!door_machine_lives())
 		return false;
 	return (flags & MAP_FIXED) || (!(flags & MAP_ANONYMOUS) && fd >= 0);

@@ -19,7 +19,7 @@
 #define UEVENT_NAME "uevent"
 
 struct inherited {
-	struct file *target; /* what machine_open() gave; NULL: not yet asked. target_lock */
+	struct file *target; /* what door_open_file() gave; NULL: not yet asked. target_lock */
 	char path[256];
 };
 
@@ -28,15 +28,11 @@ static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
 static int open_target(struct file *file, struct file **out)
 {
 	struct inherited *inherited = file->priv;
-	struct uvfio_machine *machine;
 	int ret = 0;
 
 	pthread_mutex_lock(&target_lock);
 	if (!inherited->target) {
-		ret = door_machine(&machine);
-		if (!ret)
-			ret = machine_open(machine, inherited->path, file->oflags,
-					   &inherited->target);
+		ret = door_open_file(inherited->path, file->oflags, &inherited->target);
 		if (ret)
 			inherited->target = NULL;
 	}

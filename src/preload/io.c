@@ -14,6 +14,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
+#include "preload/huge.h"
 #include "preload/stdio_door.h"
 
 #define IOV_ON_STACK 8
@@ -93,8 +94,11 @@ bool door_read(ssize_t *ret, int fd, void *buf, size_t count)
 bool door_write(ssize_t *ret, int fd, const void *buf, size_t count)
 {
 	struct door door;
-	struct file *file = enter(&door, fd, true);
+	struct file *file;
 
+	if (huge_refuses_write(ret, fd))
+		return true;
+	file = enter(&door, fd, true);
 	if (!file)
 		return false;
 	*ret = leave(&door, file, file_write(file, (uintptr_t)buf, count));
@@ -116,8 +120,11 @@ bool door_pread(ssize_t *ret, int fd, void *buf, size_t count, off_t pos)
 bool door_pwrite(ssize_t *ret, int fd, const void *buf, size_t count, off_t pos)
 {
 	struct door door;
-	struct file *file = enter(&door, fd, true);
+	struct file *file;
 
+	if (huge_refuses_write(ret, fd))
+		return true;
+	file = enter(&door, fd, true);
 	if (!file)
 		return false;
 	*ret = leave(&door, file,
@@ -214,10 +221,13 @@ static ssize_t each_piece(struct file *file, const struct vector *v, bool write,
 static bool vectored(ssize_t *ret, int fd, const struct iovec *iov, int n, bool write, off_t pos)
 {
 	struct door door;
-	struct file *file = enter(&door, fd, true);
+	struct file *file;
 	struct vector v;
 	ssize_t done;
 
+	if (write && huge_refuses_write(ret, fd))
+		return true;
+	file = enter(&door, fd, true);
 	if (!file)
 		return false;
 	done = vector_get(&v, iov, n);
@@ -276,7 +286,7 @@ bool door_lseek(off_t *ret, int fd, off_t off, int whence)
 }
 
 /* A device has no size to change, an attribute's does not matter. */
-bool door_ftruncate(int *ret, int fd, off_t len)
+bool door_ftruncate_file(int *ret, int fd, off_t len)
 {
 	struct door door;
 	struct file *file = enter(&door, fd, false);
@@ -288,7 +298,7 @@ bool door_ftruncate(int *ret, int fd, off_t len)
 }
 
 /* Returns its error, and glibc would write zeroes to a file that cannot do it. */
-bool door_posix_fallocate(int *ret, int fd)
+bool door_posix_fallocate_file(int *ret, int fd)
 {
 	struct door door;
 	struct file *file = enter(&door, fd, false);

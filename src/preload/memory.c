@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The program's address space: mappings of our files, and memory that devices reach and the program
- * takes away (design D5). Called only when a machine exists in this process.
+ * takes away (design D5). Called only when a machine
+ * exists in this process, or mappings of huge pages (huge_memory.c), whose rules come first.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -13,10 +14,17 @@
 #include "machine/machine.h"
 #include "preload/door.h"
 #include "preload/doors.h"
+#include "preload/huge.h"
 
 static struct hostmem *hostmem(void)
 {
 	return machine_hostmem(atomic_load_explicit(&door_machine_ptr, memory_order_acquire));
+}
+
+/* Whether devices may reach this process' memory. */
+static bool machine_lives(void)
+{
+	return atomic_load_explicit(&door_machine_ptr, memory_order_acquire) != NULL;
 }
 
 /* The pages that a call on [addr, addr + len) takes; false: the call fails by itself. */
@@ -31,6 +39,8 @@ static bool pages(const void *addr, size_t *len)
 /* What stands at [addr, addr + len) is about to go. */
 static void vacate(void *addr, size_t len)
 {
+	if (!machine_lives())
+		return;
 	hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
 	file_munmap((uintptr_t)addr, len);
 }
@@ -62,22 +72,61 @@ static int try_elsewhere(struct file *file, size_t len, int prot, int flags, int
 	return 0;
 }
 
+/* Other memory in the place of huge pages: 0 when it was mapped, 1 when there were none. */
+static int map_over_pages(void **ret, void *addr, size_t len, int prot, int flags, int fd,
+			  off_t off)
+{
+	long at;
+
+	if (!huge_touches(addr, ALIGN_UP(len, HOST_PAGE_SIZE)))
+		return 1;
+	at = raw_mmap(addr, len, prot, flags, fd, (uint64_t)off);
+	if (at < 0 && at > -4096)
+		return (int)at;
+	huge_unmapped(addr, ALIGN_UP(len, HOST_PAGE_SIZE));
+	*ret = (void *)at;
+	return 0;
+}
+
 bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
+	const struct map_call call = { addr, len, prot, flags, fd, off };
 	struct file *file;
 	struct door door;
 	size_t whole = len;
 	int err = 0;
+	long at;
 
 	door_enter(&door);
+	if (huge_wanted(flags, fd) && huge_mmap(&call, vacate, &at)) {
+		err = at < 0 && at > -4096 ? (int)at : 0;
+		*ret = door_return(&door, err) < 0 ? MAP_FAILED : (void *)at;
+		return true;
+	}
 	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
 	if ((flags & MAP_FIXED) && pages(addr, &whole)) {
-		if (hostmem_any(hostmem(), (uintptr_t)addr, whole))
+		if (!huge_cuttable(addr, whole))
+			err = -EINVAL;
+		else if (machine_lives() && hostmem_any(hostmem(), (uintptr_t)addr, whole))
 			err = try_elsewhere(file, len, prot, flags, fd, off);
 		if (!err)
 			vacate(addr, whole);
 	}
+	if (!file && !err && (flags & MAP_FIXED)) {
+		err = map_over_pages(ret, addr, len, prot, flags, fd, off);
+		if (err <= 0) {
+			if (door_return(&door, err) < 0)
+				*ret = MAP_FAILED;
+			return true;
+		}
+	}
 	if (!file) {
+		/* What has been refused here, libc would not know. */
+		if (err == -EINVAL && !huge_cuttable(addr, whole)) {
+			door_return(&door, err);
+			*ret = MAP_FAILED;
+			return true;
+		}
 		door_leave(&door);
 		return false;
 	}
@@ -94,10 +143,22 @@ bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, 
 bool door_munmap(int *ret, void *addr, size_t len)
 {
 	struct door door;
+	int err;
 
 	if (!pages(addr, &len))
 		return false;
 	door_enter(&door);
+	if (huge_touches(addr, len)) {
+		err = huge_cuttable(addr, len) ? 0 : -EINVAL;
+		if (!err)
+			vacate(addr, len);
+		if (!err)
+			err = raw_munmap(addr, len);
+		if (!err)
+			huge_unmapped(addr, len);
+		*ret = (int)door_return(&door, err);
+		return true;
+	}
 	vacate(addr, len);
 	door_leave(&door);
 	return false;
@@ -111,6 +172,10 @@ bool door_mprotect(int *ret, void *addr, size_t len, int prot)
 	if (!pages(addr, &len))
 		return false;
 	door_enter(&door);
+	if (!huge_cuttable(addr, len)) {
+		*ret = (int)door_return(&door, -EINVAL);
+		return true;
+	}
 	done = file_mprotect((uintptr_t)addr, len, prot);
 	if (!done) {
 		door_leave(&door);
@@ -130,10 +195,15 @@ bool door_madvise(int *ret, void *addr, size_t len, int advice)
 {
 	struct door door;
 
-	if (!discards(advice) || !pages(addr, &len))
+	if ((!discards(advice) && !huge_mapped()) || !pages(addr, &len))
 		return false;
 	door_enter(&door);
-	hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
+	if (discards(advice) && machine_lives())
+		hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
+	if (huge_madvise(addr, len, advice, ret)) {
+		*ret = (int)door_return(&door, *ret);
+		return true;
+	}
 	door_leave(&door);
 	return false;
 }
@@ -145,6 +215,8 @@ static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *n
 	bool pinned = false;
 	void *to;
 
+	if (!machine_lives())
+		return mremap(addr, old_len, new_len, flags, new_addr);
 	if (flags & MREMAP_DONTUNMAP)
 		hostmem_will_unmap(hostmem(), from, old_len);
 	else
@@ -171,7 +243,8 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 {
 	size_t len = new_len;
 	struct door door;
-	long to;
+	long to = 0;
+	int pages_here;
 
 	/* An old length of 0 makes a second mapping and moves nothing. */
 	if (!pages(addr, &old_len) || !pages((flags & MREMAP_FIXED) ? new_addr : addr, &len))
@@ -180,9 +253,16 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 	    refused((uintptr_t)addr, old_len, (uintptr_t)new_addr, len, flags))
 		return false;
 	door_enter(&door);
+	pages_here = huge_mremap_check(addr, &old_len, &len, flags, new_addr);
+	if (pages_here < 0 || ((flags & MREMAP_FIXED) && !huge_cuttable(new_addr, len))) {
+		*ret = MAP_FAILED;
+		door_return(&door, -EINVAL);
+		return true;
+	}
 	if (flags & MREMAP_FIXED)
 		vacate(new_addr, len);
-	to = file_do_mremap((uintptr_t)addr, old_len, len, flags, (uintptr_t)new_addr);
+	if (machine_lives())
+		to = file_do_mremap((uintptr_t)addr, old_len, len, flags, (uintptr_t)new_addr);
 	if (to > 0) {
 		*ret = (void *)to;
 	} else if (to < 0) {
@@ -190,6 +270,8 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 		*ret = MAP_FAILED;
 	} else {
 		*ret = move(addr, old_len, len, flags, new_addr);
+		if (*ret != MAP_FAILED && !pages_here)
+			huge_moved(addr, old_len, *ret, len);
 	}
 	door_return(&door, *ret == MAP_FAILED ? -errno : 0);
 	return true;

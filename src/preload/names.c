@@ -11,11 +11,13 @@
 
 #include "base/sysraw.h"
 #include "file/file.h"
+#include "hugetlb/text.h"
 #include "machine/machine.h"
 #include "machine/session.h"
 #include "machine/tree.h"
 #include "preload/door.h"
 #include "preload/doors.h"
+#include "preload/huge.h"
 #include "preload/path.h"
 
 /* What a symlink of the host's says, in the program's words, NUL-terminated. Length or -errno. */
@@ -36,6 +38,8 @@ static ssize_t read_host_link(const char *logical, char *out, size_t size)
 	if (len < 0)
 		return len;
 	target[len] = '\0';
+	if (fd >= 0 && huge_fd_known(fd) && huge_text_name(target))
+		return snprintf(out, size, "%s", target);
 	if (!session_untranslate(session, target, out, size))
 		memcpy(out, target, (size_t)len + 1);
 	return (ssize_t)strlen(out);
@@ -122,6 +126,7 @@ struct two_names {
 	const char *names[2];
 	int fds[2];
 	bool tree[2];
+	int slots[2]; /* of mounts of huge pages; -1: neither */
 };
 
 /* 1: neither is the session's. 0: the call is to be made with @two's names and fds. -errno: they
@@ -132,18 +137,23 @@ static int resolve_two(struct two_names *two, int fromfd, const char *from, int 
 	bool ours = false;
 	int i;
 
-	*two = (struct two_names){ .names = { from, to }, .fds = { fromfd, tofd } };
+	*two = (struct two_names){ .names = { from, to },
+				   .fds = { fromfd, tofd },
+				   .slots = { -1, -1 } };
 	for (i = 0; i < 2; i++) {
 		if (!path_maybe_at(two->fds[i], two->names[i]) ||
 		    !path_resolve(two->fds[i], two->names[i], &two->paths[i]))
 			continue;
 		ours = true;
-		two->tree[i] = two->paths[i].tree;
+		two->slots[i] = huge_slot_of(&two->paths[i]);
+		two->tree[i] = two->paths[i].tree && two->slots[i] < 0;
 		two->names[i] = two->paths[i].real;
 		two->fds[i] = AT_FDCWD;
 	}
 	if (two->tree[0] || two->tree[1])
 		return two->tree[0] && two->tree[1] ? -EPERM : -EXDEV;
+	if (two->slots[0] != two->slots[1])
+		return -EXDEV;
 	return !ours;
 }
 
@@ -151,16 +161,21 @@ bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *t
 		 unsigned int flags)
 {
 	struct two_names two;
+	struct stat replaced;
 	struct door door;
 	int err = resolve_two(&two, fromfd, from, tofd, to);
 
 	if (err > 0)
 		return false;
 	door_enter(&door);
+	if (err || two.slots[1] < 0 || lstat(two.names[1], &replaced))
+		replaced.st_ino = 0;
 	/* Not every libc has the function. */
 	if (!err)
 		err = (int)sysraw6(SYS_renameat2, two.fds[0], (long)two.names[0], two.fds[1],
 				   (long)two.names[1], (long)flags, 0);
+	if (!err && replaced.st_ino)
+		huge_sweep_name(replaced.st_ino);
 	*ret = (int)door_return(&door, err);
 	return true;
 }
@@ -221,7 +236,7 @@ static bool name_of_fd(int fd, char *real, size_t size)
 	bool found;
 
 	if (!file)
-		return false;
+		return huge_name_of_fd(fd, real, size);
 	found = session_translate(door_session(), file->path, real, size);
 	file_put(file);
 	return found;
@@ -303,6 +318,8 @@ bool door_truncate(int *ret, const char *path, off_t len)
 		err = truncate(tp.real, len) ? -errno : 0;
 	else if (stat(tp.real, &st))
 		err = -errno;
+	else if (huge_path(&tp))
+		err = huge_truncate_path(&tp, len);
 	else if (S_ISDIR(st.st_mode))
 		err = -EISDIR;
 	else if (!(st.st_mode & 0222))

@@ -20,6 +20,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
+#include "preload/huge.h"
 #include "preload/path.h"
 #include "preload/stdio_door.h"
 
@@ -41,15 +42,11 @@ static int open_real(const char *path, int flags, mode_t mode)
 
 static int open_machine(const char *path, int flags)
 {
-	struct uvfio_machine *machine;
 	struct file *file;
 	bool attribute, writable;
 	int ret;
 
-	ret = door_machine(&machine);
-	if (ret)
-		return ret;
-	ret = machine_open(machine, path, flags, &file);
+	ret = door_open_file(path, flags, &file);
 	if (ret)
 		return ret > 0 ? NOT_THE_MACHINES : ret;
 	attribute = S_ISREG(file->mode);
@@ -69,7 +66,7 @@ static int open_machine(const char *path, int flags)
 }
 
 /* @tp is in the tree. The fd or -errno. */
-static int open_tree(struct tree_path *tp, int flags)
+static int open_tree(struct tree_path *tp, int flags, mode_t mode)
 {
 	struct stat st;
 	int ret;
@@ -77,6 +74,8 @@ static int open_tree(struct tree_path *tp, int flags)
 	/* Behind the session's commands stands this program's own file. */
 	if ((flags & O_ACCMODE) != O_RDONLY && session_elsewhere(tp->logical))
 		return -EACCES;
+	if (huge_path(tp))
+		return huge_open(tp, flags, mode);
 	ret = path_canonical(tp, !(flags & O_NOFOLLOW));
 	if (ret)
 		return missing(ret, flags);
@@ -106,7 +105,8 @@ static int open_tree(struct tree_path *tp, int flags)
 static bool matters(const char *path)
 {
 	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/dev/kvm") ||
-	       !strcmp(path, "/proc") || !strcmp(path, "/run") || !strcmp(path, "/sys") ||
+	       !strcmp(path, "/proc") || !strncmp(path, "/proc/s", 7) || !strcmp(path, "/run") ||
+	       !strcmp(path, "/sys") ||
 	       !strncmp(path, "/sys/", 5);
 }
 
@@ -141,7 +141,7 @@ static bool open_again(const char *logical, int flags, int *ret)
 	strcpy(tp.logical, file->path);
 	file_put(file);
 	tp.tree = session_translate(door_session(), tp.logical, tp.real, sizeof(tp.real));
-	*ret = tp.tree ? open_tree(&tp, flags) : -ENXIO;
+	*ret = tp.tree ? open_tree(&tp, flags, 0) : -ENXIO;
 	return true;
 }
 
@@ -155,7 +155,7 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 		/* The kernel's open() of such files does not wait: nothing to cancel. */
 		door_enter(&door);
 		if (tp.tree)
-			fd = open_tree(&tp, flags);
+			fd = open_tree(&tp, flags, mode);
 		else
 			fd = open_host(&tp, AT_FDCWD, tp.real, flags, mode);
 	} else {
@@ -259,7 +259,7 @@ bool door_fopen(FILE **ret, const char *path, const char *how)
 		return true;
 	}
 	*ret = NULL;
-	fd = tp.tree ? open_tree(&tp, flags) : open_machine(tp.logical, flags);
+	fd = tp.tree ? open_tree(&tp, flags, 0666) : open_machine(tp.logical, flags);
 	if (fd >= 0) {
 		*ret = stream_on(fd, how);
 		error = errno;
@@ -297,7 +297,7 @@ bool door_freopen(FILE **ret, const char *path, const char *how, FILE *stream)
 	/* The stream stays libc's; what stands behind its fd becomes the tree's file. */
 	door_enter(&door);
 	fflush(stream);
-	fd = open_tree(&tp, flags);
+	fd = open_tree(&tp, flags, 0666);
 	plain = fd >= 0 ? fd_plain_copy(fd) : -EBADF;
 	if (plain == -EIO)
 		plain = open_unreadable();

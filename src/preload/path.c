@@ -12,6 +12,9 @@
 
 atomic_int path_cwd_near = -1;
 
+static const _Atomic uint32_t no_mounts;
+const _Atomic uint32_t *_Atomic path_mounts = &no_mounts;
+
 /* Whether @path, absolute and normalised, may be in the tree or have a part of it below. */
 static bool is_near(const char *path)
 {
@@ -344,6 +347,6 @@ int path_canonical(struct tree_path *tp, bool follow)
 bool path_maybe_at_empty(int dirfd, const char *path)
 {
 	if (path && path[0] == '\0')
-		return lib_depth == 0 && file_fd_maybe(dirfd);
+		return lib_depth == 0 && (file_fd_maybe(dirfd) || fdset_has(&fdset_huge, dirfd));
 	return path_maybe_at(dirfd, path);
 }

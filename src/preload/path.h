@@ -60,6 +60,15 @@ int path_cwd(char *out, size_t size);
 /* 1 when names relative to the current directory may be ours, 0 when not, -1 not known. */
 extern atomic_int path_cwd_near;
 bool path_cwd_is_near(void);
+/* The session's count of mounts outside of /dev: while there are any, every name may be ours. */
+extern const _Atomic uint32_t *_Atomic path_mounts;
+
+static inline bool path_mounted(void)
+{
+	return atomic_load_explicit(atomic_load_explicit(&path_mounts, memory_order_relaxed),
+				    memory_order_relaxed) != 0;
+}
+
 /* An absolute or relative path with a `..` in it: the slow test. */
 bool path_maybe_dotdot(const char *path);
 
@@ -89,11 +98,12 @@ static inline bool path_maybe(const char *path)
 			if (session_elsewhere(path))
 				return true;
 		}
-		return strstr(path, "/..") && path_maybe_dotdot(path);
+		return path_mounted() || (strstr(path, "/..") && path_maybe_dotdot(path));
 	}
 	if (path[0] == '\0')
 		return false;
-	return path_cwd_is_near() || (strstr(path, "..") && path_maybe_dotdot(path));
+	return path_mounted() || path_cwd_is_near() ||
+	       (strstr(path, "..") && path_maybe_dotdot(path));
 }
 
 static inline bool path_maybe_at(int dirfd, const char *path)

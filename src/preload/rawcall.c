@@ -62,6 +62,21 @@ static bool names(long *ret, long number, long a, long b, long c, long d, long e
 	case SYS_readlinkat:
 		*ret = wrap_readlinkat(INT(a), PATH(b), PTR(c), SIZE(d));
 		return true;
+	case SYS_unlink:
+		*ret = wrap_unlink(PATH(a));
+		return true;
+	case SYS_unlinkat:
+		*ret = wrap_unlinkat(INT(a), PATH(b), INT(c));
+		return true;
+	case SYS_mkdir:
+		*ret = wrap_mkdir(PATH(a), MODE(b));
+		return true;
+	case SYS_mount:
+		*ret = wrap_mount(PATH(a), PATH(b), PATH(c), (unsigned long)d, PTR(e));
+		return true;
+	case SYS_umount2:
+		*ret = wrap_umount2(PATH(a), INT(b));
+		return true;
 	case SYS_chdir:
 		*ret = wrap_chdir(PATH(a));
 		return true;
@@ -182,6 +197,18 @@ static bool memory(long *ret, long number, long a, long b, long c, long d, long 
 	case SYS_madvise:
 		*ret = wrap_madvise(PTR(a), SIZE(b), INT(c));
 		return true;
+	case SYS_memfd_create:
+		*ret = wrap_memfd_create(PATH(a), (unsigned int)b);
+		return true;
+	case SYS_shmget:
+		*ret = wrap_shmget((key_t)a, SIZE(b), INT(c));
+		return true;
+	case SYS_shmat:
+		*ret = (long)wrap_shmat(INT(a), PTR(b), INT(c));
+		return true;
+	case SYS_shmdt:
+		*ret = wrap_shmdt(PTR(a));
+		return true;
 	}
 	return false;
 }
@@ -206,6 +233,12 @@ static bool fds(long *ret, long number, long a, long b, long c, long d)
 		return true;
 	case SYS_lseek:
 		*ret = wrap_lseek(INT(a), b, INT(c));
+		return true;
+	case SYS_ftruncate:
+		*ret = wrap_ftruncate(INT(a), b);
+		return true;
+	case SYS_fallocate:
+		*ret = wrap_fallocate(INT(a), INT(b), c, d);
 		return true;
 	case SYS_fstat:
 		*ret = wrap_fstat(INT(a), PTR(b));

@@ -12,6 +12,7 @@
 #include "machine/session.h"
 #include "preload/door.h"
 #include "preload/doors.h"
+#include "preload/huge.h"
 #include "preload/path.h"
 
 /* @tp is in the tree. 0 or -errno. */
@@ -23,6 +24,8 @@ static int stat_tree(struct tree_path *tp, struct stat *st, int flags)
 		return ret;
 	if (lstat(tp->real, st))
 		return -errno;
+	if (huge_path(tp))
+		return huge_stat_path(tp, st);
 	if (tp->tree)
 		machine_fix_stat(door_session(), tp->logical, st);
 	return 0;
@@ -46,7 +49,7 @@ static int stat_fd(int fd, struct stat *st)
 	int ret;
 
 	if (!file)
-		return 1;
+		return huge_stat_fd(fd, st);
 	ret = stat_file(file, st);
 	file_put(file);
 	return ret;
@@ -166,23 +169,50 @@ bool door_statfs(int *ret, const char *path, struct statfs *fs)
 {
 	struct tree_path tp;
 	struct door door;
+	int err;
 
 	if (!path_resolve(AT_FDCWD, path, &tp))
 		return false;
 	door_enter(&door);
-	*ret = (int)door_return(&door, statfs(statfs_path(&tp), fs) ? -errno : 0);
+	if (huge_path(&tp))
+		err = huge_statfs_path(&tp, fs);
+	else
+		err = statfs(statfs_path(&tp), fs) ? -errno : 0;
+	*ret = (int)door_return(&door, err);
 	return true;
+}
+
+static void to_statvfs(const struct statfs *fs, struct statvfs *vfs)
+{
+	memset(vfs, 0, sizeof(*vfs));
+	vfs->f_bsize = (unsigned long)fs->f_bsize;
+	vfs->f_frsize = (unsigned long)fs->f_frsize;
+	vfs->f_blocks = fs->f_blocks;
+	vfs->f_bfree = fs->f_bfree;
+	vfs->f_bavail = fs->f_bavail;
+	vfs->f_files = fs->f_files;
+	vfs->f_ffree = vfs->f_favail = fs->f_ffree;
+	vfs->f_namemax = (unsigned long)fs->f_namelen;
 }
 
 bool door_statvfs(int *ret, const char *path, struct statvfs *fs)
 {
 	struct tree_path tp;
+	struct statfs huge;
 	struct door door;
+	int err;
 
 	if (!path_resolve(AT_FDCWD, path, &tp))
 		return false;
 	door_enter(&door);
-	*ret = (int)door_return(&door, statvfs(statfs_path(&tp), fs) ? -errno : 0);
+	if (huge_path(&tp)) {
+		err = huge_statfs_path(&tp, &huge);
+		if (!err)
+			to_statvfs(&huge, fs);
+	} else {
+		err = statvfs(statfs_path(&tp), fs) ? -errno : 0;
+	}
+	*ret = (int)door_return(&door, err);
 	return true;
 }
 
@@ -191,8 +221,14 @@ bool door_fstatfs(int *ret, int fd, struct statfs *fs)
 	char path[TREE_PATH_MAX];
 	struct door door;
 	bool ours;
+	int err;
 
 	door_enter(&door);
+	err = huge_statfs_fd(fd, fs);
+	if (err <= 0) {
+		*ret = (int)door_return(&door, err);
+		return true;
+	}
 	ours = !path_of_fd(fd, path, sizeof(path)) && path[0] == '/' &&
 	       (!strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) ||
 		!strncmp(path, "/proc/", 6) || !strncmp(path, "/run/", 5));
