@@ -270,6 +270,18 @@ __restore_rt:
 	jmp	*%r8
 	endfunc	fault_run_frame
 
+/*
+ * void fault_debug_default(void), void fault_debug_handler(void): where a debugger learns that a
+ * fault is the program's own, before it ends the program or its handler runs.
+ */
+	func	fault_debug_default
+	ret
+	endfunc	fault_debug_default
+
+	func	fault_debug_handler
+	ret
+	endfunc	fault_debug_handler
+
 	.pushsection .rodata.copy_extable, "a", @progbits
 	.globl	copy_extable_end
 	.hidden	copy_extable_end

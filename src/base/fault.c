@@ -60,6 +60,10 @@ static _Thread_local volatile bool in_program_handler __attribute__((tls_model("
 _Noreturn void fault_run_frame(uintptr_t sp, int sig, siginfo_t *info, void *ucontext,
 			       uintptr_t handler);
 
+/* copy.S: nothing but their names, for preload/uvfio-gdb.py. */
+void fault_debug_default(void);
+void fault_debug_handler(void);
+
 static struct program_action *action_of(int sig)
 {
 	return sig == SIGSEGV ? &program_segv : &program_bus;
@@ -108,6 +112,7 @@ static void die(int sig, siginfo_t *info, bool again)
 	struct ksigaction dfl = { .flags = KSA_RESTORER, .restorer = fault_restorer };
 	ksigset_t set = KSIG(sig);
 
+	fault_debug_default();
 	raw_sigaction(sig, &dfl, NULL);
 	if (again)
 		return;
@@ -161,6 +166,7 @@ static void run_program_handler(int sig, siginfo_t *info, ucontext_t *uc,
 	ksigset_t mask;
 	bool outer = in_program_handler;
 
+	fault_debug_handler();
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
 	mask |= act->mask;
 	if (!(act->flags & SA_NODEFER))

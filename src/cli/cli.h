@@ -55,6 +55,9 @@ void launch_environment_free(char **env);
 int launch_library(char *path, size_t size);
 /* What a session shows as /lib/modules/RELEASE. 0 or -ENOENT. */
 int launch_modules(char *path, size_t size);
+/* @command, or, for a debugger, a copy with what it is told in a session (machine/debugger.h), for
+ * the life of the process. */
+char **launch_command(char **command, const char *library);
 int launch_self(char *path, size_t size);
 
 /* report.c */

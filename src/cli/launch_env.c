@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "machine/debugger.h"
 #include "machine/variables.h"
 
 extern char **environ;
@@ -137,4 +138,22 @@ void launch_environment_free(char **env)
 	for (size_t i = 0; i < NUM_OURS; i++)
 		free(env[n - 1 - i]);
 	free(env);
+}
+
+char **launch_command(char **command, const char *library)
+{
+	static char text[PATH_MAX];
+	const char *args[DEBUGGER_ARGS];
+	size_t count = debugger_args(command[0], environ, library, args, text, sizeof(text)), n = 0;
+	char **out;
+
+	while (command[n])
+		n++;
+	out = count ? calloc(n + count + 1, sizeof(*out)) : NULL;
+	if (!out)
+		return command;
+	out[0] = command[0];
+	memcpy(out + 1, args, count * sizeof(*args));
+	memcpy(out + 1 + count, command + 1, (n - 1) * sizeof(*out));
+	return out;
 }

@@ -384,6 +384,7 @@ static int check_program(struct run *run, char *path, char *library)
 		return EXIT_USAGE;
 	}
 	run->harmless = program.harmless;
+	run->command = launch_command(run->command, found);
 	if (!program_library(found, program.libc, library, PATH_MAX))
 		strcpy(library, found);
 	return check_library(library);

@@ -24,11 +24,13 @@
 #include "base/depth.h"
 #include "base/fault.h"
 #include "base/sysraw.h"
+#include "base/valgrind.h"
 #include "file/trap_priv.h"
 
 #define CONTEXTS   1024U
 #define STACK_SIZE (256UL * 1024)
 #define INSN_MAX   15
+#define INT3	   0xcc
 #define CACHE_SIZE 64
 /* A page that is open but faults all the same: another thread is about to change its protection.
  * After so many tries somebody has protected it behind our back. */
@@ -55,6 +57,7 @@ struct trap_call {
 	struct trap trap;
 	struct context *context;
 	enum emulate_result result;
+	bool breakpoint; /* a debugger's, on the instruction */
 };
 
 static _Atomic(struct context *) contexts[CONTEXTS];
@@ -108,6 +111,7 @@ static struct context *new_context(void)
 	raw_mprotect((void *)at, HOST_PAGE_SIZE, PROT_NONE);
 	c = (struct context *)((uintptr_t)at + HOST_PAGE_SIZE + STACK_SIZE);
 	c->number = number;
+	valgrind_stack_register((void *)((uintptr_t)at + HOST_PAGE_SIZE), c);
 	atomic_store_explicit(&contexts[number], c, memory_order_release);
 	return c;
 }
@@ -137,13 +141,14 @@ static void give_context(struct context *c)
 }
 
 /* The instruction at @rip; NULL: none that can be executed here. */
-static const struct insn *fetch_insn(struct context *c, uintptr_t rip)
+static const struct insn *fetch_insn(struct context *c, uintptr_t rip, bool *breakpoint)
 {
 	struct cached_insn *e = &c->cache[(rip ^ rip >> 6 ^ rip >> 12) % CACHE_SIZE];
 	uint8_t bytes[INSN_MAX] = { 0 };
 	size_t len;
 
 	len = INSN_MAX - copy_nofault(bytes, (const void *)rip, INSN_MAX);
+	*breakpoint = bytes[0] == INT3 && code_behind_breakpoint(rip, bytes);
 	/* Code changes: the bytes are compared, not only the address. */
 	if (e->rip != rip || memcmp(e->bytes, bytes, INSN_MAX) != 0) {
 		memcpy(e->bytes, bytes, INSN_MAX);
@@ -294,7 +299,7 @@ static void work(struct trap_call *call)
 {
 	struct trap *t = &call->trap;
 	greg_t *rip = &t->uc->uc_mcontext.gregs[REG_RIP];
-	const struct insn *insn = fetch_insn(call->context, (uintptr_t)*rip);
+	const struct insn *insn = fetch_insn(call->context, (uintptr_t)*rip, &call->breakpoint);
 
 	if (!insn) {
 		call->result = EMULATE_SEGV;
@@ -303,6 +308,7 @@ static void work(struct trap_call *call)
 	call->result = emulate(t, insn);
 	if (call->result == EMULATE_DONE)
 		*rip += insn->length;
+	call->breakpoint = call->breakpoint && code_is_debugged();
 }
 
 /* On our own stack. */
@@ -337,6 +343,18 @@ static enum emulate_result emulate_fault(struct trap_call *call)
 	give_context(call->context);
 	errno = saved_errno;
 	return call->result;
+}
+
+/*
+ * A debugger waits for the program to come back to an instruction that has been executed: it stops
+ * right behind it instead, by a signal that is delivered when ours returns.
+ */
+static void stop_behind(void)
+{
+	const ksigset_t set = KSIG(SIGTRAP);
+
+	raw_sigprocmask(SIG_BLOCK, &set, NULL);
+	sysraw3(SYS_tgkill, raw_getpid(), raw_gettid(), SIGTRAP);
 }
 
 /* Whether to execute the instruction again, or give up because that has not helped for long. */
@@ -396,6 +414,8 @@ static bool trap_fault(int sig, siginfo_t *info, void *ucontext)
 	switch (ret) {
 	case EMULATE_DONE:
 		retry.rip = 0;
+		if (call.breakpoint)
+			stop_behind();
 		return true;
 	case EMULATE_AGAIN:
 		/* A repeated instruction has come further, and is another fault next time. */

@@ -147,4 +147,10 @@ alu_fn alu_function(enum alu_op op, unsigned int log2_width);
 /* Makes traps work: the fault handler, the decoder. Called before the first mapping. */
 int trap_init(void);
 
+/* code.c, in signal context. */
+/* What a debugger has overwritten with a breakpoint at @addr. */
+bool code_behind_breakpoint(uintptr_t addr, uint8_t *byte);
+/* Whether a debugger is attached. */
+bool code_is_debugged(void);
+
 #endif

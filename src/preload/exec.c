@@ -41,9 +41,15 @@ static int start_make(struct start *start, const struct verdict *verdict, char *
 		start->path = start->tool.path;
 		start->argv = start->tool.argv;
 		start->search = false;
+	} else {
+		ret = exec_debugger_make(start->path, start->argv, envp, &start->tool);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			start->argv = start->tool.argv;
 	}
 	ret = environment_make(envp, verdict->libc, &start->env);
-	if (ret && verdict->tool)
+	if (ret && start->tool.argv)
 		exec_tool_free(&start->tool);
 	return ret;
 }
@@ -125,7 +131,7 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 	if (err)
 		return refused(ret, err);
 	if (start.path == name)
-		raw_execveat(dirfd, path, argv, start.env.envp, flags);
+		raw_execveat(dirfd, path, start.argv, start.env.envp, flags);
 	else
 		real_execve(start.path, start.argv, start.env.envp);
 	return failed(ret, &start);

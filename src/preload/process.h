@@ -68,6 +68,10 @@ struct tool_call {
 /* @name with @argv's arguments. No malloc. 0 or -errno. */
 int exec_tool_make(const char *name, char *const argv[], struct tool_call *call);
 void exec_tool_free(struct tool_call *call);
+/* exec_debugger.c: @argv with what a debugger gets besides, when @path is one: 1; 0: it is none. No
+ * malloc. -ENOMEM. */
+int exec_debugger_make(const char *path, char *const argv[], char *const envp[],
+		       struct tool_call *call);
 
 /* A call of posix_spawn(), or of posix_spawnp() with @search. */
 struct spawn_call {

@@ -8,6 +8,7 @@ set -uo pipefail
 
 clients=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export UVFIO=${UVFIO:-$clients/../../uvfio}
+export UVFIO_BUILD=${UVFIO_BUILD:-$clients/../../build}
 BDF=0000:01:00.0
 passed=0
 failed=0

@@ -8,8 +8,9 @@
  * MODE run (the default): open, map, reset, admin queue with Identify completed by MSI-X from two
  * threads, access of the BAR in a signal handler, unmap, close; a forked child; a clean exit. The
  * other modes drive the device in the same way and have a defect of their own, for the sanitizers
- * to find: overflow, race, undefined, leak, null; for uvfio: dma. Built with WITH_SECCOMP it has
- * the modes sandbox, sandbox-narrow and sandbox-early. Sections are those of NVM Express 1.4.
+ * to find: overflow, race, undefined, leak, null; for uvfio: dma; or (wait) go on for 20 seconds.
+ * Built with WITH_SECCOMP it has the modes sandbox, sandbox-narrow and sandbox-early. Sections are
+ * those of NVM Express 1.4.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -441,7 +442,7 @@ static void sandbox(const char *mode)
 
 #endif
 
-/* ---- defects --------------------------------------------------------------------------------- */
+/* ---- modes ----------------------------------------------------------------------------------- */
 
 static int shared_counter;
 static volatile int one = 1;
@@ -457,9 +458,10 @@ static void *count_up(void *arg)
 
 static void *volatile lost;
 
-static void defect(const char *mode)
+static void other_mode(const char *mode)
 {
 	volatile char *volatile bytes;
+	time_t end;
 
 	if (!strcmp(mode, "overflow")) {
 		bytes = malloc(16);
@@ -475,6 +477,11 @@ static void defect(const char *mode)
 	} else if (!strcmp(mode, "null")) {
 		bytes = NULL;
 		bytes[one] = 1;
+	} else if (!strcmp(mode, "wait")) {
+		puts("vfio_prog: waiting");
+		fflush(stdout);
+		for (end = time(NULL) + 20; time(NULL) < end; usleep(10000))
+			run_threads(work);
 	} else if (!strcmp(mode, "dma")) {
 		expect(identify(0xdead000) != 0, "an error of Identify's");
 	} else {
@@ -499,7 +506,7 @@ int main(int argc, char **argv)
 	if (strncmp(mode, "sandbox", 7)) {
 		fork_child();
 		if (strcmp(mode, "run"))
-			defect(mode);
+			other_mode(mode);
 	}
 	stop();
 	puts("vfio_prog: done");
