@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What is told on a NETLINK_KOBJECT_UEVENT socket when devices are bound, unbound, removed and found
- * again, modules go and come, and something is written to `uevent`. Linked statically it runs in
- * the oracle, dynamically in a session; `compare` compares what the two print.
+ * What is told on a NETLINK_KOBJECT_UEVENT socket when devices are bound, unbound, removed and
+ * found again, modules go and come, and something is written to `uevent`. Linked statically it
+ * runs in the oracle, dynamically in a session; `compare` compares what the two print.
  *
  * Left out of the transcript: numbers that differ (group, port, minor), the subsystems that a
  * session does not have (wakeup, pci_express, slots), and the "change" that the kernel tells when a
