@@ -20,6 +20,7 @@
 #include "machine/keeper.h"
 #include "machine/launch.h"
 #include "machine/program.h"
+#include "machine/session_tool.h"
 #include "machine/shared.h"
 
 enum {
@@ -251,11 +252,16 @@ static int exit_status(int status)
 }
 
 /* The user lets programs run that the library cannot come up in, as for those that they exec. */
-static bool may_escape(const struct run *run)
+static bool escape_asked(void)
 {
 	const char *escape = getenv("UVFIO_ESCAPE");
 
-	return run->allow_escape || (escape && !strcmp(escape, "1"));
+	return escape && !strcmp(escape, "1");
+}
+
+static bool may_escape(const struct run *run)
+{
+	return run->allow_escape || escape_asked();
 }
 
 static bool library_loaded(const struct session *session)
@@ -363,10 +369,30 @@ static int check_library(const char *library)
 	return 0;
 }
 
+/* `uvfio tool NAME ARGUMENT…` as the command; @path: the executable. */
+static int take_tool(struct run *run, const char *name, char *path)
+{
+	size_t n = 0;
+	char **command;
+
+	while (run->command[n])
+		n++;
+	command = calloc(n + 3, sizeof(*command));
+	if (!command || launch_self(path, PATH_MAX))
+		return fail("cannot start the session's %s", name);
+	command[0] = (char *)"uvfio";
+	command[1] = (char *)"tool";
+	command[2] = (char *)name;
+	memcpy(command + 3, run->command + 1, (n - 1) * sizeof(*command));
+	run->command = command;
+	return 0;
+}
+
 static int check_program(struct run *run, char *path, char *library)
 {
 	char line[2 * PATH_MAX + 256], found[PATH_MAX];
 	struct program program;
+	const char *tool;
 	int ret = program_find(run->command[0], path, PATH_MAX);
 
 	if (ret)
@@ -378,6 +404,11 @@ static int check_program(struct run *run, char *path, char *library)
 		return fail("libuvfio-preload.so is neither in the build tree nor installed beside "
 			    "this program; build or install it");
 	program_check_library(&program, found);
+	tool = escape_asked() ? NULL : session_tool_of(path, &program);
+	if (tool) {
+		strcpy(library, found);
+		return take_tool(run, tool, path) ? EXIT_USAGE : check_library(library);
+	}
 	if (program.why && !may_escape(run)) {
 		program_message(&program, path, line, sizeof(line));
 		fputs(line, stderr);

@@ -14,6 +14,7 @@
 
 #include "base/sysraw.h"
 #include "machine/session.h"
+#include "machine/session_tool.h"
 #include "preload/door.h"
 #include "preload/process.h"
 
@@ -48,7 +49,7 @@ static int judge(const char *path, char *const argv[], char *const envp[], bool 
 		program_check_library(&program, library);
 	verdict->libc = program.libc;
 	if (!escapes(envp)) {
-		verdict->tool = exec_tool_of(path, &program);
+		verdict->tool = session_tool_of(path, &program);
 		if (verdict->tool || session_escape_allowed(environment_session()))
 			program.why = NULL;
 	} else {

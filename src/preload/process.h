@@ -55,9 +55,6 @@ int exec_judge(const char *path, char *const argv[], char *const envp[], struct 
 int exec_judge_search(const char *file, char *const argv[], char *const envp[], bool shell,
 		      struct verdict *verdict);
 
-/* exec_tool.c: the session's version of @program (as it was named), or NULL. */
-const char *exec_tool_of(const char *path, const struct program *program);
-
 /* A call of the session's version of a program, in memory of its own. */
 struct tool_call {
 	char path[PATH_MAX];
