@@ -150,10 +150,33 @@ static bool is_loader(const char *path)
 	return name && (!strncmp(name, "/ld-linux-x86-64.so", 19) || !strncmp(name, "/ld-2.", 6));
 }
 
+/* The build id that Go's linker leaves in each program. */
+static bool has_go_note(int fd, const Elf64_Phdr *phdr)
+{
+	static const char name[] = { 'G', 'o', 0, 0 };
+	char notes[1024] __attribute__((aligned(8)));
+	size_t size = MIN(phdr->p_filesz, sizeof(notes)), at = 0;
+	Elf64_Nhdr note;
+
+	if (pread(fd, notes, size, (off_t)phdr->p_offset) != (ssize_t)size)
+		return false;
+	while (at + sizeof(note) + sizeof(name) <= size) {
+		memcpy(&note, notes + at, sizeof(note));
+		if (note.n_namesz == sizeof(name) &&
+		    !memcmp(notes + at + sizeof(note), name, sizeof(name)))
+			return true;
+		at += sizeof(note) + ALIGN_UP((size_t)note.n_namesz, 4) +
+		      ALIGN_UP((size_t)note.n_descsz, 4);
+	}
+	return false;
+}
+
 static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct program *program)
 {
+	bool dynamic = false, go = false;
 	char interp[256];
 	Elf64_Phdr phdr;
+	size_t len;
 
 	if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_machine != EM_X86_64)
 		return obstacle(program,
@@ -162,24 +185,28 @@ static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct p
 					: "is a program for another architecture",
 				"build it for x86-64");
 	for (unsigned int i = 0; i < head->e_phnum; i++) {
-		size_t len;
-
 		/* Damaged: the kernel will say so. */
 		if (pread(fd, &phdr, sizeof(phdr), (off_t)(head->e_phoff + i * sizeof(phdr))) !=
 		    sizeof(phdr))
 			return false;
+		if (phdr.p_type == PT_NOTE)
+			go = go || has_go_note(fd, &phdr);
 		if (phdr.p_type != PT_INTERP)
 			continue;
 		len = MIN(phdr.p_filesz, sizeof(interp) - 1);
 		if (pread(fd, interp, len, (off_t)phdr.p_offset) != (ssize_t)len)
 			return false;
 		interp[len] = '\0';
+		dynamic = true;
 		program->libc = program_libc_of(interp);
-		return program->libc == PROGRAM_OTHER_LIBC &&
-		       obstacle(program, "is linked to another C library",
-				"build it for glibc or musl");
 	}
-	return !is_loader(path) &&
+	if (dynamic && program->libc == PROGRAM_OTHER_LIBC)
+		return obstacle(program, "is linked to another C library",
+				"build it for glibc or musl");
+	if (dynamic && go)
+		return obstacle(program, "is a Go program, whose system calls do not pass libc",
+				"take one that is not");
+	return !dynamic && !is_loader(path) &&
 	       obstacle(program, "is statically linked, so that LD_PRELOAD does not reach it",
 			"take a dynamically linked build");
 }
