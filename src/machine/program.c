@@ -21,8 +21,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define HEAD_SIZE    256
-#define SCRIPT_DEPTH 6 /* the kernel follows five interpreters */
+#define SCRIPT_HEAD  256  /* what the kernel looks at */
+#define HEAD_SIZE    2048 /* an ELF file's headers, notes and interpreter are mostly in it */
+#define SCRIPT_DEPTH 6	  /* the kernel follows five interpreters */
 
 /*
  * Programs that LD_PRELOAD does not reach and that touch neither sysfs nor devices: packages are
@@ -150,15 +151,31 @@ static bool is_loader(const char *path)
 	return name && (!strncmp(name, "/ld-linux-x86-64.so", 19) || !strncmp(name, "/ld-2.", 6));
 }
 
+/* A file and its beginning, which spares system calls: each exec of a session's comes here. */
+struct image {
+	int fd;
+	size_t len;
+	char head[HEAD_SIZE + 1] __attribute__((aligned(8)));
+};
+
+static bool image_read(const struct image *image, void *out, size_t size, uint64_t off)
+{
+	if (size <= image->len && off <= image->len - size) {
+		memcpy(out, image->head + off, size);
+		return true;
+	}
+	return pread(image->fd, out, size, (off_t)off) == (ssize_t)size;
+}
+
 /* The build id that Go's linker leaves in each program. */
-static bool has_go_note(int fd, const Elf64_Phdr *phdr)
+static bool has_go_note(const struct image *image, const Elf64_Phdr *phdr)
 {
 	static const char name[] = { 'G', 'o', 0, 0 };
 	char notes[1024] __attribute__((aligned(8)));
 	size_t size = MIN(phdr->p_filesz, sizeof(notes)), at = 0;
 	Elf64_Nhdr note;
 
-	if (pread(fd, notes, size, (off_t)phdr->p_offset) != (ssize_t)size)
+	if (!image_read(image, notes, size, phdr->p_offset))
 		return false;
 	while (at + sizeof(note) + sizeof(name) <= size) {
 		memcpy(&note, notes + at, sizeof(note));
@@ -171,8 +188,9 @@ static bool has_go_note(int fd, const Elf64_Phdr *phdr)
 	return false;
 }
 
-static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct program *program)
+static bool check_elf(const struct image *image, struct program *program)
 {
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)image->head;
 	bool dynamic = false, go = false;
 	char interp[256];
 	Elf64_Phdr phdr;
@@ -186,15 +204,14 @@ static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct p
 				"build it for x86-64");
 	for (unsigned int i = 0; i < head->e_phnum; i++) {
 		/* Damaged: the kernel will say so. */
-		if (pread(fd, &phdr, sizeof(phdr), (off_t)(head->e_phoff + i * sizeof(phdr))) !=
-		    sizeof(phdr))
+		if (!image_read(image, &phdr, sizeof(phdr), head->e_phoff + i * sizeof(phdr)))
 			return false;
 		if (phdr.p_type == PT_NOTE)
-			go = go || has_go_note(fd, &phdr);
+			go = go || has_go_note(image, &phdr);
 		if (phdr.p_type != PT_INTERP)
 			continue;
 		len = MIN(phdr.p_filesz, sizeof(interp) - 1);
-		if (pread(fd, interp, len, (off_t)phdr.p_offset) != (ssize_t)len)
+		if (!image_read(image, interp, len, phdr.p_offset))
 			return false;
 		interp[len] = '\0';
 		dynamic = true;
@@ -206,7 +223,8 @@ static bool check_elf(int fd, const char *path, const Elf64_Ehdr *head, struct p
 	if (dynamic && go)
 		return obstacle(program, "is a Go program, whose system calls do not pass libc",
 				"take one that is not");
-	return !dynamic && !is_loader(path) &&
+	program->loader = !dynamic && is_loader(program->path);
+	return !dynamic && !program->loader &&
 	       obstacle(program, "is statically linked, so that LD_PRELOAD does not reach it",
 			"take a dynamically linked build");
 }
@@ -219,14 +237,24 @@ static void forgive(struct program *program, const struct stat *st)
 	program->harmless = true;
 }
 
-/* One file. True: done, false: program->path is the interpreter now. */
+/* The interpreter in a script's first line; false: there is none. @image is cut there. */
+static bool interpreter_of(struct image *image, char *out)
+{
+	char *start;
+
+	image->head[MIN(image->len, (size_t)SCRIPT_HEAD)] = '\0';
+	start = image->head + 2 + strspn(image->head + 2, " \t");
+	start[strcspn(start, " \t\n")] = '\0';
+	strcpy(out, start);
+	return *start != '\0';
+}
+
+/* The file at program->path. True: done, false: program->path is the interpreter now. */
 static bool inspect_one(struct program *program)
 {
-	char head[HEAD_SIZE + 1] __attribute__((aligned(8)));
+	struct image image;
 	struct stat st;
-	char *start;
 	ssize_t len;
-	int fd;
 
 	if (stat(program->path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return true;
@@ -234,38 +262,30 @@ static bool inspect_one(struct program *program)
 		forgive(program, &st);
 		return true;
 	}
-	fd = open(program->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
+	image.fd = open(program->path, O_RDONLY | O_CLOEXEC);
+	if (image.fd < 0) {
 		if (errno == EACCES && access(program->path, X_OK) == 0)
 			obstacle(program, "cannot be read, so that nobody knows what it is",
 				 "make it readable");
 		return true;
 	}
-	len = pread(fd, head, HEAD_SIZE, 0);
-	head[len > 0 ? len : 0] = '\0';
-	if (len >= (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG)) {
-		if (check_elf(fd, program->path, (const Elf64_Ehdr *)head, program))
+	len = pread(image.fd, image.head, HEAD_SIZE, 0);
+	image.len = len > 0 ? (size_t)len : 0;
+	image.head[image.len] = '\0';
+	if (image.len >= sizeof(Elf64_Ehdr) && !memcmp(image.head, ELFMAG, SELFMAG)) {
+		if (check_elf(&image, program))
 			forgive(program, &st);
-		close(fd);
-		return true;
+	} else {
+		program->shell = image.head[0] != '#' || image.head[1] != '!';
 	}
-	close(fd);
-	if (head[0] != '#' || head[1] != '!') {
-		program->shell = true;
-		return true;
-	}
-	start = head + 2 + strspn(head + 2, " \t");
-	start[strcspn(start, " \t\n")] = '\0';
-	if (!*start)
-		return true;
-	strcpy(program->path, start);
-	return false;
+	close(image.fd);
+	return image.head[0] != '#' || program->shell || !interpreter_of(&image, program->path);
 }
 
 void program_inspect(const char *path, struct program *program)
 {
 	program->libc = PROGRAM_GLIBC;
-	program->secure = program->shell = program->harmless = false;
+	program->secure = program->shell = program->harmless = program->loader = false;
 	program->why = program->way_out = NULL;
 	program->path[0] = '\0';
 	/* Too long for the kernel as well. */
@@ -297,7 +317,7 @@ void program_inspect_call(const char *path, char *const argv[], struct program *
 	const char *loaded;
 
 	program_inspect(path, program);
-	if (program->why || !argv || !argv[0] || !is_loader(path))
+	if (program->why || !argv || !argv[0] || !program->loader)
 		return;
 	loaded = loaded_by(argv);
 	/* The loader starts a program with nobody's rights but the caller's. */

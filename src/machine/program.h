@@ -19,6 +19,7 @@ struct program {
 	enum program_libc libc;
 	bool secure;   /* the kernel starts it with changed rights: LD_PRELOAD is ignored */
 	bool harmless; /* the library does not come up, and need not */
+	bool loader;   /* the dynamic loader itself, called by name */
 	bool shell;    /* neither ELF nor #!: execvp() gives it to /bin/sh */
 	/* What is in the way, the middle of a sentence between the path and the way out; NULL:
 	 * nothing. */
