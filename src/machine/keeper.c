@@ -23,6 +23,7 @@
 #include "machine/huge_server.h"
 #include "machine/keeper_msg.h"
 #include "machine/keeper_socket.h"
+#include "machine/keeper_udev.h"
 #include "machine/keeper_uevent.h"
 #include "machine/session_create.h"
 #include "machine/session_priv.h"
@@ -62,6 +63,7 @@ struct keeper {
 	unsigned int num_clients;
 	uint32_t next_id;
 	struct keeper_uevents *uevents;
+	struct keeper_udev *udev;
 	struct huge_server *huge; /* NULL: nobody has asked yet */
 };
 
@@ -87,7 +89,7 @@ int keeper_create(struct session *session, struct keeper **out)
 	if (ret < 0)
 		goto fail;
 	keeper->lock_fd = ret;
-	ret = keeper_listen(session);
+	ret = keeper_listen(session, KEEPER_SOCKET);
 	if (ret < 0)
 		goto fail;
 	keeper->listen_fd = ret;
@@ -104,6 +106,10 @@ int keeper_create(struct session *session, struct keeper **out)
 		ret = keeper_uevents_create(session, &keeper->uevents);
 	if (!ret)
 		ret = add_epoll(keeper, keeper_uevents_fd(keeper->uevents), &keeper->uevents);
+	if (!ret)
+		ret = keeper_udev_create(session, &keeper->udev);
+	if (!ret)
+		ret = add_epoll(keeper, keeper_udev_fd(keeper->udev), &keeper->udev);
 	if (ret)
 		goto fail;
 	keeper_announce(session);
@@ -149,6 +155,7 @@ void keeper_destroy(struct keeper *keeper)
 		release_free(release);
 	list_for_each_entry_safe(client, ctmp, &keeper->clients, node)
 		client_free(keeper, client);
+	keeper_udev_destroy(keeper->udev);
 	keeper_uevents_destroy(keeper->uevents);
 	huge_server_destroy(keeper->huge);
 	fd_close(keeper->timer_fd);
@@ -478,6 +485,8 @@ void keeper_work(struct keeper *keeper)
 			timer_work(keeper);
 		} else if (event.data.ptr == &keeper->uevents) {
 			keeper_uevents_work(keeper->uevents);
+		} else if (event.data.ptr == &keeper->udev) {
+			keeper_udev_work(keeper->udev);
 		} else {
 			client_work(keeper, event.data.ptr);
 		}

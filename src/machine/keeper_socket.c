@@ -34,21 +34,35 @@
 #define ANSWER_MSEC 3000
 
 /* Fills @addr through a directory fd, which the caller closes. The fd or -errno. */
-static int keeper_address(struct session *session, struct sockaddr_un *addr)
+static int keeper_address(struct session *session, const char *name, struct sockaddr_un *addr)
 {
 	int dir = open(session->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0)
 		return -errno;
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/keeper.sock", dir);
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%s", dir, name);
 	return dir;
 }
 
-static int with_socket(struct session *session, int (*fn)(int, const struct sockaddr *, socklen_t))
+/* Calls @fn, bind or connect, for DIR/@name. 0 or -errno. */
+static int at_address(struct session *session, int fd, const char *name,
+		      int (*fn)(int, const struct sockaddr *, socklen_t))
 {
 	struct sockaddr_un addr;
-	int fd, dir, ret = 0;
+	int dir = keeper_address(session, name, &addr), ret;
+
+	if (dir < 0)
+		return dir;
+	ret = fn(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	close(dir);
+	return ret;
+}
+
+static int with_socket(struct session *session, const char *name,
+		       int (*fn)(int, const struct sockaddr *, socklen_t))
+{
+	int fd, ret;
 
 	/* Raw, because it is moved: a sanitizer would take the number for still open. */
 	fd = (int)sysraw3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -57,13 +71,7 @@ static int with_socket(struct session *session, int (*fn)(int, const struct sock
 	fd = fd_move_high(fd);
 	if (fd < 0)
 		return fd;
-	dir = keeper_address(session, &addr);
-	if (dir < 0)
-		ret = dir;
-	else if (fn(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		ret = -errno;
-	if (dir >= 0)
-		close(dir);
+	ret = at_address(session, fd, name, fn);
 	if (ret) {
 		fd_close(fd);
 		return ret;
@@ -71,19 +79,34 @@ static int with_socket(struct session *session, int (*fn)(int, const struct sock
 	return fd;
 }
 
-int keeper_listen(struct session *session)
+int keeper_listen(struct session *session, const char *name)
 {
 	char path[PATH_MAX];
-	int ret = session_path(session, "keeper.sock", path, sizeof(path));
+	int ret = session_path(session, name, path, sizeof(path));
 
 	if (ret)
 		return ret;
 	unlink(path);
-	ret = with_socket(session, bind);
+	ret = with_socket(session, name, bind);
 	if (ret >= 0 && listen(ret, 64) < 0) {
 		fd_close(ret);
 		return -errno;
 	}
+	return ret;
+}
+
+int keeper_connect_to(struct session *session, int fd, const char *name)
+{
+	int ret = at_address(session, fd, name, connect), keeper;
+
+	/* The keeper is gone: with the next one it is there again. */
+	if (ret != -ECONNREFUSED && ret != -ENOENT)
+		return ret;
+	keeper = keeper_connect(session, true);
+	if (keeper < 0)
+		return ret;
+	ret = at_address(session, fd, name, connect);
+	fd_close(keeper);
 	return ret;
 }
 
@@ -157,13 +180,13 @@ static int keeper_start(struct session *session)
 int keeper_connect(struct session *session, bool start)
 {
 	const struct timespec pause = { .tv_nsec = START_NSEC };
-	int fd = with_socket(session, connect);
+	int fd = with_socket(session, KEEPER_SOCKET, connect);
 
 	if (fd >= 0 || !start)
 		return fd;
 	fd = keeper_start(session);
 	for (int i = 0; fd >= 0 && i < START_TRIES; i++) {
-		fd = with_socket(session, connect);
+		fd = with_socket(session, KEEPER_SOCKET, connect);
 		if (fd >= 0)
 			return fd;
 		nanosleep(&pause, NULL);

@@ -7,8 +7,12 @@
 
 struct keeper_msg;
 
-/* A listening socket in the place of what a dead keeper left. The fd or -errno. */
-int keeper_listen(struct session *session);
+#define KEEPER_SOCKET "keeper.sock"
+
+/* A listening socket DIR/@name in the place of what a dead keeper left. The fd or -errno. */
+int keeper_listen(struct session *session, const char *name);
+/* connect(2) of @fd, a SEQPACKET socket, to DIR/@name: 0 or -errno. */
+int keeper_connect_to(struct session *session, int fd, const char *name);
 /* Tells the processes of the session that there is a keeper: they may be waiting for one. */
 void keeper_announce(struct session *session);
 /* Returns when a keeper has announced itself since @seen, or after a second. */

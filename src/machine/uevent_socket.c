@@ -168,6 +168,13 @@ int uevent_socket_multicast(struct session *session, uint32_t groups, const void
 	return session->shared->num_uevent_sockets ? ask(session, &msg, data, len, -1) : 0;
 }
 
+int uevent_control_connect(struct session *session, int fd, const char *path)
+{
+	return strcmp(path, "/run/udev/control")
+		       ? 1
+		       : keeper_connect_to(session, fd, "run/udev/control");
+}
+
 /* Those whose program's end is closed are of no use any more: the keeper has freed the slot. */
 static void drop_closed(struct uevent_sockets *sockets)
 {

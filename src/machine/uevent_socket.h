@@ -29,6 +29,9 @@ int uevent_socket_bind(const struct session *session, struct shared_uevent_socke
 		       uint32_t pid, uint32_t groups);
 /* SO_RCVBUF of @value bytes, with @force above what the host allows to everybody. */
 void uevent_socket_set_rcvbuf(struct shared_uevent_socket *slot, uint32_t value, bool force);
+/* connect(2) of the program's @fd to @path when that is udev's control socket: 0 or -errno; 1: it
+ * is another path. */
+int uevent_control_connect(struct session *session, int fd, const char *path);
 /* @len bytes to all that listen to @groups. 0 or -errno. */
 int uevent_socket_multicast(struct session *session, uint32_t groups, const void *data, size_t len);
 

@@ -24,6 +24,7 @@ GUARDS = {
     "fd_any": lambda a: f"door_fd_any({a[0]})",
     "socket": lambda a: f"door_wants_socket({a[0]}, {a[1]})",
     "uevent": lambda a: f"door_fd_uevent({a[0]})",
+    "connect": lambda a: f"door_wants_connect({a[0]}, {a[1]}, {a[2]})",
     "recvmsg": lambda a: f"(door_machine_lives() || door_fd_uevent({a[0]}) || "
                          "huge_in_session())",
     "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",

@@ -8,6 +8,7 @@
 #include "preload/uevent.h"
 
 #include <linux/capability.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "machine/session.h"
@@ -127,13 +128,36 @@ bool door_bind(int *ret, int fd, const struct sockaddr *addr, socklen_t len)
 	return true;
 }
 
+/* udev's control socket is the keeper's. */
+static bool connect_control(int *ret, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_un *un = (const void *)addr;
+	char path[sizeof(un->sun_path) + 1];
+	struct door door;
+	size_t size = len - offsetof(struct sockaddr_un, sun_path);
+	int err;
+
+	if (un->sun_family != AF_UNIX || size >= sizeof(path) || !session_shared(door_session()))
+		return false;
+	memcpy(path, un->sun_path, size);
+	path[size] = '\0';
+	door_enter(&door);
+	err = uevent_control_connect(door_session(), fd, path);
+	if (err > 0) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
 bool door_connect(int *ret, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct shared_uevent_socket *slot = slot_of(fd);
+	struct shared_uevent_socket *slot = fdset_has(&fdset_uevents, fd) ? slot_of(fd) : NULL;
 	const struct sockaddr_nl *nl = (const void *)addr;
 
 	if (!slot)
-		return false;
+		return door_wants_connect(fd, addr, len) && connect_control(ret, fd, addr, len);
 	if (len < sizeof(sa_family_t) || (addr->sa_family != AF_UNSPEC && !good_address(addr, len)))
 		return fail(ret, EINVAL);
 	if (addr->sa_family == AF_NETLINK && (nl->nl_groups || nl->nl_pid) &&

@@ -8,6 +8,7 @@
 
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include "preload/door.h"
 #include "preload/fdset.h"
 
@@ -19,6 +20,21 @@ static inline bool door_wants_socket(int domain, int protocol)
 static inline bool door_fd_uevent(int fd)
 {
 	return lib_depth == 0 && fdset_has(&fdset_uevents, fd);
+}
+
+/* A unix socket's path that begins with "/r". */
+static inline bool door_wants_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_un *un = (const void *)addr;
+
+	if (door_fd_uevent(fd))
+		return true;
+	/* A bad pointer is the kernel's business. */
+	if (len < sizeof(sa_family_t) + 3 || !door_maybe_on() ||
+	    (uintptr_t)addr - HOST_PAGE_SIZE >= (1UL << 47) - HOST_PAGE_SIZE)
+		return false;
+	return un->sun_family == AF_UNIX && un->sun_path[0] == '/' && un->sun_path[1] == 'r' &&
+	       door_on();
 }
 
 /* Enters @fd into the set if it is one: it came over exec or in a message. Depth raised. */
