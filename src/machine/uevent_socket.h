@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a program of the session has for socket(AF_NETLINK, …, NETLINK_KOBJECT_UEVENT): one end of a
- * socket pair, whose other end the keeper has (keeper_uevent.c). It is a real socket, so that it
- * polls, blocks, filters, is inherited and passed as any other; what it says of itself stands in
- * a slot of the session file, found by the socket's inode.
+ * What a program of the session has for socket(AF_NETLINK, ..., NETLINK_KOBJECT_UEVENT): one end of
+ * a socket pair, whose other end the keeper has (keeper_uevent.c). It is a real socket, so that it
+ * polls, blocks, filters, is inherited and passed as any other; what it says of itself stands in a
+ * slot of the session file, found by the socket's inode.
  */
 #ifndef MACHINE_UEVENT_SOCKET_H
 #define MACHINE_UEVENT_SOCKET_H

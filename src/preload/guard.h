@@ -34,16 +34,15 @@ static inline bool door_fd_dir(int fd)
 
 static inline bool door_fd_close(int fd)
 {
-	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) ||
-				  fdset_has(&fdset_uevents, fd) || fdset_has(&fdset_huge, fd) ||
-				  fd_is_own(fd));
+	return lib_depth == 0 &&
+	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
+		fdset_has(&fdset_huge, fd) || fd_is_own(fd));
 }
 
 static inline bool door_fd_any(int fd)
 {
-	return lib_depth == 0 &&
-	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
-		fdset_has(&fdset_huge, fd));
+	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) ||
+				  fdset_has(&fdset_uevents, fd) || fdset_has(&fdset_huge, fd));
 }
 
 static inline bool door_waits(void)

@@ -106,8 +106,7 @@ static bool matters(const char *path)
 {
 	return !strcmp(path, "/") || !strcmp(path, "/dev") || !strcmp(path, "/dev/kvm") ||
 	       !strcmp(path, "/proc") || !strncmp(path, "/proc/s", 7) || !strcmp(path, "/run") ||
-	       !strcmp(path, "/sys") ||
-	       !strncmp(path, "/sys/", 5);
+	       !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
 }
 
 static int open_host(const struct tree_path *tp, int dirfd, const char *path, int flags,
