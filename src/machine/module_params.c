@@ -152,7 +152,7 @@ static int set_attr(struct machine_params *params, const struct module_info *inf
 		ret = bool_store(params, attr, value ? value : "1", 1);
 	if (ret >= 0)
 		return 0;
-	pr_err("%s: `%s' invalid for parameter `%s'", info->name, value ? value : "", attr->name);
+	pr_warn("%s: `%s' invalid for parameter `%s'", info->name, value ? value : "", attr->name);
 	return (int)ret;
 }
 

@@ -57,6 +57,7 @@ build_selftests()
 	for mode in type1 type1v2; do
 		build_mode $mode
 	done
+	cp -R "$tree/tools/testing/selftests/vfio/scripts" "$new/"
 	dpkg-deb -f "$work"/debs/*.deb Package Version | sed 's/.*: //' | paste -sd ' ' \
 		> "$new/version"
 	rm -rf "$cache/programs"
