@@ -61,8 +61,8 @@ bool session_private(const char *path);
  * instructions. */
 bool session_elsewhere(const char *path);
 /* Links to @program, this executable, where programs look for the tools that have a version of the
- * session's, and the directories of session_private(). @modules: what stands in /lib/modules/RELEASE; NULL:
- * nothing. 0 or -errno. */
+ * session's, and the directories of session_private(). @modules: what stands in
+ * /lib/modules/RELEASE; NULL: nothing. 0 or -errno. */
 int session_add_files(struct session *session, const char *program, const char *modules);
 /* The reverse, for results that name a path (realpath, getcwd, /proc/self/fd). */
 bool session_untranslate(const struct session *session, const char *real, char *out, size_t size);

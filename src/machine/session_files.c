@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a session replaces beside /sys, /dev and /proc: the commands for modules, which a host
- * without kmod does not have, /lib/modules, and the folders in which driverctl and mdevctl keep their settings.
+ * without kmod does not have, /lib/modules, and the folders in which driverctl and mdevctl keep
+ * their settings.
  *
  * The tests are on the way of each path that a program opens below /usr and /etc: no system call,
  * and most paths are told apart by a few characters.
