@@ -44,7 +44,11 @@ int admin_begin(struct uvfio_machine *machine)
 	}
 	machine->lock_fd = fd;
 	device_core_lock(machine->core);
+	if (machine_torn(machine))
+		machine->generation--;
 	sync_locked(machine);
+	if (machine_torn(machine))
+		machine_mend(machine);
 	return 0;
 }
 
@@ -54,6 +58,7 @@ void admin_end(struct uvfio_machine *machine)
 
 	/* Their order is that of the lock. */
 	uevents_flush(machine);
+	machine_whole(machine);
 	device_core_unlock(machine->core);
 	machine->lock_fd = -1;
 	session_unlock(fd);
@@ -372,10 +377,10 @@ static int release_begin(struct machine_function *fn)
 	if (ret)
 		return ret;
 	fn->slot->unbinding = 1;
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	names_unbound(fn);
 	names_update_vfio(machine);
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_changed(machine);
 	return 0;
 }
@@ -395,11 +400,11 @@ static void release_end(struct machine_function *fn)
 	struct uvfio_machine *machine = fn->machine;
 
 	fn->slot->unbinding = 0;
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	names_update_vfio(machine);
 	if (fn->pdev)
 		device_uevent(&fn->pdev->dev, UEVENT_UNBIND);
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_changed(machine);
 	release_unclaim(fn);
 }
@@ -507,7 +512,7 @@ static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *att
 {
 	ssize_t ret;
 
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	machine->remove_wanted = NULL;
 	machine->rescan_wanted = false;
 	ret = attribute_store(machine->core, attr->obj, attr->attr, text, len);
@@ -523,7 +528,7 @@ static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *att
 	if (strcmp(attr->attr->name, "uevent") && strcmp(attr->attr->name, "reset"))
 		admin_changed(machine);
 out:
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	return ret;
 }
 

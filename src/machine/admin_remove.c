@@ -56,9 +56,9 @@ int admin_remove(struct machine_function *fn)
 		if (ret)
 			return ret;
 	} while (started_again(fn));
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	destroy_function(fn);
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_changed(machine);
 	return 0;
 }

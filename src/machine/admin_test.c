@@ -362,6 +362,42 @@ START_TEST(a_dead_unbind_waits_for_the_user)
 }
 END_TEST
 
+static void real_name(const char *path, char out[512])
+{
+	snprintf(out, 512, "%s%s", session_dir(machine->session), path);
+}
+
+/* Names that a dead writer has not written, and one that it has not removed. */
+START_TEST(a_torn_tree_is_mended)
+{
+	static const char *const missing[] = { DRV "/" BDF, "/sys/bus/pci/devices/" BDF,
+					       "/dev/vfio/3" };
+	static const char orphan[] = "/sys/bus/pci/devices/0000:77:00.0";
+	char real[512];
+
+	ck_assert_int_eq(put(DEV "/driver_override", "some"), 4);
+	real_name(DEV "/vendor", real);
+	ck_assert_int_eq(unlink(real), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(missing); i++) {
+		real_name(missing[i], real);
+		ck_assert_int_eq(unlink(real), 0);
+	}
+	real_name(orphan, real);
+	ck_assert_int_eq(symlink("nowhere", real), 0);
+	session_shared(machine->session)->writing = 1;
+	ck_assert_int_eq(put(DRV "/bind", "nonsense"), -ENODEV);
+	for (size_t i = 0; i < ARRAY_SIZE(missing); i++)
+		ck_assert_msg(exists(missing[i]), "%s", missing[i]);
+	ck_assert_str_eq(link_of(DEV "/driver"), DRIVER);
+	ck_assert(exists(DEV "/vendor"));
+	ck_assert(lstat(real, &(struct stat){ 0 }) == -1);
+	ck_assert_uint_eq(session_shared(machine->session)->writing, 0);
+	real_name(DEV "/driver_override", real);
+	ck_assert_int_eq(access(real, F_OK), 0);
+	ck_assert_int_eq(put(DRV "/unbind", BDF), 12);
+}
+END_TEST
+
 static int open_group(void)
 {
 	int fd = uvfio_open(machine, "/dev/vfio/3", O_RDWR);
@@ -396,6 +432,7 @@ int main(void)
 	tcase_add_test(tc, others_see_what_one_changes);
 	tcase_add_test(tc, a_dead_unbind_is_finished);
 	tcase_add_test(tc, a_dead_unbind_waits_for_the_user);
+	tcase_add_test(tc, a_torn_tree_is_mended);
 	tcase_add_test(tc, two_processes_race);
 	tcase_add_test(tc, threads_race);
 	tcase_add_test(tc, one_process_has_the_group);

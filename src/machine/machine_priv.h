@@ -157,6 +157,8 @@ int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv);
 int names_add_group(struct uvfio_machine *machine, unsigned int id);
 void names_remove_group(struct uvfio_machine *machine, unsigned int id);
 void names_bound(struct machine_function *fn);
+/* Class devices of VFIO that are there in part go. */
+void names_drop_torn_vfio(struct uvfio_machine *machine);
 void names_unbound(struct machine_function *fn);
 /* msi_irqs/ of a function that its user has just given @vectors messages; 0: it goes away. The
  * process that has the group calls it; no lock. */
@@ -203,6 +205,17 @@ void admin_write_dynids(struct uvfio_machine *machine, struct device_driver *drv
 
 /* inject.c: makes the error in the device's slot happen, when one is wanted. */
 void inject_wanted(struct uvfio_machine *machine, const char *device);
+
+/*
+ * mend.c: a tree that somebody left half written. Whoever is about to write says so with
+ * machine_write_begin(); admin_end() calls machine_whole() when all is written. Locks held.
+ */
+bool machine_torn(const struct uvfio_machine *machine);
+void machine_write_begin(struct uvfio_machine *machine);
+void machine_write_end(struct uvfio_machine *machine);
+void machine_whole(struct uvfio_machine *machine);
+/* The tree says again what this process' objects say, which follow it. */
+void machine_mend(struct uvfio_machine *machine);
 
 /* modules.c: /sys/module and /proc/modules (machine/modules.h). Core's lock held. */
 int modules_add_names(struct uvfio_machine *machine);

@@ -144,7 +144,7 @@ int machine_module_load(struct uvfio_machine *machine, const char *name, const c
 	ret = admin_begin(machine);
 	if (ret)
 		return ret;
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	mod = module_loaded(machine, info->name);
 	if (!mod)
 		ret = load(machine, info, params);
@@ -154,7 +154,7 @@ int machine_module_load(struct uvfio_machine *machine, const char *name, const c
 		names_update_vfio(machine);
 		admin_changed(machine);
 	}
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_end(machine);
 	return ret;
 }
@@ -202,14 +202,14 @@ int machine_module_unload(struct uvfio_machine *machine, const char *name)
 			return ret;
 		admin_end(machine);
 	}
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	info = mod->info;
 	module_stop(mod);
 	module_uevent(machine, info, UEVENT_REMOVE);
 	ret = modules_write(machine);
 	names_update_vfio(machine);
 	admin_changed(machine);
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_end(machine);
 	return ret;
 }

@@ -224,6 +224,8 @@ static int remove_holder(struct machine_module *mod, const char *dep)
 	return 0;
 }
 
+static int add_driver_names(struct machine_module *mod);
+
 static int add_names(struct machine_module *mod)
 {
 	struct tree *tree = mod->machine->tree;
@@ -239,6 +241,19 @@ static int add_names(struct machine_module *mod)
 	if (!ret && params)
 		ret = tree_add_dir(tree, path, TREE_PLAIN, &mod->machine->params, params);
 	return ret ? ret : for_each_dependency(mod, add_holder);
+}
+
+void modules_mend(struct uvfio_machine *machine)
+{
+	struct machine_module *mod;
+
+	list_for_each_entry(mod, &machine->modules, node) {
+		add_names(mod);
+		if (mod->drv)
+			add_driver_names(mod);
+		if (!strcmp(mod->info->name, "vfio"))
+			names_add_vfio(machine);
+	}
 }
 
 static void remove_names(struct machine_module *mod)

@@ -38,6 +38,8 @@ int module_start(struct uvfio_machine *machine, const struct module_info *info, 
 		 bool boot, uint64_t serial, struct machine_module **out);
 /* The way back; no function is bound to its driver any more in any process. */
 void module_stop(struct machine_module *mod);
+/* Adds what is missing of the names of loaded modules, on a tree that is mended. */
+void modules_mend(struct uvfio_machine *machine);
 /* The module's own event: when it is initialised, and when it is gone. */
 void module_uevent(struct uvfio_machine *machine, const struct module_info *info,
 		   enum uevent_action action);

@@ -492,6 +492,72 @@ static void drop_group(void *arg, const char *name)
 		remove_vfio_group(groups->machine, (unsigned int)id);
 }
 
+struct torn {
+	struct uvfio_machine *machine;
+	const char *dir;
+	bool is;
+};
+
+static void look_at_group(void *arg, const char *name)
+{
+	struct uvfio_machine *machine = arg;
+	char path[SYSFS_PATH_MAX];
+	bool whole;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
+	whole = tree_exists(machine->tree, path);
+	snprintf(path, sizeof(path), "/sys/class/vfio/%s", name);
+	whole = whole && tree_exists(machine->tree, path);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
+	whole = whole && tree_exists(machine->tree, path);
+	if (!whole && name[0] >= '0' && name[0] <= '9')
+		remove_vfio_group(machine, (unsigned int)strtoul(name, NULL, 10));
+}
+
+static void look_at_dev(void *arg, const char *name)
+{
+	struct torn *torn = arg;
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s", name);
+	torn->is = !tree_exists(torn->machine->tree, path);
+}
+
+/* A link of the class to a device that is not there. */
+static void look_at_class(void *arg, const char *name)
+{
+	struct uvfio_machine *machine = arg;
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/device", name);
+	if (!tree_exists(machine->tree, path))
+		remove_name(machine->tree, "/sys/class/vfio-dev/%s", name);
+}
+
+void names_drop_torn_vfio(struct uvfio_machine *machine)
+{
+	static const char *const places[] = { "/sys/class/vfio", "/sys/devices/virtual/vfio",
+					      "/dev/vfio" };
+	struct machine_function *fn;
+	char path[SYSFS_PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		tree_for_each_name(machine->tree, places[i], look_at_group, machine);
+	list_for_each_entry(fn, &machine->functions, node) {
+		struct torn torn = { machine, path, true };
+
+		if (!fn->pdev)
+			continue;
+		snprintf(path, sizeof(path), "%s/vfio-dev", fn->pdev->dev.sysfs_path);
+		if (!tree_exists(machine->tree, path))
+			continue;
+		tree_for_each_name(machine->tree, path, look_at_dev, &torn);
+		if (torn.is)
+			tree_remove(machine->tree, path);
+	}
+	tree_for_each_name(machine->tree, "/sys/class/vfio-dev", look_at_class, machine);
+}
+
 /* In the order in which Linux tells of it: a group comes before its devices and goes after them. */
 void names_update_vfio(struct uvfio_machine *machine)
 {

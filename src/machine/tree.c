@@ -52,6 +52,28 @@ void tree_set_writing(struct tree *tree, bool writing)
 	tree->writing = writing;
 }
 
+void tree_set_mending(struct tree *tree, bool mending)
+{
+	tree->mending = mending;
+}
+
+bool tree_mending(const struct tree *tree)
+{
+	return tree->mending;
+}
+
+bool tree_has_dir(const struct tree *tree, const char *path)
+{
+	const struct tree_dir *dir;
+	size_t len = strlen(path);
+
+	list_for_each_entry(dir, &tree->dirs, node)
+		if (!strncmp(dir->path, path, len) &&
+		    (dir->path[len] == '\0' || dir->path[len] == '/'))
+			return true;
+	return false;
+}
+
 bool tree_writing(const struct tree *tree)
 {
 	return tree->writing;

@@ -43,6 +43,11 @@ void tree_destroy(struct tree *tree);
 /* Whether changes go to the disk as well; off at first. */
 void tree_set_writing(struct tree *tree, bool writing);
 bool tree_writing(const struct tree *tree);
+/* While it writes: what is on disk already stays as it is, what is missing is added. */
+void tree_set_mending(struct tree *tree, bool mending);
+bool tree_mending(const struct tree *tree);
+/* Whether the registry has @path or a directory below it. */
+bool tree_has_dir(const struct tree *tree, const char *path);
 
 /* Paths are those of the program's view ("/sys/bus/pci"). Directories above are made as needed.
  * 0 or -errno; what is there already is replaced. @attrs: for TREE_PLAIN, may be NULL. */

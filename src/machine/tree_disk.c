@@ -126,6 +126,14 @@ static int replace_file(const struct tree *tree, char *real, mode_t mode, const 
 	return ret;
 }
 
+/* While the tree is mended, what is there stays. */
+static bool stays(const struct tree *tree, const char *real)
+{
+	struct stat st;
+
+	return tree->mending && lstat(real, &st) == 0;
+}
+
 int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
 		   const struct attribute *attr)
 {
@@ -137,6 +145,8 @@ int tree_disk_attr(const struct tree *tree, const char *dir, void *obj,
 	if (snprintf(real, sizeof(real), "%s%s/%s", tree->root, dir, attr->name) >=
 	    (int)sizeof(real))
 		return -ENAMETOOLONG;
+	if (stays(tree, real))
+		return 0;
 	served = binary || attr->store || attr->volatile_value || !attr->show;
 	if (!served) {
 		len = attribute_show(tree->core, obj, attr, text);
@@ -203,7 +213,9 @@ int tree_add_text(struct tree *tree, const char *path, mode_t mode, const char *
 	if (len < 0 || len >= (int)sizeof(text))
 		return -E2BIG;
 	ret = disk_path(tree, path, real);
-	return ret ? ret : replace_file(tree, real, mode, text, (size_t)len, 0);
+	if (ret || stays(tree, real))
+		return ret;
+	return replace_file(tree, real, mode, text, (size_t)len, 0);
 }
 
 int tree_put_text(struct tree *tree, const char *path, mode_t mode, const char *text)
@@ -227,7 +239,9 @@ int tree_add_node(struct tree *tree, const char *path, mode_t mode, unsigned int
 	if (!tree->writing)
 		return 0;
 	ret = disk_path(tree, path, real);
-	return ret ? ret : replace_file(tree, real, mode | TREE_SERVED, NULL, 0, minor);
+	if (ret || stays(tree, real))
+		return ret;
+	return replace_file(tree, real, mode | TREE_SERVED, NULL, 0, minor);
 }
 
 /* From the directory of @path to @target: as many ".." as there are components to leave. */
@@ -250,6 +264,14 @@ static int relative_target(const char *path, const char *target, char *out, size
 	return 0;
 }
 
+static bool leads_to(const char *real, const char *target)
+{
+	char there[TREE_PATH_MAX];
+	ssize_t len = readlink(real, there, sizeof(there) - 1);
+
+	return len > 0 && (size_t)len == strlen(target) && !memcmp(there, target, (size_t)len);
+}
+
 int tree_add_link(struct tree *tree, const char *path, const char *target)
 {
 	char real[TREE_PATH_MAX], text[TREE_PATH_MAX];
@@ -269,6 +291,8 @@ int tree_add_link(struct tree *tree, const char *path, const char *target)
 		if (ret)
 			return ret;
 	} else if (errno == EEXIST) {
+		if (leads_to(real, text))
+			return 0;
 		unlink(real);
 	}
 	return symlink(text, real) < 0 ? -errno : 0;

@@ -28,7 +28,7 @@ struct tree {
 	struct tree_plain_uevent plain_uevent; /* found last; guarded by the core's lock */
 	struct device_core *core;
 	struct list_head dirs; /* struct tree_dir */
-	bool writing;
+	bool writing, mending;
 };
 
 int tree_disk_mkdir(const struct tree *tree, const char *path);

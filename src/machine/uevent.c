@@ -149,7 +149,8 @@ static int carry(void *arg, struct uevent *event)
 	uint64_t seq, usec;
 	int ret;
 
-	if (!tree_writing(machine->tree))
+	/* Whoever mends the tree changes nothing that was not told of. */
+	if (!tree_writing(machine->tree) || tree_mending(machine->tree))
 		return 0;
 	seq = atomic_fetch_add(&shared->uevent_seqnum, 1) + 1;
 	machine->uevents_sent = true;

@@ -66,11 +66,11 @@ static ssize_t send_event(struct uvfio_machine *machine, const char *path, const
 
 	if (ret)
 		return ret;
-	tree_set_writing(machine->tree, true);
+	machine_write_begin(machine);
 	machine->uevents_foreign = true;
 	ret = uevent_store_plain(machine->core, path, subsystem, lines, data, len);
 	machine->uevents_foreign = false;
-	tree_set_writing(machine->tree, false);
+	machine_write_end(machine);
 	admin_end(machine);
 	return ret;
 }

@@ -22,12 +22,13 @@ agrees() {
 		[ -e $D/vendor ] || fail "$name leads nowhere"
 		for driver in $P/drivers/*; do
 			[ ! -e $driver/$name ] || [ "$(readlink -f $D/driver)" = $driver ] ||
-				fail "$driver has $name, which says otherwise"
+				fail "$driver has $name wrongly"
 		done
 		[ ! -e $D/driver ] || [ -e $(readlink -f $D/driver)/$name ] ||
 			fail "the driver of $name does not know it"
 		group=$(basename $(readlink $D/iommu_group))
-		[ -e /sys/kernel/iommu_groups/$group/devices/$name ] || fail "$name is not in its group"
+		[ -e /sys/kernel/iommu_groups/$group/devices/$name ] ||
+			fail "$name is not in its group"
 		if [ "$(readlink -f $D/driver)" = $V ]; then
 			[ -c /dev/vfio/$group ] || fail "no /dev/vfio/$group of $name"
 			[ -e /sys/class/vfio/$group ] || fail "no class device of $group"
