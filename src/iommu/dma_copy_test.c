@@ -239,27 +239,30 @@ END_TEST
 /* After an unmap has returned, the copy writes no more (the promise of design D6). */
 START_TEST(promise)
 {
-	/* A copy runs upwards: its last bytes are the latest. Of DST, the first page is dst[1]. */
-	volatile uint64_t *word = (volatile uint64_t *)(void *)(dst + 2 * HOST_PAGE_SIZE - 8);
-	size_t len = HOST_PAGE_SIZE;
+	size_t len = 128 * 1024;
+	uint8_t *mem = memory(len);
+	/* A copy runs upwards: its last bytes are the latest. */
+	volatile uint64_t *word = (volatile uint64_t *)(void *)(mem + len - 8);
 	unsigned long late = 0;
 	pthread_t thread;
 
-	memset(src, 0xd1, HOST_PAGE_SIZE);
+	memset(src, 0xd1, len);
+	iommu_unmap(domain, DST, SIZE);
 	ck_assert_int_eq(thread_create(&thread, "copier", copier, &len), 0);
-	for (unsigned int i = 0; i < 100000; i++) {
-		for (unsigned int k = i % 64; k; k--)
+	for (unsigned int i = 0; i < 30000; i++) {
+		map(DST, mem, len);
+		for (unsigned int k = i % 128; k; k--)
 			__builtin_ia32_pause();
-		iommu_unmap(domain, DST, HOST_PAGE_SIZE);
+		iommu_unmap(domain, DST, len);
 		*word = 0;
-		for (unsigned int k = 0; k < 100; k++)
+		for (unsigned int k = 0; k < 500; k++)
 			late += *word != 0;
-		map(DST, dst + HOST_PAGE_SIZE, HOST_PAGE_SIZE);
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
 	ck_assert_uint_gt(copies, failed);
 	ck_assert_uint_eq(late, 0);
+	munmap(mem, len);
 }
 END_TEST
 
