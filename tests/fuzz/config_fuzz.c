@@ -16,6 +16,7 @@
 #define OPS	    64
 
 static int container, group, device, sysfs;
+static unsigned int which; /* of the machine's devices */
 static uint8_t pristine[CFG_SIZE];
 
 static int ioctl_on(int fd, unsigned long request, void *arg)
@@ -36,14 +37,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void open_device(void)
 {
+	static const char *const config[] = { "/sys/bus/pci/devices/0000:01:00.0/config",
+					      "/sys/bus/pci/devices/0000:02:00.0/config" };
+
 	container = uvfio_open(fuzz_machine, "/dev/vfio/vfio", O_RDWR);
-	group = uvfio_open(fuzz_machine, fuzz_group[0], O_RDWR);
+	group = uvfio_open(fuzz_machine, fuzz_group[which], O_RDWR);
 	must(container >= 0 && group >= 0, "open: %d %d", container, group);
 	must(!ioctl_on(group, VFIO_GROUP_SET_CONTAINER, &container), "set container");
 	must(!ioctl_on(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), "set iommu");
-	device = ioctl_on(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)fuzz_bdf[0]);
+	device = ioctl_on(group, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)fuzz_bdf[which]);
 	must(device >= 0, "device: %d", device);
-	sysfs = uvfio_open(fuzz_machine, "/sys/bus/pci/devices/0000:01:00.0/config", O_RDWR);
+	sysfs = uvfio_open(fuzz_machine, config[which], O_RDWR);
 	must(sysfs >= 0, "sysfs config: %d", sysfs);
 }
 
@@ -111,8 +115,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	uint8_t after[CFG_SIZE];
 	/* What root changes through sysfs stays. */
-	bool with_sysfs = take8(&in) & 1;
+	uint8_t start = take8(&in);
+	bool with_sysfs = start & 1;
 
+	which = start >> 1 & 1;
 	open_device();
 	read_all(pristine);
 	for (unsigned int ops = 0; in.size && ops < OPS; ops++) {

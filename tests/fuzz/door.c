@@ -18,7 +18,7 @@ static void destroy(void)
 void fuzz_machine_create(void)
 {
 	static const char *const devices[] = { "nvme,at=0000:01:00.0,size=8M",
-					       "nvme,at=0000:02:00.0,size=8M,ns=2", NULL };
+					       "ioat,at=0000:02:00.0", NULL };
 	struct uvfio_machine_config config = { .devices = devices };
 	char err[256] = "";
 

@@ -285,7 +285,9 @@ static void op_raw(struct input *in)
 
 static void op_access(struct input *in, bool write)
 {
-	static const uint16_t regs[] = { 0x14, 0x1c, 0x24, 0x28, 0x30, 0x1000, 0x1004, 0x1008 };
+	/* Of the NVMe controller, then of the DMA engine's first channel. */
+	static const uint16_t regs[] = { 0x14, 0x1c, 0x24, 0x28, 0x30, 0x1000, 0x1004, 0x1008,
+					 0x02, 0x80, 0x84, 0x86, 0x90, 0x98,   0xa8,   0xac };
 	unsigned int region = below(in, 4) ? (below(in, 2) ? 0 : 7) : take8(in);
 	uint64_t off = below(in, 2) ? regs[below(in, COUNT(regs))] : take16(in);
 	size_t len = below(in, 4) ? 1u << below(in, 4) : take8(in);
@@ -377,25 +379,18 @@ static void set_up(unsigned int which, unsigned long iommu)
 	files[DEVICE] = device;
 }
 
-/* All of the arena mapped, and a controller whose admin queues lie in it: its commands are the
- * input. */
-static void start_controller(struct input *in)
+static void write_register(uint64_t off, uint64_t value, size_t width)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
-						.flags = 3,
-						.vaddr = (uintptr_t)arena,
-						.iova = ARENA_IOVA,
-						.size = ARENA };
-	uint16_t command = 6;
-	uint64_t queue = ARENA_IOVA;
+	uvfio_pwrite(fuzz_machine, files[DEVICE], &value, width, off);
+}
 
-	must(!call(files[CONTAINER], VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map))), "map");
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &command, 2, (7ull << 40) + 4);
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ 0x000f000f }, 4, 0x24);
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &queue, 8, 0x28);
-	queue += PAGE;
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &queue, 8, 0x30);
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ 0x00460001 }, 4, 0x14);
+/* The NVMe controller with its admin queues in the arena: its commands are the input. */
+static void start_nvme(struct input *in)
+{
+	write_register(0x24, 0x000f000f, 4);	    /* AQA */
+	write_register(0x28, ARENA_IOVA, 8);	    /* ASQ */
+	write_register(0x30, ARENA_IOVA + PAGE, 8); /* ACQ */
+	write_register(0x14, 0x00460001, 4);	    /* CC */
 	for (unsigned int i = 0; i < 8; i++) {
 		uint64_t prp = ARENA_IOVA + PAGE * (2 + i);
 
@@ -403,7 +398,49 @@ static void start_controller(struct input *in)
 		memcpy(arena + 64ul * i + 24, &prp, 8);
 		take(in, arena + 64ul * i + 40, 16);
 	}
-	uvfio_pwrite(fuzz_machine, files[DEVICE], &(uint32_t){ below(in, 9) }, 4, 0x1000);
+	write_register(0x1000, below(in, 9), 4);
+}
+
+/* A channel of the DMA engine with a chain of descriptors, half of them out of the input. */
+static void start_ioat(struct input *in)
+{
+	struct {
+		uint32_t size, control;
+		uint64_t src, dst, next, rest[4];
+	} desc;
+	const uint64_t chan = 0x80;
+
+	write_register(chan + 0x18, ARENA_IOVA + PAGE, 8); /* CHANCMP */
+	write_register(chan + 0x10, ARENA_IOVA, 8);	   /* CHAINADDR */
+	for (unsigned int i = 0; i < 8; i++) {
+		take(in, &desc, sizeof(desc));
+		if (below(in, 4)) {
+			desc.control &= 0x010000ff;
+			desc.size &= 0xffff;
+			desc.src = ARENA_IOVA + (desc.src & 0xfffff);
+			desc.dst = ARENA_IOVA + (desc.dst & 0xfffff);
+			desc.next = ARENA_IOVA + 64 * ((i + 1) % 8);
+		}
+		memcpy(arena + 64ul * i, &desc, sizeof(desc));
+	}
+	write_register(chan + 0x06, take16(in) % 64, 2); /* DMACOUNT */
+}
+
+/* All of the arena mapped, and the device @which at work in it. */
+static void start_device(struct input *in, unsigned int which)
+{
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = 3,
+						.vaddr = (uintptr_t)arena,
+						.iova = ARENA_IOVA,
+						.size = ARENA };
+
+	must(!call(files[CONTAINER], VFIO_IOMMU_MAP_DMA, arg_at_end(&map, sizeof(map))), "map");
+	write_register((7ull << 40) + 4, 6, 2); /* COMMAND: memory and bus master */
+	if (which)
+		start_ioat(in);
+	else
+		start_nvme(in);
 }
 
 static void one_op(struct input *in)
@@ -484,7 +521,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (start & 1)
 		set_up(start >> 1 & 1, start & 4 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU);
 	if ((start & 9) == 9)
-		start_controller(&in);
+		start_device(&in, start >> 1 & 1);
 	for (unsigned int ops = 0; in.size && ops < OPS; ops++)
 		one_op(&in);
 	for (size_t i = 0; i < FILES; i++) {
