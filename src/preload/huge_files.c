@@ -336,12 +336,25 @@ int huge_stat_path(const struct tree_path *tp, struct stat *st)
 	return 0;
 }
 
+/* The slot of the mount that an open directory is in; -1: in none. */
+static int directory_slot(int fd, struct tree_path *tp)
+{
+	tp->tree = !path_of_fd(fd, tp->logical, sizeof(tp->logical)) &&
+		   session_translate(door_session(), tp->logical, tp->real, sizeof(tp->real));
+	return huge_slot_of(tp);
+}
+
 int huge_stat_fd(int fd, struct stat *st)
 {
 	struct huge_client *client = huge_client();
+	struct tree_path tp;
 	int ret;
 
-	if (!client || !huge_fd_known(fd) || raw_fstat(fd, st))
+	if (!client)
+		return 1;
+	if (fdset_has(&fdset_dirs, fd) && directory_slot(fd, &tp) >= 0)
+		return raw_fstat(fd, st) ? 1 : huge_stat_path(&tp, st);
+	if (!huge_fd_known(fd) || raw_fstat(fd, st))
 		return 1;
 	ret = huge_fix_stat(client, st->st_ino, false, st);
 	return ret == -ENOENT ? 1 : ret;
@@ -389,17 +402,14 @@ int huge_statfs_path(const struct tree_path *tp, struct statfs *fs)
 
 int huge_statfs_fd(int fd, struct statfs *fs)
 {
-	char logical[TREE_PATH_MAX];
-	struct tree_path tp = { .tree = true };
+	struct tree_path tp;
 	struct huge_id id;
 
 	if (huge_fd_known(fd) && huge_of_fd(fd, &id)) {
 		fill_statfs(fs, id.size);
 		return 0;
 	}
-	if (!huge_client() || path_of_fd(fd, logical, sizeof(logical)) ||
-	    !session_translate(door_session(), logical, tp.real, sizeof(tp.real)) ||
-	    !huge_path(&tp))
+	if (!huge_client() || directory_slot(fd, &tp) < 0)
 		return 1;
 	return huge_statfs_path(&tp, fs);
 }

@@ -12,8 +12,9 @@
 
 atomic_int path_cwd_near = -1;
 
-static const _Atomic uint32_t no_mounts;
-const _Atomic uint32_t *_Atomic path_mounts = &no_mounts;
+/* Until the session is known there may be any number of them: the first name opens it. */
+static const _Atomic uint32_t unknown_mounts = 1;
+const _Atomic uint32_t *_Atomic path_mounts = &unknown_mounts;
 
 /* Whether @path, absolute and normalised, may be in the tree or have a part of it below. */
 static bool is_near(const char *path)

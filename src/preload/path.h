@@ -60,7 +60,8 @@ int path_cwd(char *out, size_t size);
 /* 1 when names relative to the current directory may be ours, 0 when not, -1 not known. */
 extern atomic_int path_cwd_near;
 bool path_cwd_is_near(void);
-/* The session's count of mounts outside of /dev: while there are any, every name may be ours. */
+/* The session's count of mounts outside of /dev: while there are any, every name may be ours. 1 as
+ * long as nobody has asked for the session. */
 extern const _Atomic uint32_t *_Atomic path_mounts;
 
 static inline bool path_mounted(void)

@@ -103,6 +103,10 @@ static void fix_statx(struct statx *stx, const struct stat *st)
 	stx->stx_gid = st->st_gid;
 	stx->stx_size = (uint64_t)st->st_size;
 	stx->stx_blocks = (uint64_t)st->st_blocks;
+	stx->stx_blksize = (uint32_t)st->st_blksize;
+	stx->stx_ino = st->st_ino;
+	stx->stx_dev_major = major(st->st_dev);
+	stx->stx_dev_minor = minor(st->st_dev);
 	stx->stx_rdev_major = major(st->st_rdev);
 	stx->stx_rdev_minor = minor(st->st_rdev);
 }
