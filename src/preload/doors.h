@@ -81,6 +81,8 @@ bool door_posix_fallocate(int *ret, int fd, off_t off, off_t len);
 bool door_memfd_create(int *ret, const char *name, unsigned int flags);
 /* @flags: of unlinkat(2), or -1 for remove(3). */
 bool door_unlink(int *ret, int dirfd, const char *path, int flags);
+/* mkostemps(3). */
+bool door_mkstemp(int *ret, char *template, int suffix, int flags);
 bool door_mount(int *ret, const char *source, const char *target, const char *type,
 		unsigned long flags, const void *data);
 bool door_umount(int *ret, const char *target, int flags);

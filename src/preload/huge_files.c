@@ -440,6 +440,39 @@ bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 	return true;
 }
 
+/* libc's own makes the file inside itself. */
+bool door_mkstemp(int *ret, char *template, int suffix, int flags)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	size_t len = strlen(template);
+	struct tree_path tp;
+	uint64_t random = 0;
+	struct door door;
+	int fd = -EEXIST, try, i;
+	char *x;
+
+	if (!path_in_tree(AT_FDCWD, template, &tp) || !huge_path(&tp))
+		return false;
+	x = template + len - (size_t)MAX(suffix, 0) - 6;
+	if (suffix < 0 || len < (size_t)suffix + 6 || strncmp(x, "XXXXXX", 6)) {
+		errno = EINVAL;
+		*ret = -1;
+		return true;
+	}
+	door_enter(&door);
+	for (try = 0; try < TMP_MAX && fd == -EEXIST; try++) {
+		sysraw3(SYS_getrandom, (long)&random, sizeof(random), 0);
+		for (i = 0; i < 6; i++, random /= sizeof(letters) - 1)
+			x[i] = letters[random % (sizeof(letters) - 1)];
+		fd = path_in_tree(AT_FDCWD, template, &tp)
+			     ? huge_open(&tp, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL,
+					 0600)
+			     : -ENOENT;
+	}
+	*ret = (int)door_return(&door, fd);
+	return true;
+}
+
 int huge_truncate_path(const struct tree_path *tp, off_t len)
 {
 	int fd = huge_open(tp, O_WRONLY | O_CLOEXEC, 0), ret;

@@ -497,11 +497,22 @@ static void extend(const struct map_call *map)
 	}
 }
 
+/* Whether nothing has been written in what is to be mapped. */
+static bool is_hole(const struct map_call *map)
+{
+	long position = sysraw3(SYS_lseek, map->fd, 0, SEEK_CUR);
+	long data = sysraw3(SYS_lseek, map->fd, map->off, SEEK_DATA);
+
+	sysraw3(SYS_lseek, map->fd, position, SEEK_SET);
+	return data == -ENXIO || data >= map->off + (long)map->len;
+}
+
 static long map_file(struct map_call *map, const struct huge_id *id,
 		     void (*vacate)(void *addr, size_t len))
 {
 	const uint64_t page = huge_bytes(id->size);
 	int oflags = raw_fcntl(map->fd, F_GETFL, 0), shared = map->flags & MAP_TYPE;
+	struct map_call pages;
 	long at;
 
 	map->len = ALIGN_UP(map->len, page);
@@ -514,7 +525,15 @@ static long map_file(struct map_call *map, const struct huge_id *id,
 		return -EACCES;
 	if (!IS_ALIGNED((uint64_t)map->off, page))
 		return -EINVAL;
-	at = map_charged(map, id, vacate);
+	pages = *map;
+	/* A private page of a memfd is a copy of one that the memfd then has as well, and no huge
+	 * one: where there is nothing to copy, plain memory is the same. */
+	if (shared == MAP_PRIVATE && is_hole(map)) {
+		pages.flags |= MAP_ANONYMOUS;
+		pages.fd = -1;
+		pages.off = 0;
+	}
+	at = map_charged(&pages, id, vacate);
 	if (at > 0 || at <= -4096)
 		extend(map);
 	return at;
