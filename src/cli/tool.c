@@ -13,8 +13,9 @@ static const struct tool {
 	const char *name;
 	int (*fn)(int argc, char **argv);
 } tools[] = {
-	{ "insmod", tool_insmod },     { "lsmod", tool_lsmod }, { "modinfo", tool_modinfo },
-	{ "modprobe", tool_modprobe }, { "rmmod", tool_rmmod }, { "sudo", tool_sudo },
+	{ "insmod", tool_insmod },     { "lsmod", tool_lsmod },	  { "modinfo", tool_modinfo },
+	{ "modprobe", tool_modprobe }, { "mount", tool_mount },	  { "rmmod", tool_rmmod },
+	{ "sudo", tool_sudo },	       { "umount", tool_umount },
 };
 
 int run_tool(const char *name, int argc, char **argv)

@@ -5,6 +5,8 @@
 
 /* sudo.c */
 int tool_sudo(int argc, char **argv);
+int tool_mount(int argc, char **argv);
+int tool_umount(int argc, char **argv);
 
 /* modprobe.c, modinfo.c, kmod_small.c */
 int tool_modprobe(int argc, char **argv);

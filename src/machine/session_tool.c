@@ -12,6 +12,7 @@ static const struct tool {
 } tools[] = {
 	{ "insmod", false, true },   { "lsmod", false, true }, { "modinfo", false, true },
 	{ "modprobe", false, true }, { "rmmod", false, true }, { "sudo", true, false },
+	{ "mount", true, true },     { "umount", true, true },
 };
 
 /* Where the system's programs are. */

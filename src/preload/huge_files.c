@@ -443,7 +443,8 @@ bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 /* libc's own makes the file inside itself. */
 bool door_mkstemp(int *ret, char *template, int suffix, int flags)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	size_t len = strlen(template);
 	struct tree_path tp;
 	uint64_t random = 0;
