@@ -416,6 +416,13 @@ int huge_statfs_fd(int fd, struct statfs *fs)
 
 /* ---- changing names -------------------------------------------------------------------------- */
 
+static bool is_root(const struct tree_path *tp)
+{
+	bool root = false;
+
+	return tp->tree && huge_slot(door_session(), tp->real, &root) >= 0 && root;
+}
+
 /* @flags: of unlinkat(2), or -1 for remove(3). */
 bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 {
@@ -427,7 +434,9 @@ bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 	if (!path_resolve(dirfd, path, &tp))
 		return false;
 	door_enter(&door);
-	if (huge_path(&tp) || !tp.tree) {
+	if (is_root(&tp) && flags) {
+		err = -EBUSY;
+	} else if (huge_path(&tp) || !tp.tree) {
 		if (lstat(tp.real, &st))
 			err = -errno;
 		else
