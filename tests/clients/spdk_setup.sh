@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# spdk_setup.sh config|reset|status: what set-up scripts of user-space drivers do to NVMe controllers
-# before and after a run, as they do it on any host: every failing command ends the script.
+# spdk_setup.sh config|reset|status: what set-up scripts of user-space drivers do to NVMe
+# controllers before and after a run, as they do it on any host: every failing command ends the
+# script.
 # HUGEMEM: MiB of huge pages, TARGET_USER: who gets the group's node.
 set -e
 shopt -s nullglob
