@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The driver core with a bus that matches by first letter, or by driver_override. */
 #include "device/device.h"
+#include "device/uevent.h"
 
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -291,6 +293,106 @@ START_TEST(a_waiting_remove_blocks_this_device_only)
 }
 END_TEST
 
+/* ---- uevents ---------------------------------------------------------------------------------- */
+
+static char told[1024];
+static int carrier_result;
+
+/* Each event as "ACTION@DEVPATH key key ...;". */
+static int carrier(void *arg, struct uevent *event)
+{
+	size_t len = strlen(told);
+
+	len += (size_t)snprintf(told + len, sizeof(told) - len, "%s@%s",
+				uevent_action_name(event->action), event->devpath);
+	for (size_t at = 0; at < event->len; at += strlen(event->buf + at) + 1)
+		if (strncmp(event->buf + at, "ACTION=", 7) &&
+		    strncmp(event->buf + at, "DEVPATH=", 8))
+			len += (size_t)snprintf(told + len, sizeof(told) - len, " %s",
+						event->buf + at);
+	snprintf(told + len, sizeof(told) - len, ";");
+	return carrier_result;
+}
+
+static const char *what_was_told(void)
+{
+	static char copy[sizeof(told)];
+
+	strcpy(copy, told);
+	told[0] = '\0';
+	return copy;
+}
+
+START_TEST(changes_are_told)
+{
+	struct device child = { .name = "b1", .bus = &bus, .parent = &dev_a },
+		      plain = { .name = "p" };
+
+	device_core_set_uevent(core, carrier, NULL);
+	ck_assert_int_eq(driver_register(&drv_a), 0);
+	ck_assert_str_eq(what_was_told(), "bind@/devices/a0 SUBSYSTEM=fake DRIVER=aaa FAKE=1;");
+	driver_uevent(&drv_a, UEVENT_ADD);
+	ck_assert_str_eq(what_was_told(), "add@/bus/fake/drivers/aaa SUBSYSTEM=drivers;");
+	ck_assert_int_eq(device_add(&child), 0);
+	ck_assert_str_eq(what_was_told(), "add@/devices/a0/b1 SUBSYSTEM=fake FAKE=1;");
+	device_del(&child);
+	ck_assert_str_eq(what_was_told(), "remove@/devices/a0/b1 SUBSYSTEM=fake FAKE=1;");
+	/* Without bus nobody is interested. */
+	ck_assert_int_eq(device_add(&plain), 0);
+	device_del(&plain);
+	ck_assert_str_eq(what_was_told(), "");
+	driver_unregister(&drv_a);
+	ck_assert_str_eq(what_was_told(), "unbind@/devices/a0 SUBSYSTEM=fake FAKE=1;"
+					  "remove@/bus/fake/drivers/aaa SUBSYSTEM=drivers;");
+}
+END_TEST
+
+START_TEST(synthetic_events)
+{
+#define UUID "fe4d7c9d-b8c6-4a70-9ef1-3d8a58d18eed"
+	static const char *const wrong[] = {
+		"x",
+		"chang",
+		"change ",
+		"change x",
+		"change " UUID "x",
+		"change " UUID " ",
+		"change " UUID " A",
+		"change " UUID " =1",
+		"change " UUID " A=",
+		"change  " UUID,
+		"change " UUID " A=1  B=2",
+		"change " UUID " A=1 ",
+		"change " UUID " A_=1",
+		"change\n\n",
+	};
+	char many[1024] = "change " UUID;
+
+	device_core_set_uevent(core, carrier, NULL);
+	ck_assert_int_eq(DEV_WRITE("uevent", "change\n"), 7);
+	ck_assert_str_eq(what_was_told(), "change@/devices/a0 SUBSYSTEM=fake SYNTH_UUID=0 FAKE=1;");
+	ck_assert_int_eq(DEV_WRITE("uevent", "add " UUID " K=v 2=3"), 48);
+	ck_assert_str_eq(what_was_told(), "add@/devices/a0 SUBSYSTEM=fake SYNTH_UUID=" UUID
+					  " SYNTH_ARG_K=v SYNTH_ARG_2=3 FAKE=1;");
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		ck_assert_int_eq(dev_write("uevent", wrong[i], strlen(wrong[i])), -EINVAL);
+	ck_assert_str_eq(what_was_told(), "");
+	/* The event has room for 64 keys, of which SUBSYSTEM and others take some. */
+	for (int i = 0; i < 62; i++)
+		sprintf(many + strlen(many), " K=%d", i % 10);
+	ck_assert_int_eq(dev_write("uevent", many, strlen(many)), -ENOMEM);
+	strcat(many, " K=1 K=2");
+	ck_assert_int_eq(dev_write("uevent", many, strlen(many)), -EINVAL);
+	ck_assert_str_eq(what_was_told(), "");
+	carrier_result = -ENOBUFS;
+	ck_assert_int_eq(DEV_WRITE("uevent", "change"), -ENOBUFS);
+	carrier_result = 0;
+	what_was_told();
+	ck_assert_int_eq(bus_write("uevent", "change"), 6);
+	ck_assert_str_eq(what_was_told(), "change@/bus/fake SUBSYSTEM=bus SYNTH_UUID=0;");
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	unsigned long u;
@@ -337,6 +439,8 @@ int main(void)
 	tcase_add_test(tc, autoprobe_and_uevent);
 	tcase_add_test(tc, hierarchy_and_links);
 	tcase_add_test(tc, a_waiting_remove_blocks_this_device_only);
+	tcase_add_test(tc, changes_are_told);
+	tcase_add_test(tc, synthetic_events);
 	tcase_add_test(tc, numbers);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
