@@ -293,7 +293,7 @@ START_TEST(a_waiting_remove_blocks_this_device_only)
 }
 END_TEST
 
-/* ---- uevents ---------------------------------------------------------------------------------- */
+/* ---- uevents --------------------------------------------------------------------------------- */
 
 static char told[1024];
 static int carrier_result;
