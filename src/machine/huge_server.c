@@ -67,8 +67,6 @@ int huge_server_create(struct session *session, struct huge_server **out)
 	list_init(&server->peers);
 	load_pools(server);
 	atomic_store(&server->shared->files, 0);
-	for (unsigned int slot = 0; slot < SHARED_HUGE_MOUNTS; slot++)
-		huge_mount_clean(server, slot);
 	prepare_process();
 	*out = server;
 	return 0;

@@ -15,7 +15,9 @@
 struct huge_server;
 struct huge_peer;
 
-/* Names that an earlier keeper left have lost their pages and are removed. 0 or -errno. */
+/* A new keeper: names that an earlier one left have lost their pages and are removed. */
+void huge_server_purge(struct session *session);
+/* 0 or -errno. */
 int huge_server_create(struct session *session, struct huge_server **out);
 void huge_server_destroy(struct huge_server *server);
 /* A process whose connection is @fd, which stays the caller's. NULL: out of memory. */

@@ -12,12 +12,12 @@
 #include "machine/huge_server_priv.h"
 #include "machine/machine.h"
 
-static int slot_directory(struct huge_server *server, unsigned int slot, char *out, size_t size)
+static int slot_directory(struct session *session, unsigned int slot, char *out, size_t size)
 {
 	char name[32];
 
 	snprintf(name, sizeof(name), "hugetlb/%u", slot);
-	return session_path(server->session, name, out, size);
+	return session_path(session, name, out, size);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -27,12 +27,24 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return 0;
 }
 
-void huge_mount_clean(struct huge_server *server, unsigned int slot)
+static void clean(struct session *session, unsigned int slot)
 {
 	char path[PATH_MAX];
 
-	if (!slot_directory(server, slot, path, sizeof(path)))
+	if (!slot_directory(session, slot, path, sizeof(path)))
 		nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+void huge_server_purge(struct session *session)
+{
+	for (unsigned int slot = 0; slot < SHARED_HUGE_MOUNTS; slot++)
+		if (session->shared->huge.served)
+			clean(session, slot);
+}
+
+void huge_mount_clean(struct huge_server *server, unsigned int slot)
+{
+	clean(server->session, slot);
 	server->mount_charged[slot] = 0;
 }
 
@@ -57,7 +69,7 @@ static void copy_text(char *to, size_t size, const char *from)
 static int make_root(struct huge_server *server, unsigned int slot, const struct huge_request *req)
 {
 	char path[PATH_MAX];
-	int ret = slot_directory(server, slot, path, sizeof(path));
+	int ret = slot_directory(server->session, slot, path, sizeof(path));
 
 	if (ret)
 		return ret;

@@ -89,6 +89,7 @@ int keeper_create(struct session *session, struct keeper **out)
 	if (ret < 0)
 		goto fail;
 	keeper->lock_fd = ret;
+	huge_server_purge(session);
 	ret = keeper_listen(session, KEEPER_SOCKET);
 	if (ret < 0)
 		goto fail;
