@@ -24,13 +24,15 @@ static struct session *session;
 static struct uvfio_machine *machine;
 static char base[] = "/tmp/uvfio-modules-XXXXXX";
 
-static void start(const char *device)
+static void start(const char *device, const char *another)
 {
 	struct description *desc;
 	char err[512];
 
 	ck_assert_int_eq(description_create(&desc), 0);
 	ck_assert_int_eq(description_add_device(desc, device, err, sizeof(err)), 0);
+	if (another)
+		ck_assert_int_eq(description_add_device(desc, another, err, sizeof(err)), 0);
 	ck_assert_msg(machine_launch(desc, &session_identity_root, &session, &machine, err,
 				     sizeof(err)) == 0,
 		      "%s", err);
@@ -40,7 +42,7 @@ static void setup(void)
 {
 	ck_assert_ptr_nonnull(mkdtemp(base));
 	setenv("UVFIO_DIR", base, 1);
-	start("nvme,size=16M");
+	start("nvme,size=16M", NULL);
 }
 
 static void teardown(void)
@@ -239,18 +241,49 @@ START_TEST(parameters_are_the_sessions)
 }
 END_TEST
 
-START_TEST(described_drivers)
+/* Another machine instead of the fixture's. */
+static void restart(const char *device, const char *another)
 {
 	teardown();
 	strcpy(base + strlen(base) - 6, "XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(base));
 	setenv("UVFIO_DIR", base, 1);
-	start("nvme,size=16M,driver=nvme");
+	start(device, another);
+}
+
+/* Somebody has the group: what its functions are and are not for then. */
+START_TEST(a_group_in_use)
+{
+	struct module_state state;
+	int claim;
+
+	restart("nvme,at=" BDF ",acs=off,size=16M", "nvme,at=0000:01:00.1,size=16M,driver=none");
+	claim = session_claim_group(session, 1);
+	ck_assert_int_ge(claim, 0);
+	ck_assert(machine_module_loaded(machine, "vfio_pci", &state));
+	ck_assert_uint_eq(state.refcnt, 1);
+	ck_assert(machine_module_loaded(machine, "vfio_iommu_type1", &state));
+	ck_assert_uint_eq(state.refcnt, 1);
+	ck_assert_int_eq(machine_module_unload(machine, "vfio_pci"), -EWOULDBLOCK);
+	ck_assert_int_eq(machine_module_unload(machine, "vfio_iommu_type1"), -EWOULDBLOCK);
+	ck_assert_int_eq(put(DRIVER "nvme/bind", "0000:01:00.1"), -EBUSY);
+	ck_assert_str_eq(driver_of("/sys/bus/pci/devices/0000:01:00.1"), "");
+	ck_assert_int_eq(machine_module_load(machine, "pci_stub", "ids=1b36:0010"), 0);
+	ck_assert_str_eq(driver_of("/sys/bus/pci/devices/0000:01:00.1"), "pci-stub");
+	session_unlock(claim);
+	ck_assert_int_eq(put(DRIVER "pci-stub/unbind", "0000:01:00.1"), 0);
+	ck_assert_int_eq(put(DRIVER "nvme/bind", "0000:01:00.1"), 0);
+}
+END_TEST
+
+START_TEST(described_drivers)
+{
+	restart("nvme,size=16M,driver=nvme", NULL);
 	ck_assert_str_eq(driver_of(DEV), "nvme");
 	machine_detach(machine);
 	session_remove(session);
 	session_close(session);
-	start("nvme,size=16M,driver=pci-stub");
+	start("nvme,size=16M,driver=pci-stub", NULL);
 	ck_assert_str_eq(driver_of(DEV), "pci-stub");
 	ck_assert(machine_module_loaded(machine, "pci_stub", NULL));
 }
@@ -271,6 +304,7 @@ int main(void)
 	tcase_add_test(tc, a_native_driver_takes_and_gives);
 	tcase_add_test(tc, without_vfio);
 	tcase_add_test(tc, parameters_are_the_sessions);
+	tcase_add_test(tc, a_group_in_use);
 	tcase_add_test(tc, described_drivers);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);

@@ -41,14 +41,16 @@ static int native_probe(struct device *dev)
 	struct native_driver *native = native_of(dev);
 	struct pci_dev *pdev = to_pci_dev(dev);
 
-	/* Whoever only follows another process' binding has nothing to ask. */
-	if (!native->stub && tree_writing(native->machine->tree) &&
-	    group_in_use(native->machine, dev))
-		return -EBUSY;
+	/* Whoever only follows another process' binding has nothing to ask and to say. */
+	bool first = tree_writing(native->machine->tree);
+
 	if (native->stub) {
-		pr_info("pci-stub %s: claimed by stub", dev->name);
+		if (first)
+			pr_info("pci-stub %s: claimed by stub", dev->name);
 		return 0;
 	}
+	if (first && group_in_use(native->machine, dev))
+		return -EBUSY;
 	if (pdev->sysfs.enable_count++ == 0)
 		pci_enable_decode(pdev);
 	pci_set_master(pdev, true);
