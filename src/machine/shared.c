@@ -13,6 +13,9 @@
 #include "machine/session_create.h"
 #include "machine/session_priv.h"
 
+/* Of the models' pieces: a cache line of its own for each end. */
+#define PIECE_ALIGN 64U
+
 static int shared_open(const struct session *session, int flags, mode_t mode)
 {
 	char path[4096];
@@ -24,10 +27,17 @@ static int shared_open(const struct session *session, int flags, mode_t mode)
 	return ret < 0 ? -errno : ret;
 }
 
+/* The header with its slots. */
+static size_t header_size(size_t devices)
+{
+	return sizeof(struct shared_header) + devices * sizeof(struct shared_device);
+}
+
 /* Whether the slots lie in the file, so that a damaged one crashes nobody. */
 static bool slots_valid(const struct shared_header *shared, uint64_t size)
 {
-	if (shared->num_devices > SHARED_MAX_DEVICES)
+	if (shared->num_devices > SHARED_MAX_DEVICES ||
+	    shared->header_size != header_size(shared->num_devices) || shared->header_size > size)
 		return false;
 	for (uint32_t i = 0; i < shared->num_devices; i++) {
 		const struct shared_device *slot = &shared->device[i];
@@ -36,7 +46,7 @@ static bool slots_valid(const struct shared_header *shared, uint64_t size)
 		    !memchr(slot->model, '\0', sizeof(slot->model)))
 			return false;
 		if (slot->size &&
-		    (slot->offset < sizeof(*shared) || !IS_ALIGNED(slot->offset, HOST_PAGE_SIZE) ||
+		    (slot->offset < shared->header_size || !IS_ALIGNED(slot->offset, PIECE_ALIGN) ||
 		     slot->offset > size || slot->size > size - slot->offset))
 			return false;
 	}
@@ -65,7 +75,7 @@ int shared_map(struct session *session)
 		goto out;
 	}
 	if (shared->magic != SHARED_MAGIC || shared->version != SHARED_VERSION ||
-	    shared->header_size != sizeof(*shared) || shared->file_size != (uint64_t)st.st_size ||
+	    shared->file_size != (uint64_t)st.st_size ||
 	    !slots_valid(shared, (uint64_t)st.st_size)) {
 		munmap(shared, (size_t)st.st_size);
 		ret = -EPROTO;
@@ -88,10 +98,10 @@ void shared_unmap(struct session *session)
 static void shared_fill(struct shared_header *shared, const struct session_identity *identity,
 			const struct session_device *devices, size_t count, uint64_t size)
 {
-	uint64_t off = ALIGN_UP(sizeof(*shared), HOST_PAGE_SIZE);
+	uint64_t off = ALIGN_UP(header_size(count), PIECE_ALIGN);
 
 	shared->version = SHARED_VERSION;
-	shared->header_size = sizeof(*shared);
+	shared->header_size = (uint32_t)header_size(count);
 	shared->file_size = size;
 	shared->uid = identity->uid;
 	shared->gid = identity->gid;
@@ -111,7 +121,7 @@ static void shared_fill(struct shared_header *shared, const struct session_ident
 		slot->fresh = 1;
 		slot->offset = off;
 		slot->size = PCI_SHARED_HEADER + devices[i].shared_size;
-		off += ALIGN_UP(slot->size, HOST_PAGE_SIZE);
+		off += ALIGN_UP(slot->size, PIECE_ALIGN);
 	}
 	shared->magic = SHARED_MAGIC;
 }
@@ -119,14 +129,14 @@ static void shared_fill(struct shared_header *shared, const struct session_ident
 int session_create_shared(struct session *session, const struct session_identity *identity,
 			  const struct session_device *devices, size_t count)
 {
-	uint64_t size = ALIGN_UP(sizeof(struct shared_header), HOST_PAGE_SIZE);
+	uint64_t size = ALIGN_UP(header_size(count), PIECE_ALIGN);
 	struct shared_header *shared;
 	int fd, ret;
 
 	if (count > SHARED_MAX_DEVICES)
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++)
-		size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size, HOST_PAGE_SIZE);
+		size += ALIGN_UP(PCI_SHARED_HEADER + devices[i].shared_size, PIECE_ALIGN);
 	fd = shared_open(session, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return fd;

@@ -120,7 +120,7 @@ struct shared_header {
 	struct shared_huge huge;
 
 	uint32_t num_devices;
-	struct shared_device device[SHARED_MAX_DEVICES];
+	struct shared_device device[]; /* num_devices of them, then the models' pieces */
 };
 
 struct session;
