@@ -20,6 +20,7 @@
 #define FD_ROOM	    1024U /* how far below the limit the own numbers begin, if the limit allows */
 
 static atomic_ulong own_fds[FD_LIMIT / 64];
+atomic_uint fd_own_count;
 
 static unsigned int fd_base(void)
 {
@@ -34,12 +35,13 @@ static unsigned int fd_base(void)
 
 static void mark_own(int fd, bool own)
 {
+	atomic_ulong *word = &own_fds[(unsigned int)fd / 64];
 	unsigned long bit = 1UL << ((unsigned int)fd % 64);
 
-	if (own)
-		atomic_fetch_or(&own_fds[(unsigned int)fd / 64], bit);
-	else
-		atomic_fetch_and(&own_fds[(unsigned int)fd / 64], ~bit);
+	if (own && !(atomic_fetch_or(word, bit) & bit))
+		atomic_fetch_add(&fd_own_count, 1);
+	else if (!own && (atomic_fetch_and(word, ~bit) & bit))
+		atomic_fetch_sub(&fd_own_count, 1);
 }
 
 int fd_move_high(int fd)
@@ -92,7 +94,7 @@ void fd_close(int fd)
 	raw_close(fd);
 }
 
-bool fd_is_own(int fd)
+bool fd_look_own(int fd)
 {
 	if (fd < 0 || (unsigned int)fd >= FD_LIMIT)
 		return false;

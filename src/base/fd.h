@@ -3,6 +3,7 @@
 #ifndef BASE_FD_H
 #define BASE_FD_H
 
+#include <stdatomic.h>
 #include "base/types.h"
 
 /* Moves @fd above the numbers that programs use and sets FD_CLOEXEC; takes @fd in any case.
@@ -14,7 +15,15 @@ int fd_memfd(const char *name, uint64_t size);
 void fd_close(int fd);
 /* Whether @fd is one of the library's own (close_range and friends must leave it alone). One
  * atomic load. */
-bool fd_is_own(int fd);
+bool fd_look_own(int fd);
+extern atomic_uint fd_own_count; /* how many there are */
+
+static inline bool fd_is_own(int fd)
+{
+	return unlikely(atomic_load_explicit(&fd_own_count, memory_order_relaxed)) &&
+	       fd_look_own(fd);
+}
+
 /* The lowest own fd that is not below @fd, or -1: for walking around them in close_range. */
 int fd_next_own(int fd);
 

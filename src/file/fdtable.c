@@ -61,6 +61,8 @@ static bool is_owner(void)
 }
 
 /* Enters @obj (NULL: nothing) for @fd, consuming a reference. What stood there is put. */
+atomic_uint file_fd_count;
+
 static int set_entry(int fd, struct file_obj *obj)
 {
 	struct file_obj *old = NULL;
@@ -70,8 +72,13 @@ static int set_entry(int fd, struct file_obj *obj)
 	if (!atomic_load_explicit(&owner_pid, memory_order_relaxed))
 		atomic_store_explicit(&owner_pid, raw_getpid(), memory_order_relaxed);
 	slot = obj ? make_slot((unsigned int)fd) : slot_of((unsigned int)fd);
+	/* Counted before it is there, and as long as it is. */
+	if (slot && obj)
+		atomic_fetch_add(&file_fd_count, 1);
 	if (slot)
 		old = atomic_exchange(slot, obj);
+	if (old)
+		atomic_fetch_sub(&file_fd_count, 1);
 	pthread_mutex_unlock(&files_lock);
 	if (old)
 		file_put(&old->file);
@@ -88,11 +95,13 @@ static void drop_stale(int fd, struct file_obj *obj)
 	pthread_mutex_lock(&files_lock);
 	dropped = atomic_compare_exchange_strong(slot, &expected, NULL);
 	pthread_mutex_unlock(&files_lock);
-	if (dropped)
-		file_put(&obj->file);
+	if (!dropped)
+		return;
+	atomic_fetch_sub(&file_fd_count, 1);
+	file_put(&obj->file);
 }
 
-bool file_fd_maybe(int fd)
+bool file_fd_look(int fd)
 {
 	fd_slot *slot = slot_of((unsigned int)fd);
 

@@ -91,7 +91,14 @@ int file_install(struct file *file, int oflags);
 struct file *file_from_fd(int fd);
 /* One test without lock or syscall: false means not ours, as far as the doors have seen. A number
  * that came past them (a message, a raw dup) is recognised by file_from_fd(), which enters it. */
-bool file_fd_maybe(int fd);
+bool file_fd_look(int fd);
+extern atomic_uint file_fd_count; /* how many numbers are */
+
+static inline bool file_fd_maybe(int fd)
+{
+	return unlikely(atomic_load_explicit(&file_fd_count, memory_order_relaxed)) &&
+	       file_fd_look(fd);
+}
 
 /* What doors report when they see fds come and go. Each is called after (dup) or before (close)
  * the system call took effect. */

@@ -105,6 +105,10 @@ class Row:
     def real_call(self, args):
         return f"real_{self.name}({', '.join(args)})"
 
+    @property
+    def real_type(self):
+        return f"real_{self.name}_fn"
+
     def translated(self, param):
         """The translated path is absolute: a directory fd before it no longer matters."""
         args = ["tp.real" if a == param else a for a in self.args]
@@ -139,15 +143,23 @@ class Row:
                         f"\terrno = {error};", f"\treturn {self.failure};", "}"]
 
     def wrapper(self):
-        lines = [self.declare(f"wrap_{self.name}"), "{"]
-        lines += [f"\tif (unlikely({self.guard})) {{"]
-        lines += ["\t\t" + line if line else "" for line in self.body()]
-        lines += ["\t}"]
-        call = self.real_call(self.args)
+        """The wrapper proper is a test and a jump; what needs a stack frame stands beside it."""
+        back = "" if self.ret == "void" else "return "
+        real = self.real_call(self.args)
+        fast = f"(({self.real_type})libc)({', '.join(self.args)})"
         if self.fresh:
-            call = f"door_fresh_fd({call})"
-        lines += [f"\t{'' if self.ret == 'void' else 'return '}{call};", "}"]
-        return "\n".join(lines)
+            real, fast = f"door_fresh_fd({real})", f"door_fresh_fd({fast})"
+        slow = [f"static __attribute__((noinline)) {self.declare(f'slow_{self.name}')}", "{",
+                f"\tif ({self.guard}) {{"]
+        slow += ["\t\t" + line if line else "" for line in self.body()]
+        slow += ["\t}", f"\t{back}{real};", "}", ""]
+        lines = [self.declare(f"wrap_{self.name}"), "{",
+                 f"\tvoid *libc = real_known(REAL_{self.name});", "",
+                 f"\tif (unlikely(!libc || {self.guard})) {{",
+                 f"\t\t{back}slow_{self.name}({', '.join(self.args)});"]
+        lines += ["\t\treturn;"] if self.ret == "void" else []
+        lines += ["\t}", f"\t{back}{fast};", "}"]
+        return "\n".join(slow + lines)
 
 
 def read_table(path):

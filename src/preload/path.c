@@ -344,10 +344,3 @@ int path_canonical(struct tree_path *tp, bool follow)
 		strcpy(tp->logical, tp->real);
 	return 0;
 }
-
-bool path_maybe_at_empty(int dirfd, const char *path)
-{
-	if (path && path[0] == '\0')
-		return lib_depth == 0 && (file_fd_maybe(dirfd) || fdset_has(&fdset_huge, dirfd));
-	return path_maybe_at(dirfd, path);
-}

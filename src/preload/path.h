@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/types.h"
 #include "machine/session.h"
+#include "file/file.h"
 #include "preload/door.h"
 #include "preload/fdset.h"
 
@@ -117,6 +118,11 @@ static inline bool path_maybe_at(int dirfd, const char *path)
 }
 
 /* For calls that take AT_EMPTY_PATH: an fd of ours, too. */
-bool path_maybe_at_empty(int dirfd, const char *path);
+static inline bool path_maybe_at_empty(int dirfd, const char *path)
+{
+	if (path && path[0] == '\0')
+		return lib_depth == 0 && file_fd_maybe(dirfd);
+	return path_maybe_at(dirfd, path);
+}
 
 #endif

@@ -48,6 +48,12 @@ extern _Atomic(void *) real_functions[];
  * with ENOSYS when called: -1, or NULL for one that returns a @pointer. */
 void *real_resolve(unsigned int index, const char *name, int pointer);
 
+/* NULL: nobody has asked yet. */
+static inline void *real_known(unsigned int index)
+{
+	return atomic_load_explicit(&real_functions[index], memory_order_relaxed);
+}
+
 static inline void *real_get(unsigned int index, const char *name, int pointer)
 {
 	void *fn = atomic_load_explicit(&real_functions[index], memory_order_relaxed);
