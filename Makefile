@@ -2,7 +2,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all demo test test-ci bench install clean
+.PHONY: all demo test transcripts test-ci bench install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -24,6 +24,15 @@ test:
 test-ci: all
 	@tools/deps build test
 	@tools/test-ci
+
+# Both transcripts side by side, with the intel and the amd IOMMU: what a real kernel said and what
+# uvfio says. PROBES="config-* irq-*" chooses, LIVE=1 boots the kernel rather than reading records.
+transcripts: all
+	@for iommu in intel amd; do \
+		tests/uapi/compare --show --iommu $$iommu $(if $(LIVE),,--recorded) \
+			--program $(BUILD)/tests/uapi/uapi-probes \
+			--static $(BUILD)/tests/uapi/uapi-probes-static $(PROBES) || exit 1; \
+	done
 
 bench:
 	@tools/deps build demo

@@ -214,3 +214,13 @@ paddr_t iommu_iova_to_phys(struct iommu_domain *domain, iova_t iova)
 	pthread_mutex_unlock(&domain->lock);
 	return found ? leaf.paddr : 0;
 }
+
+size_t iommu_domain_table_bytes(struct iommu_domain *domain)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&domain->lock);
+	bytes = pgtable_bytes(domain->pt);
+	pthread_mutex_unlock(&domain->lock);
+	return bytes;
+}

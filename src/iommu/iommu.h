@@ -107,6 +107,8 @@ void iommu_freeze(struct iommu_domain *domain, iova_t iova, uint64_t size);
 void iommu_thaw(struct iommu_domain *domain, iova_t iova, uint64_t size, paddr_t paddr);
 /* 0: not mapped. */
 paddr_t iommu_iova_to_phys(struct iommu_domain *domain, iova_t iova);
+/* Bytes of the domain's tables: how finely its mappings are cut. */
+size_t iommu_domain_table_bytes(struct iommu_domain *domain);
 
 /* In the child of a fork: every epoch is even again. */
 void iommu_after_fork(void);

@@ -96,6 +96,13 @@ static unsigned int env_dma_entry_limit(void *arg)
 	return machine->params.dma_entry_limit;
 }
 
+static bool env_disable_hugepages(void *arg)
+{
+	const struct uvfio_machine *machine = arg;
+
+	return machine->params.disable_hugepages;
+}
+
 static bool env_allow_unsafe_interrupts(void *arg)
 {
 	const struct uvfio_machine *machine = arg;
@@ -120,6 +127,7 @@ void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env)
 		.group_claim = env_group_claim,
 		.group_release = env_group_release,
 		.dma_entry_limit = env_dma_entry_limit,
+		.disable_hugepages = env_disable_hugepages,
 		.allow_unsafe_interrupts = env_allow_unsafe_interrupts,
 		.capable = env_capable,
 	};

@@ -8,6 +8,7 @@
  * between them and share a group.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,17 @@ unsigned int function_choose_group(const struct machine_function *fn)
 	return NO_GROUP;
 }
 
+/* Function 0 says whether there are others beside it. */
+static bool has_more_functions(const struct machine_function *fn)
+{
+	const struct machine_function *other;
+
+	list_for_each_entry(other, &fn->machine->functions, node)
+		if (other != fn && other->rid >> 3 == fn->rid >> 3)
+			return (fn->rid & 7) == 0;
+	return false;
+}
+
 static int create_pci(struct machine_function *fn, struct pci_dev **out, char *err, size_t err_size)
 {
 	struct pci_dev *pdev;
@@ -89,6 +101,8 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 		return ret;
 	}
 	/* From here on destroying the function destroys the model's part. */
+	if (has_more_functions(fn))
+		pdev->config[PCI_HEADER_TYPE] |= 0x80;
 	if (fn->desc->aer && !pdev->aer_cap && pci_add_aer_cap(pdev) < 0) {
 		snprintf(err, err_size, "%s,aer=on: only a PCI Express function reports errors",
 			 fn->desc->model->name);

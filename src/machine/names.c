@@ -223,12 +223,17 @@ int names_add_function(struct machine_function *fn)
 	struct uvfio_machine *machine = fn->machine;
 	struct tree *tree = machine->tree;
 	const char *path = fn->pdev->dev.sysfs_path, *iommu;
+	char aer[SYSFS_PATH_MAX];
 	int ret = tree_add_dir(tree, path, TREE_DEVICE, &fn->pdev->dev, NULL);
 
 	if (!ret)
 		ret = add_link(tree, "%s/subsystem>/sys/bus/pci", path);
 	if (!ret)
 		ret = add_link(tree, "/sys/bus/pci/devices/%s>%s", fn->name, path);
+	/* Also where there is nothing in it. */
+	snprintf(aer, sizeof(aer), "%s/aer", path);
+	if (!ret)
+		ret = tree_add_dir(tree, aer, TREE_PLAIN, NULL, NULL);
 	if (!ret && !fn->desc && !fn->host_bridge) {
 		ret = add_pci_bus(tree, path, fn->secondary);
 		pci_bus_uevent(machine, UEVENT_ADD, path, fn->secondary);

@@ -319,6 +319,7 @@ int pci_bus_add_device(struct pci_bus *bus, struct pci_dev *dev, struct pci_dev 
 	dev->dev.release = release_device;
 	dev->dev.attrs = pci_dev_more_attrs;
 	pci_init_reset_methods(dev);
+	dev->sysfs.had_reset = pci_reset_supported(dev);
 	ret = device_add(&dev->dev);
 	if (!ret && port)
 		atomic_fetch_add(&port->internal->below, 1);

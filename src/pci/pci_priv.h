@@ -80,6 +80,8 @@ void pci_reset_locked(struct pci_dev *dev);
 
 /* shared.c: the opposite of pci_config_publish(): before a read. */
 void pci_config_adopt(struct pci_dev *dev);
+/* Whether some process of the session uses the function. */
+bool pci_in_use(struct pci_dev *dev);
 /* The process that uses the function shows its registers to the others. dev->lock or irqs->lock. */
 void pci_config_mirror(struct pci_dev *dev, unsigned int off, unsigned int len);
 void pci_config_mirror_begin(struct pci_dev *dev);

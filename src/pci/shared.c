@@ -163,6 +163,11 @@ void pci_config_mirror_end(struct pci_dev *dev)
 	atomic_store(&header_of(dev)->user, 0);
 }
 
+bool pci_in_use(struct pci_dev *dev)
+{
+	return dev->internal->powered || (dev->shared && alive(atomic_load(&header_of(dev)->user)));
+}
+
 void pci_config_snapshot(struct pci_dev *dev, uint8_t config[PCI_CFG_EXT_SIZE])
 {
 	const uint8_t *from = dev->config;

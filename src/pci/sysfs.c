@@ -110,7 +110,12 @@ static ssize_t numa_node_store(void *obj, const struct attribute *attr, const ch
 
 static ssize_t enable_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
-	return snprintf(buf, size, "%u\n", dev_of(obj)->sysfs.enable_count);
+	struct pci_dev *dev = dev_of(obj);
+
+	/* Whoever has it open through vfio-pci has enabled it, and so has a port's driver. */
+	return snprintf(buf, size, "%u\n",
+			dev->sysfs.enable_count +
+				(dev->is_bridge ? dev->dev.driver != NULL : pci_in_use(dev)));
 }
 
 static ssize_t enable_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
@@ -399,7 +404,7 @@ static ssize_t rom_write(void *obj, const struct attribute *attr, const void *bu
 
 static bool can_reset(void *obj, const struct attribute *attr)
 {
-	return !dev_of(obj)->is_bridge && pci_reset_supported(dev_of(obj));
+	return !dev_of(obj)->is_bridge && dev_of(obj)->sysfs.had_reset;
 }
 
 static ssize_t reset_store(void *obj, const struct attribute *attr, const char *buf, size_t len)

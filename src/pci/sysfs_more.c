@@ -161,10 +161,9 @@ static ssize_t control_show(void *obj, const struct attribute *attr, char *buf, 
 {
 	const struct pci_dev *dev = dev_of(obj);
 
-	/* A driver that manages power allows it; without one it stays on. */
+	/* A driver that manages power allows it; without one it stays on, as ports do. */
 	return snprintf(buf, size, "%s\n",
-			dev->is_bridge || (dev->dev.driver && !dev->sysfs.power_on) ? "auto"
-										    : "on");
+			!dev->is_bridge && dev->dev.driver && !dev->sysfs.power_on ? "auto" : "on");
 }
 
 static ssize_t control_store(void *obj, const struct attribute *attr, const char *buf, size_t len)

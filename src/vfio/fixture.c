@@ -249,6 +249,11 @@ static unsigned int env_limit(void *arg)
 	return fx.dma_entry_limit;
 }
 
+static bool env_hugepages(void *arg)
+{
+	return fx.disable_hugepages;
+}
+
 static bool env_unsafe(void *arg)
 {
 	return fx.allow_unsafe;
@@ -267,6 +272,7 @@ void fixture_setup_with(enum iommu_model model, enum iommu_model second, uint64_
 		.group_claim = env_claim,
 		.group_release = env_release,
 		.dma_entry_limit = env_limit,
+		.disable_hugepages = env_hugepages,
 		.allow_unsafe_interrupts = env_unsafe,
 		.capable = env_capable,
 	};

@@ -41,6 +41,7 @@ struct fixture {
 	struct fixture_device devs[FIXTURE_DEVICES];
 	struct vfio_core *core;
 	unsigned int dma_entry_limit;
+	bool disable_hugepages;
 	bool allow_unsafe, viable[FIXTURE_GROUPS];
 	int claims[FIXTURE_GROUPS];
 	bool busy_elsewhere;

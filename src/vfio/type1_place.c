@@ -180,6 +180,21 @@ bool vfio_dma_moved(struct vfio_dma *dma)
 	return false;
 }
 
+/* In one go, or a page at a time when large ones are not wanted. */
+static int enter_run(struct vfio_dma *dma, struct iommu_domain *domain, iova_t iova, paddr_t paddr,
+		     uint64_t len)
+{
+	const struct vfio_env *env = &dma->iommu->core->env;
+	uint64_t step = env->disable_hugepages(env->arg) ? HOST_PAGE_SIZE : len, done;
+	int ret = 0;
+
+	for (done = 0; done < len && !ret; done += step)
+		ret = iommu_map(domain, iova + done, paddr + done, step, dma->prot);
+	if (ret && done > step)
+		iommu_unmap(domain, iova, done - step);
+	return ret;
+}
+
 int vfio_dma_enter(struct vfio_dma *dma, struct iommu_domain *domain)
 {
 	const struct vfio_piece *piece;
@@ -189,8 +204,7 @@ int vfio_dma_enter(struct vfio_dma *dma, struct iommu_domain *domain)
 	for (size_t i = 0; i < dma->num_pieces; i++) {
 		piece = &dma->pieces[i];
 		paddr = piece->p2p ? vfio_p2p_base(piece->p2p) : piece->pin.addr;
-		ret = iommu_map(domain, vfio_dma_iova(dma) + piece->off, paddr, piece->len,
-				dma->prot);
+		ret = enter_run(dma, domain, vfio_dma_iova(dma) + piece->off, paddr, piece->len);
 		if (ret) {
 			if (piece->off)
 				iommu_unmap(domain, vfio_dma_iova(dma), piece->off);

@@ -342,6 +342,40 @@ START_TEST(entry_limit)
 }
 END_TEST
 
+static size_t table_bytes(void)
+{
+	struct file *file = file_from_fd(o.container);
+	struct vfio_container *container = file->priv;
+	struct vfio_group *group =
+		list_first_entry(&container->groups, struct vfio_group, container_node);
+	size_t bytes = iommu_domain_table_bytes(vfio_iommu_driver_ops_type1.group_iommu_domain(
+		container->iommu_data, group->iommu_group));
+
+	file_put(file);
+	return bytes;
+}
+
+/* The parameter: a page at a time, so that 2 MiB take a table of their own. */
+START_TEST(hugepages_off)
+{
+	const uint64_t size = 0x200000;
+	char *buf =
+		mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *large = (char *)ALIGN_UP((uintptr_t)buf, size);
+	size_t before;
+
+	ck_assert_int_eq(fx_map(o.container, FX_RW, large, 0, size), 0);
+	before = table_bytes();
+	ck_assert_int_eq(fx_map(o.container, FX_RW, large, size, size), 0);
+	ck_assert_uint_eq(table_bytes(), before);
+	fx.disable_hugepages = true;
+	ck_assert_int_eq(fx_map(o.container, FX_RW, large, 2 * size, size), 0);
+	ck_assert_uint_eq(table_bytes(), before + PAGE);
+	ck_assert_int_eq(unmap(0, 3 * size), 3 * (int)size);
+	munmap(buf, 2 * size);
+}
+END_TEST
+
 START_TEST(memlock)
 {
 	struct fx_open open;
@@ -621,6 +655,7 @@ static void add_both(TCase *tc)
 	tcase_add_test(tc, vaddr_update);
 	tcase_add_test(tc, info_caps);
 	tcase_add_test(tc, entry_limit);
+	tcase_add_test(tc, hugepages_off);
 	tcase_add_test(tc, second_group_shares);
 	tcase_add_test(tc, read_only_region);
 	tcase_add_test(tc, peer_to_peer);

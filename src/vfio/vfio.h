@@ -29,6 +29,7 @@ struct vfio_env {
 	void (*group_release)(void *arg, unsigned int group_id);
 	/* Module parameters of vfio_iommu_type1. */
 	unsigned int (*dma_entry_limit)(void *arg);
+	bool (*disable_hugepages)(void *arg);
 	bool (*allow_unsafe_interrupts)(void *arg);
 	bool (*capable)(void *arg, int cap); /* CAP_* of the session's identity */
 };

@@ -14,10 +14,12 @@
 #define PROBE_SECONDS 60
 
 static const struct probe_set *const sets[] = {
-	&container_probes, &group_probes,  &info_probes,  &map_probes,	  &range_probes,
-	&unmap_probes,	   &vaddr_probes,  &dirty_probes, &device_probes, &feature_probes,
-	&hot_reset_probes, &region_probes, &mmap_probes,  &config_probes, &irq_probes,
-	&trigger_probes,   &nvme_probes,   &two_probes,	  &admin_probes,  &hugetlb_probes,
+	&container_probes, &group_probes,  &info_probes,  &map_probes,	     &range_probes,
+	&unmap_probes,	   &vaddr_probes,  &dirty_probes, &device_probes,    &feature_probes,
+	&hot_reset_probes, &region_probes, &mmap_probes,  &config_probes,    &irq_probes,
+	&trigger_probes,   &nvme_probes,   &two_probes,	  &admin_probes,     &words_probes,
+	&power_probes,	   &dmabuf_probes, &sysfs_probes, &ioeventfd_probes, &functions_probes,
+	&hugetlb_probes,
 };
 
 struct line {
