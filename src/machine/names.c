@@ -232,7 +232,7 @@ int names_add_function(struct machine_function *fn)
 		ret = add_link(tree, "/sys/bus/pci/devices/%s>%s", fn->name, path);
 	/* Also where there is nothing in it. */
 	snprintf(aer, sizeof(aer), "%s/aer", path);
-	if (!ret)
+	if (!ret && !fn->pdev->aer_cap)
 		ret = tree_add_dir(tree, aer, TREE_PLAIN, NULL, NULL);
 	if (!ret && !fn->desc && !fn->host_bridge) {
 		ret = add_pci_bus(tree, path, fn->secondary);

@@ -35,8 +35,25 @@ static void model_reset(struct pci_dev *dev)
 	test_resets++;
 }
 
+static uint32_t model_legacy_read(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width)
+{
+	test_reads++;
+	return (io ? 0x10000000 : 0x20000000) | addr;
+}
+
+static void model_legacy_write(struct pci_dev *dev, bool io, uint32_t addr, unsigned int width,
+			       uint32_t value)
+{
+	test_writes++;
+}
+
 static const struct pci_model model = {
-	.name = "test", .bar_read = model_read, .bar_write = model_write, .reset = model_reset
+	.name = "test",
+	.bar_read = model_read,
+	.bar_write = model_write,
+	.reset = model_reset,
+	.legacy_read = model_legacy_read,
+	.legacy_write = model_legacy_write,
 };
 
 void testdev_create(void (*extra)(struct pci_dev *dev))
