@@ -169,6 +169,7 @@ bool door_getgroups(int *ret, int size, gid_t *list);
 bool door_prctl(int *ret, int option, unsigned long mode, const void *program);
 /* A filter (struct sock_fprog) is about to be installed. */
 void seccomp_watch(const void *program);
+void seccomp_watch_strict(void);
 /* Says what the filters of this process refuse, before the library needs it. Depth raised. */
 void seccomp_tell(void);
 

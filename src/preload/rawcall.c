@@ -314,11 +314,13 @@ bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e
 	case SYS_seccomp:
 		if (a == SECCOMP_SET_MODE_FILTER)
 			seccomp_watch(PTR(c));
+		else if (a == SECCOMP_SET_MODE_STRICT && !b && !c)
+			seccomp_watch_strict();
 		return false;
 	case SYS_prctl:
-		if (a == PR_SET_SECCOMP && b == SECCOMP_MODE_FILTER)
-			seccomp_watch(PTR(c));
-		return false;
+		*ret = wrap_prctl(INT(a), (unsigned long)b, (unsigned long)c, (unsigned long)d,
+				  (unsigned long)e);
+		return true;
 	case SYS_openat2:
 		return open_how(ret, INT(a), PATH(b), PTR(c), SIZE(d));
 	case SYS_iopl:

@@ -174,9 +174,27 @@ void seccomp_watch(const void *program)
 	door_leave(&door);
 }
 
+/* Strict mode: read, write, exit and rt_sigreturn alone. */
+void seccomp_watch_strict(void)
+{
+	struct door door;
+	size_t i;
+
+	door_enter(&door);
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (wanted[i].nr != SYS_read && wanted[i].nr != SYS_write &&
+		    wanted[i].nr != SYS_rt_sigreturn)
+			atomic_fetch_or(&killed, 1ULL << i);
+	if (atomic_load(&door_machine_ptr))
+		tell(NEED_RUN);
+	door_leave(&door);
+}
+
 bool door_prctl(int *ret, int option, unsigned long mode, const void *program)
 {
 	if (mode == SECCOMP_MODE_FILTER)
 		seccomp_watch(program);
+	else if (mode == SECCOMP_MODE_STRICT)
+		seccomp_watch_strict();
 	return false;
 }

@@ -9,7 +9,7 @@
  * threads, access of the BAR in a signal handler, unmap, close; a forked child; a clean exit. The
  * other modes drive the device in the same way and have a defect of their own, for the sanitizers
  * to find: overflow, race, undefined, leak, null; for uvfio: dma; or (wait) go on for 20 seconds.
- * Built with WITH_SECCOMP it has the modes sandbox, sandbox-narrow and sandbox-early. Sections are
+ * Built with WITH_SECCOMP it has the modes sandbox, sandbox-narrow, -early and -strict. Sections are
  * those of NVM Express 1.4.
  */
 #include <errno.h>
@@ -363,7 +363,9 @@ static void stop(void)
 }
 
 #ifdef WITH_SECCOMP
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/prctl.h>
 
 /* What the program itself calls once its device is open. */
 static const int own_calls[] = {
@@ -412,13 +414,15 @@ static void allow(scmp_filter_ctx filter, const int *calls, size_t count)
 }
 
 /* "sandbox": nothing but the lists; "sandbox-narrow": without what devices need; "sandbox-early":
- * installed before the device is opened, without memfd_create. */
+ * installed before the device is opened, without memfd_create; "sandbox-strict": the kernel's. */
 static void sandbox(const char *mode)
 {
 	bool early = !strcmp(mode, "sandbox-early");
 	scmp_filter_ctx filter = seccomp_init(early ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
 	int ret = 0;
 
+	if (!strcmp(mode, "sandbox-strict") && prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+		die("PR_SET_SECCOMP");
 	if (!filter)
 		die("seccomp_init");
 	if (early)
@@ -493,17 +497,18 @@ static void other_mode(const char *mode)
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "run";
+	bool sandboxed = !strncmp(mode, "sandbox", 7), early = !strcmp(mode, "sandbox-early");
 
 	nvme.bdf = argc > 2 ? argv[2] : "0000:01:00.0";
 	sigaction(SIGSEGV, NULL, &segv_action);
-	if (!strcmp(mode, "sandbox-early"))
+	if (early)
 		sandbox(mode);
 	start();
-	if (!strcmp(mode, "sandbox") || !strcmp(mode, "sandbox-narrow"))
+	if (sandboxed && !early)
 		sandbox(mode);
 	run_threads(work);
 	use_in_handler();
-	if (strncmp(mode, "sandbox", 7)) {
+	if (!sandboxed) {
 		fork_child();
 		if (strcmp(mode, "run"))
 			other_mode(mode);
