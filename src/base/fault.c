@@ -230,11 +230,6 @@ static void fault_handler(int sig, siginfo_t *info, void *ucontext)
 	deliver(sig, info, uc, sync);
 }
 
-bool fault_is_handler(void (*handler)(int sig, siginfo_t *info, void *ucontext))
-{
-	return handler == fault_handler;
-}
-
 void fault_set_mmio(fault_mmio_fn fn)
 {
 	atomic_store_explicit(&fault_mmio, fn, memory_order_release);

@@ -29,8 +29,6 @@ void fault_set_mmio(fault_mmio_fn fn);
  * what interposed sigaction() and signal() read and write. @act or @old may be NULL. 0 or -errno.
  */
 int fault_program_action(int sig, const struct sigaction *act, struct sigaction *old);
-/* Whether @handler is the one that fault_init() installs. */
-bool fault_is_handler(void (*handler)(int sig, siginfo_t *info, void *ucontext));
 
 /*
  * Delivers @sig to the program's action as if the kernel had raised it at @ucontext with @info

@@ -121,6 +121,7 @@ static int attach(struct session *session, struct uvfio_machine **machine)
 	int ret;
 
 	seccomp_tell();
+	signals_note();
 	ret = machine_attach(session, machine, why, sizeof(why));
 	if (!ret)
 		return 0;

@@ -174,6 +174,8 @@ void seccomp_watch_strict(void);
 void seccomp_tell(void);
 
 /* signals.c */
+/* The fault handler is about to be installed, if it is not yet. */
+void signals_note(void);
 bool door_sigaction(int *ret, int sig, const struct sigaction *act, struct sigaction *old);
 bool door_signal(sighandler_t *ret, int sig, sighandler_t handler, int flags);
 /* @set_errno: sigprocmask() returns -1 and errno, pthread_sigmask() the number. */

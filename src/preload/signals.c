@@ -26,6 +26,8 @@ static _Thread_local unsigned char hidden_mask __attribute__((tls_model("initial
 static atomic_uchar hidden_action[SIGNALS];
 /* The program has set its action of SIGSEGV, of SIGBUS, since our handler is installed. */
 static atomic_bool fault_action_set[2];
+/* What it was told of them just before that. */
+static struct sigaction noted_action[2];
 
 static unsigned char hides(const sigset_t *set)
 {
@@ -52,22 +54,28 @@ static bool is_fault(int sig)
 	return sig == SIGSEGV || sig == SIGBUS;
 }
 
+void signals_note(void)
+{
+	if (fault_installed())
+		return;
+	real_sigaction(SIGSEGV, NULL, &noted_action[0]);
+	real_sigaction(SIGBUS, NULL, &noted_action[1]);
+}
+
 /*
  * The program's action of SIGSEGV or SIGBUS behind our handler. A sanitizer's runtime behind us in
- * the list of libraries may have installed its own in the program's name before ours came; it knows
- * what the program gave it.
+ * the list of libraries may have installed its own in the program's name before ours came; until
+ * the program sets another, it is told the one that it gave the runtime.
  */
 static int fault_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	atomic_bool *set = &fault_action_set[sig == SIGBUS];
 	int err = fault_program_action(sig, act, old);
-	struct sigaction seen;
 
 	if (err)
 		return err;
-	if (old && !atomic_load(set) && !real_sigaction(sig, NULL, &seen) &&
-	    !fault_is_handler(seen.sa_sigaction))
-		*old = seen;
+	if (old && !atomic_load(set) && old->sa_handler != SIG_DFL)
+		*old = noted_action[sig == SIGBUS];
 	if (act)
 		atomic_store(set, true);
 	return 0;

@@ -8,9 +8,9 @@
  * MODE run (the default): open, map, reset, admin queue with Identify completed by MSI-X from two
  * threads, access of the BAR in a signal handler, unmap, close; a forked child; a clean exit. The
  * other modes drive the device in the same way and have a defect of their own, for the sanitizers
- * to find: overflow, race, undefined, leak, null; for uvfio: dma; or (wait) go on for 20 seconds.
- * Built with WITH_SECCOMP it has the modes sandbox, sandbox-narrow, -early and -strict. Sections are
- * those of NVM Express 1.4.
+ * to find: overflow, race, undefined, leak, null; for uvfio: dma. handler has a handler of SIGSEGV,
+ * wait goes on for 20 seconds. Built with WITH_SECCOMP it has the modes sandbox, sandbox-narrow,
+ * -early and -strict. Sections are those of NVM Express 1.4.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -297,6 +297,24 @@ static void on_signal(int sig)
 		handled = sig;
 }
 
+static void on_segv(int sig)
+{
+	handled = sig;
+}
+
+/* A handler that was there before the device is the program's, and is called. */
+static void own_handler(void)
+{
+	struct sigaction old;
+
+	expect(!sigaction(SIGSEGV, NULL, &old) && old.sa_handler == on_segv, "its own handler");
+	raise(SIGSEGV);
+	while (handled != SIGSEGV)
+		usleep(1000);
+	expect(signal(SIGSEGV, SIG_DFL) == on_segv, "its own handler, from signal()");
+	expect(!sigaction(SIGSEGV, NULL, &old) && old.sa_handler == SIG_DFL, "no handler");
+}
+
 static void use_in_handler(void)
 {
 	struct sigaction act, old;
@@ -481,6 +499,8 @@ static void other_mode(const char *mode)
 	} else if (!strcmp(mode, "null")) {
 		bytes = NULL;
 		bytes[one] = 1;
+	} else if (!strcmp(mode, "handler")) {
+		own_handler();
 	} else if (!strcmp(mode, "wait")) {
 		puts("vfio_prog: waiting");
 		fflush(stdout);
@@ -500,6 +520,8 @@ int main(int argc, char **argv)
 	bool sandboxed = !strncmp(mode, "sandbox", 7), early = !strcmp(mode, "sandbox-early");
 
 	nvme.bdf = argc > 2 ? argv[2] : "0000:01:00.0";
+	if (!strcmp(mode, "handler"))
+		signal(SIGSEGV, on_segv);
 	sigaction(SIGSEGV, NULL, &segv_action);
 	if (early)
 		sandbox(mode);
