@@ -169,7 +169,9 @@ bool door_getgroups(int *ret, int size, gid_t *list);
 bool door_prctl(int *ret, int option, unsigned long mode, const void *program);
 /* A filter (struct sock_fprog) is about to be installed. */
 void seccomp_watch(const void *program);
-void seccomp_watch_strict(void);
+/* Strict mode ends a thread at the first call of ours, and leaves the library's threads behind: 0,
+ * or -EINVAL after one line when there is a machine. */
+int seccomp_strict(void);
 /* Says what the filters of this process refuse, before the library needs it. Depth raised. */
 void seccomp_tell(void);
 

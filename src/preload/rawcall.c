@@ -314,9 +314,12 @@ bool door_syscall(long *ret, long number, long a, long b, long c, long d, long e
 	case SYS_seccomp:
 		if (a == SECCOMP_SET_MODE_FILTER)
 			seccomp_watch(PTR(c));
-		else if (a == SECCOMP_SET_MODE_STRICT && !b && !c)
-			seccomp_watch_strict();
-		return false;
+		/* libseccomp asks with flags, to be refused, whether it is there. */
+		if (a != SECCOMP_SET_MODE_STRICT || b || c || !seccomp_strict())
+			return false;
+		errno = EINVAL;
+		*ret = -1;
+		return true;
 	case SYS_prctl:
 		*ret = wrap_prctl(INT(a), (unsigned long)b, (unsigned long)c, (unsigned long)d,
 				  (unsigned long)e);

@@ -174,27 +174,29 @@ void seccomp_watch(const void *program)
 	door_leave(&door);
 }
 
-/* Strict mode: read, write, exit and rt_sigreturn alone. */
-void seccomp_watch_strict(void)
+int seccomp_strict(void)
 {
-	struct door door;
-	size_t i;
+	char line[256];
+	int len;
 
-	door_enter(&door);
-	for (i = 0; i < ARRAY_SIZE(wanted); i++)
-		if (wanted[i].nr != SYS_read && wanted[i].nr != SYS_write &&
-		    wanted[i].nr != SYS_rt_sigreturn)
-			atomic_fetch_or(&killed, 1ULL << i);
-	if (atomic_load(&door_machine_ptr))
-		tell(NEED_RUN);
-	door_leave(&door);
+	if (!door_machine_lives())
+		return 0;
+	len = snprintf(
+		line, sizeof(line),
+		"uvfio: %s asks for seccomp's strict mode, in which a VFIO device of uvfio's "
+		"cannot work: refused\n",
+		program_invocation_short_name);
+	sysraw3(SYS_write, 2, (long)line, (long)MIN((size_t)len, sizeof(line) - 1));
+	return -EINVAL;
 }
 
 bool door_prctl(int *ret, int option, unsigned long mode, const void *program)
 {
 	if (mode == SECCOMP_MODE_FILTER)
 		seccomp_watch(program);
-	else if (mode == SECCOMP_MODE_STRICT)
-		seccomp_watch_strict();
-	return false;
+	if (mode != SECCOMP_MODE_STRICT || !seccomp_strict())
+		return false;
+	errno = EINVAL;
+	*ret = -1;
+	return true;
 }
