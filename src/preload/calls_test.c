@@ -191,6 +191,52 @@ START_TEST(raw_numbers)
 }
 END_TEST
 
+/* What getdents64() says of @dir, as names between blanks; in small pieces. */
+static void raw_names(const char *dir, char *text, size_t size)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+	char buf[512] __attribute__((aligned(8)));
+	size_t used = 0;
+	ssize_t len;
+
+	ck_assert_int_ge(fd, 0);
+	text[0] = '\0';
+	while ((len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
+		for (char *at = buf; at < buf + len; at += ((struct dirent *)at)->d_reclen)
+			used += (size_t)snprintf(text + used, size - used, " %s ",
+						 ((struct dirent *)at)->d_name);
+	ck_assert_int_eq(len, 0);
+	close(fd);
+}
+
+START_TEST(raw_directories)
+{
+	static const char *const dirs[] = { "/sys/class", "/sys/bus", "/dev", "/sys/class/net",
+					    "/sys/bus/pci/devices" };
+	char names[16384], name[300];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		DIR *list = opendir(dirs[i]);
+		struct dirent *entry;
+		size_t count = 0;
+
+		if (!list)
+			continue;
+		raw_names(dirs[i], names, sizeof(names));
+		while ((entry = readdir(list))) {
+			snprintf(name, sizeof(name), " %s ", entry->d_name);
+			ck_assert_msg(strstr(names, name) != NULL, "%s: no %s", dirs[i], name);
+			count += strlen(name);
+		}
+		/* And nothing else. */
+		ck_assert_uint_eq(strlen(names), count);
+		closedir(list);
+	}
+	raw_names("/sys/class", names, sizeof(names));
+	ck_assert_ptr_nonnull(strstr(names, " vfio "));
+}
+END_TEST
+
 START_TEST(extended_attributes)
 {
 	int fd = must_open(DEVICE "/config", O_RDWR);
@@ -372,6 +418,7 @@ static void add(TCase *tcase)
 	tcase_add_test(tcase, opened_again_by_number);
 	tcase_add_test(tcase, host_devices_are_hidden);
 	tcase_add_test(tcase, raw_numbers);
+	tcase_add_test(tcase, raw_directories);
 	tcase_add_test(tcase, extended_attributes);
 	tcase_add_test(tcase, ports_of_the_host);
 }

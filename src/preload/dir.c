@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
+#include "base/fd.h"
 #include "base/list.h"
 #include "machine/session.h"
 #include "preload/door.h"
@@ -234,6 +236,68 @@ bool door_fdopendir(DIR **ret, int fd)
 	else
 		attach(*ret, logical);
 	door_return(&door, err);
+	return true;
+}
+
+/* The entries of @fd from number *@next on as getdents64() gives them: the bytes used, or -errno. */
+static ssize_t give_entries(const struct dir_list *list, char *buf, size_t size, size_t *next)
+{
+	size_t used = 0, len, i;
+
+	for (i = *next; i < list->count; i++) {
+		struct dirent *entry = &list->entries[i];
+
+		len = ALIGN_UP(offsetof(struct dirent, d_name) + strlen(entry->d_name) + 1,
+			       sizeof(uint64_t));
+		if (used + len > size)
+			break;
+		entry->d_reclen = (unsigned short)len;
+		if (copy_to_user((uintptr_t)(buf + used), entry, len))
+			return used ? (ssize_t)used : -EFAULT;
+		used += len;
+		*next = i + 1;
+	}
+	return used || i == list->count ? (ssize_t)used : -EINVAL;
+}
+
+/* 1: the directory needs no list. The file's position is the number of the next entry. */
+static ssize_t list_from(int fd, const char *logical, char *buf, size_t size)
+{
+	struct dir_list list = { 0 };
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	off_t pos = lseek(fd, 0, SEEK_CUR);
+	size_t next = (size_t)pos;
+	ssize_t ret;
+
+	list.dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!list.dir || pos < 0) {
+		fd_close(copy);
+		return -EBADF;
+	}
+	strcpy(list.logical, logical);
+	ret = refill(&list);
+	if (!ret) {
+		ret = give_entries(&list, buf, size, &next);
+		lseek(fd, (off_t)next, SEEK_SET);
+	}
+	closedir(list.dir);
+	free(list.entries);
+	return ret;
+}
+
+bool door_getdents64(ssize_t *ret, int fd, void *buf, size_t size)
+{
+	char logical[TREE_PATH_MAX];
+	struct door door;
+	ssize_t len;
+
+	door_enter(&door);
+	len = path_of_fd(fd, logical, sizeof(logical)) ? 1 : list_from(fd, logical, buf, size);
+	if (len == 1) {
+		door_leave(&door);
+		return false;
+	}
+	*ret = door_return(&door, len);
 	return true;
 }
 

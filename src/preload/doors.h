@@ -46,6 +46,7 @@ bool door_getcwd(char **ret, char *buf, size_t size);
 /* dir.c, walk.c */
 bool door_opendir(DIR **ret, const char *path);
 bool door_fdopendir(DIR **ret, int fd);
+bool door_getdents64(ssize_t *ret, int fd, void *buf, size_t size);
 bool door_closedir(int *ret, DIR *dir);
 bool door_readdir(struct dirent **ret, DIR *dir);
 bool door_readdir_r(int *ret, DIR *dir, struct dirent *entry, struct dirent **result);

@@ -135,6 +135,9 @@ static bool changes(long *ret, long number, long a, long b, long c, long d, long
 static bool more_fds(long *ret, long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
+	case SYS_getdents64:
+		*ret = wrap_getdents64(INT(a), PTR(b), SIZE(c));
+		return true;
 	case SYS_readv:
 		*ret = wrap_readv(INT(a), PTR(b), INT(c));
 		return true;
