@@ -31,7 +31,7 @@
 #include "machine/session_priv.h"
 #include "machine/uevent_packet.h"
 
-#define GRACE_SECONDS 3
+#define GRACE_SECONDS 10
 #define KEPT_MAX      256
 
 struct listener {

@@ -31,6 +31,7 @@
 
 #define RCVBUF_DEFAULT 212992
 #define RCVBUF_MIN     2304
+#define RETRY_MSEC     200
 
 struct uevent_end {
 	struct list_head node;
@@ -43,8 +44,7 @@ struct uevent_sockets {
 	struct session *session;
 	pthread_mutex_t lock;
 	struct list_head ends;
-	uint32_t epoch; /* of the keeper that has them all. Guarded by lock */
-	bool running;	/* the thread is there. Guarded by lock */
+	bool running; /* the thread is there. Guarded by lock */
 	pthread_t thread;
 	int stop_fd;
 	_Atomic bool stopping;
@@ -94,6 +94,18 @@ void uevent_sockets_destroy(struct uevent_sockets *sockets)
 	fd_close(sockets->stop_fd);
 	pthread_mutex_destroy(&sockets->lock);
 	free(sockets);
+}
+
+void uevent_sockets_fork_prepare(struct uevent_sockets *sockets)
+{
+	if (sockets)
+		pthread_mutex_lock(&sockets->lock);
+}
+
+void uevent_sockets_fork_parent(struct uevent_sockets *sockets)
+{
+	if (sockets)
+		pthread_mutex_unlock(&sockets->lock);
 }
 
 void uevent_sockets_after_fork(struct uevent_sockets *sockets)
@@ -188,19 +200,18 @@ static void drop_closed(struct uevent_sockets *sockets)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static void come_again(struct uevent_sockets *sockets, uint32_t epoch)
+/* A keeper that has a socket already takes it again. False: one has not been taken. */
+static bool come_again(struct uevent_sockets *sockets)
 {
 	struct uevent_end *end;
+	bool ok = true;
 
 	pthread_mutex_lock(&sockets->lock);
-	if (sockets->epoch != epoch) {
-		drop_closed(sockets);
-		list_for_each_entry(end, &sockets->ends, node)
-			if (end_listen(sockets->session, end))
-				pr_warn("a uevent socket has been lost with its keeper");
-		sockets->epoch = epoch;
-	}
+	drop_closed(sockets);
+	list_for_each_entry(end, &sockets->ends, node)
+		ok &= end_listen(sockets->session, end) == 0;
 	pthread_mutex_unlock(&sockets->lock);
+	return ok;
 }
 
 static void *sockets_thread(void *arg)
@@ -217,9 +228,8 @@ static void *sockets_thread(void *arg)
 			keeper_await(sockets->session, epoch);
 			continue;
 		}
-		come_again(sockets, epoch);
 		/* The keeper says nothing here: what can be read is its end. */
-		while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		while (poll(fds, 2, come_again(sockets) ? -1 : RETRY_MSEC) < 0 && errno == EINTR)
 			continue;
 		fd_close(keeper);
 	}
@@ -295,7 +305,6 @@ int uevent_socket_open(struct uevent_sockets *sockets, int type)
 {
 	struct uevent_end *end = FAIL_POINT() ? NULL : calloc(1, sizeof(*end));
 	struct shared_uevent_socket *slot;
-	uint32_t epoch;
 	int fd, ret;
 
 	if (!end)
@@ -308,11 +317,8 @@ int uevent_socket_open(struct uevent_sockets *sockets, int type)
 	}
 	pthread_mutex_lock(&sockets->lock);
 	drop_closed(sockets);
-	epoch = keeper_epoch(sockets->session);
 	ret = end_listen(sockets->session, end);
 	if (!ret) {
-		if (list_empty(&sockets->ends))
-			sockets->epoch = epoch;
 		list_add_tail(&end->node, &sockets->ends);
 		start_thread(sockets);
 	}

@@ -16,6 +16,9 @@ struct uevent_sockets;
 
 int uevent_sockets_create(struct session *session, struct uevent_sockets **out);
 void uevent_sockets_destroy(struct uevent_sockets *sockets);
+/* Around fork(): the child must find the list whole. In the parent afterwards: parent. */
+void uevent_sockets_fork_prepare(struct uevent_sockets *sockets);
+void uevent_sockets_fork_parent(struct uevent_sockets *sockets);
 /* In the child of a fork: its copies of the sockets go on, the thread is the parent's. */
 void uevent_sockets_after_fork(struct uevent_sockets *sockets);
 

@@ -234,7 +234,7 @@ START_TEST(the_next_keeper_goes_on)
 	start_keeper();
 	put(DEV "/uevent", "add");
 	put(DEV "/uevent", "move");
-	for (int i = 0; i < 400 && slot->last_seq != session_shared(session)->uevent_seqnum; i++)
+	for (int i = 0; i < 2000 && slot->last_seq != session_shared(session)->uevent_seqnum; i++)
 		usleep(5000);
 	ck_assert_str_eq(hear(fd), "change@/devices/pci0000:00/0000:00:01.0/" BDF);
 	ck_assert_str_eq(hear(fd), "add@/devices/pci0000:00/0000:00:01.0/" BDF);
@@ -274,11 +274,9 @@ START_TEST(nothing_is_lost_between_keepers)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	ck_assert_int_eq(keeper_uevents_listen(uevents, 7, 4713, pair[1]), 0);
 	ck_assert_uint_eq(keeper_uevents_count(uevents), 2);
-	/* Who does not come within three seconds is gone. */
-	usleep(3200000);
-	keeper_uevents_work(uevents);
-	ck_assert_uint_eq(lost->ino, 0);
-	ck_assert_uint_eq(shared->num_uevent_sockets, 2);
+	ck_assert_uint_eq(shared->num_uevent_sockets, 3);
+	/* Nobody has come for the other one yet. */
+	ck_assert_uint_eq(lost->ino, 4712);
 	keeper_uevents_destroy(uevents);
 	start_keeper();
 }

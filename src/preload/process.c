@@ -15,6 +15,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
+#include "preload/uevent.h"
 #include "preload/wrappers.h"
 
 static void in_child(void)
@@ -33,6 +34,7 @@ static void before_fork(void)
 {
 	if (lib_depth)
 		return;
+	uevent_fork_prepare();
 	forking = atomic_load_explicit(&door_machine_ptr, memory_order_acquire);
 	if (forking)
 		machine_fork_prepare(forking);
@@ -46,6 +48,7 @@ static void in_parent(void)
 	file_fork_parent();
 	if (forking)
 		machine_fork_parent(forking);
+	uevent_fork_parent();
 }
 
 int process_watch_forks(void)

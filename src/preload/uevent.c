@@ -53,6 +53,18 @@ bool uevent_adopt(int fd)
 	return true;
 }
 
+void uevent_fork_prepare(void)
+{
+	pthread_mutex_lock(&sockets_lock);
+	uevent_sockets_fork_prepare(sockets);
+}
+
+void uevent_fork_parent(void)
+{
+	uevent_sockets_fork_parent(sockets);
+	pthread_mutex_unlock(&sockets_lock);
+}
+
 void uevent_after_fork(void)
 {
 	pthread_mutex_init(&sockets_lock, NULL);

@@ -39,7 +39,9 @@ static inline bool door_wants_connect(int fd, const struct sockaddr *addr, sockl
 
 /* Enters @fd into the set if it is one: it came over exec or in a message. Depth raised. */
 bool uevent_adopt(int fd);
-/* In the child of a fork. */
+/* Around a fork. */
+void uevent_fork_prepare(void);
+void uevent_fork_parent(void);
 void uevent_after_fork(void);
 
 #endif
