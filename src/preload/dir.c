@@ -239,7 +239,7 @@ bool door_fdopendir(DIR **ret, int fd)
 	return true;
 }
 
-/* The entries of @fd from number *@next on as getdents64() gives them: the bytes used, or -errno. */
+/* The entries from number *@next on as getdents64() gives them: the bytes used, or -errno. */
 static ssize_t give_entries(const struct dir_list *list, char *buf, size_t size, size_t *next)
 {
 	size_t used = 0, len, i;
