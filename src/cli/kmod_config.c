@@ -222,10 +222,14 @@ static int match_alias(void *arg, const struct module_info *info, const char *pa
 {
 	const struct wanted *wanted = arg;
 
-	if (fnmatch(pattern, wanted->alias, 0))
+	struct kmod_list *list = wanted->list;
+
+	/* A module is there as often as its aliases fit. */
+	if (fnmatch(pattern, wanted->alias, 0) || list->count == KMOD_MODULES_MAX)
 		return 0;
-	kmod_list_add(wanted->list, info, true);
-	return 1;
+	list->by_alias[list->count] = true;
+	list->modules[list->count++] = info;
+	return 0;
 }
 
 void kmod_lookup(const struct kmod_config *config, const char *alias, struct kmod_list *list)
@@ -270,13 +274,5 @@ void kmod_softdeps(const struct kmod_config *config, const struct module_info *i
 
 void kmod_dependencies(const struct module_info *info, struct kmod_list *list)
 {
-	char names[512], *save = NULL;
-
-	snprintf(names, sizeof(names), "%s", info->depends);
-	for (char *dep = strtok_r(names, " ", &save); dep; dep = strtok_r(NULL, " ", &save)) {
-		const struct module_info *found = module_find(dep);
-
-		kmod_dependencies(found, list);
-		kmod_list_add(list, found, false);
-	}
+	list->count = module_dependencies(info, list->modules, list->count, KMOD_MODULES_MAX);
 }

@@ -60,14 +60,12 @@ static void print_module(void *arg, const struct module_state *state)
 int tool_lsmod(int argc, char **argv)
 {
 	struct uvfio_machine *machine;
-	int status = take_options(argc, argv, "svVh", "lsmod [options]");
 
-	if (status >= 0)
-		return status;
-	if (optind < argc) {
-		kmod_err("too many arguments provided.\n");
+	if (argc != 1) {
+		fprintf(stderr, "Usage: %s\n", argv[0]);
 		return EXIT_FAILURE;
 	}
+	kmod_start(argv[0]);
 	if (kmod_open(&machine))
 		return EXIT_FAILURE;
 	puts("Module                  Size  Used by");
@@ -119,6 +117,10 @@ int tool_insmod(int argc, char **argv)
 		return status;
 	if (optind >= argc) {
 		kmod_err("missing filename.\n");
+		return EXIT_FAILURE;
+	}
+	if (!strcmp(argv[optind], "-")) {
+		kmod_err("this tool does not support loading from stdin!\n");
 		return EXIT_FAILURE;
 	}
 	info = kmod_of_path(argv[optind]);

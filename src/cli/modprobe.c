@@ -125,22 +125,37 @@ static bool loaded(const struct modprobe *mp, const struct module_info *info)
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-/* Soft dependencies, dependencies and the module, in the order of loading. */
 static void probe_list(const struct modprobe *mp, const struct module_info *info,
-		       struct kmod_list *out, unsigned int depth)
-{
-	struct kmod_list deps = { .count = 0 }, soft;
+		       struct kmod_list *out, struct kmod_list *seen);
 
+static void probe_softdeps(const struct modprobe *mp, const struct module_info *info,
+			   const char *which, struct kmod_list *out, struct kmod_list *seen)
+{
+	struct kmod_list soft;
+
+	kmod_softdeps(&mp->config, info, which, &soft);
+	for (size_t i = 0; i < soft.count; i++)
+		probe_list(mp, soft.modules[i], out, seen);
+}
+
+/* Soft dependencies, dependencies and the module, in the order of loading. As in kmod, a module
+ * whose soft dependency needs it is there twice; @seen ends the recursion. */
+static void probe_list(const struct modprobe *mp, const struct module_info *info,
+		       struct kmod_list *out, struct kmod_list *seen)
+{
+	struct kmod_list deps = { .count = 0 };
+	size_t known = seen->count;
+
+	kmod_list_add(seen, info, false);
+	if (seen->count == known)
+		return;
 	kmod_dependencies(info, &deps);
 	kmod_list_add(&deps, info, false);
 	for (size_t i = 0; i < deps.count; i++) {
-		kmod_softdeps(&mp->config, deps.modules[i], "pre", &soft);
-		for (size_t s = 0; s < soft.count && depth < 8; s++)
-			probe_list(mp, soft.modules[s], out, depth + 1);
-		kmod_list_add(out, deps.modules[i], false);
-		kmod_softdeps(&mp->config, deps.modules[i], "post", &soft);
-		for (size_t s = 0; s < soft.count && depth < 8; s++)
-			probe_list(mp, soft.modules[s], out, depth + 1);
+		probe_softdeps(mp, deps.modules[i], "pre", out, seen);
+		if (out->count < KMOD_MODULES_MAX)
+			out->modules[out->count++] = deps.modules[i];
+		probe_softdeps(mp, deps.modules[i], "post", out, seen);
 	}
 }
 
@@ -176,7 +191,7 @@ static int load_one(const struct modprobe *mp, const struct module_info *info, c
 static int probe(const struct modprobe *mp, const struct module_info *info, bool by_alias,
 		 const char *extra)
 {
-	struct kmod_list list = { .count = 0 };
+	struct kmod_list list = { .count = 0 }, seen = { .count = 0 };
 	int ret = 0;
 
 	if (!mp->depends && loaded(mp, info)) {
@@ -190,7 +205,7 @@ static int probe(const struct modprobe *mp, const struct module_info *info, bool
 	if ((mp->blacklist || by_alias) &&
 	    kmod_config_find(&mp->config, KMOD_BLACKLIST, info->name))
 		return 0;
-	probe_list(mp, info, &list, 0);
+	probe_list(mp, info, &list, &seen);
 	for (size_t i = 0; i < list.count; i++) {
 		const struct module_info *m = list.modules[i];
 
@@ -389,6 +404,9 @@ static int show_config(const struct modprobe *mp)
 		for (const struct kmod_line *l = mp->config.lines[i]; l; l = l->next)
 			printf("%s %s%s%s\n", kmod_directive_names[i], l->key, l->value ? " " : "",
 			       l->value ? l->value : "");
+	for (const struct module_info *info = module_table; info->name; info++)
+		if (info->softdep && !kmod_config_find(&mp->config, KMOD_SOFTDEP, info->name))
+			printf("softdep %s %s\n", info->name, info->softdep);
 	puts("\n# End of configuration files. Dumping indexes now:\n");
 	for (const struct module_info *info = module_table; info->name; info++)
 		kmod_for_each_alias(info, print_alias, NULL);

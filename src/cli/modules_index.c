@@ -177,27 +177,15 @@ static void write_index(const char *dir, const char *name, const struct node *ro
 	finish(out);
 }
 
-/* "PATH: PATH…" with all dependencies, the direct ones first. */
+/* "PATH: PATH…" with all dependencies: the last one is loaded first. */
 static void dependency_line(const struct module_info *info, char *out, size_t size)
 {
-	const struct module_info *queue[64] = { info };
-	size_t count = 1, len = (size_t)snprintf(out, size, "%s:", info->path);
+	const struct module_info *deps[64];
+	size_t count = module_dependencies(info, deps, 0, ARRAY_SIZE(deps));
+	size_t len = (size_t)snprintf(out, size, "%s:", info->path);
 
-	for (size_t i = 0; i < count; i++) {
-		for (const struct module_info *dep = module_table; dep->name; dep++) {
-			size_t seen = 0;
-
-			if (!module_list_has(queue[i]->depends, dep->name))
-				continue;
-			while (seen < count && queue[seen] != dep)
-				seen++;
-			if (seen < count || count == ARRAY_SIZE(queue))
-				continue;
-			queue[count++] = dep;
-			if (len < size)
-				len += (size_t)snprintf(out + len, size - len, " %s", dep->path);
-		}
-	}
+	while (count-- && len < size)
+		len += (size_t)snprintf(out + len, size - len, " %s", deps[count]->path);
 }
 
 static void add_alias(FILE *text, struct node *index, const char *alias, const char *module,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The modules of a session (machine/modules.h): names, dependencies and parameters are the
  * kernel's, sizes those of Debian's builds as far as they are known. */
+#include <stdio.h>
 #include <string.h>
 
 #include "machine/module_ids.h"
@@ -544,4 +545,25 @@ bool module_list_has(const char *names, const char *name)
 			return true;
 	}
 	return false;
+}
+
+size_t module_dependencies(const struct module_info *info, const struct module_info **out,
+			   size_t count, size_t max)
+{
+	char names[512], *save = NULL;
+
+	snprintf(names, sizeof(names), "%s", info->depends);
+	for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		const struct module_info *dep = module_find(name);
+		size_t seen = 0;
+
+		while (seen < count && out[seen] != dep)
+			seen++;
+		if (seen < count)
+			continue;
+		count = module_dependencies(dep, out, count, max);
+		if (count < max)
+			out[count++] = dep;
+	}
+	return count;
 }

@@ -39,6 +39,11 @@ const struct module_info *module_find(const char *name);
 /* Whether the blank-separated list @names has @name. */
 bool module_list_has(const char *names, const char *name);
 
+/* All modules that @info needs, in an order in which they can be loaded, after those of @out that
+ * are there already (@count; @max at most); no doubles. The new count. */
+size_t module_dependencies(const struct module_info *info, const struct module_info **out,
+			   size_t count, size_t max);
+
 /* A loaded module; valid while the caller of machine_for_each_module() is called. */
 struct module_state {
 	const struct module_info *info;
