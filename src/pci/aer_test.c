@@ -362,6 +362,20 @@ START_TEST(reset_methods)
 }
 END_TEST
 
+START_TEST(secondary_bus_reset)
+{
+	dev = make(0x0100, NULL);
+	ck_assert_int_eq(pci_dev_power_on(dev), 0);
+	pci_config_write(port, PCI_BRIDGE_CONTROL, 2, PCI_BRIDGE_CTL_SERR);
+	ck_assert_uint_eq(resets, 0);
+	pci_config_write(port, PCI_BRIDGE_CONTROL, 2, PCI_BRIDGE_CTL_BUS_RESET);
+	pci_config_write(port, PCI_BRIDGE_CONTROL, 2, 0);
+	ck_assert_uint_eq(resets, 1);
+	ck_assert_uint_eq(pci_config_read(dev, PCI_COMMAND, 2), 0);
+	pci_dev_power_off(dev);
+}
+END_TEST
+
 START_TEST(what_d3_forgets)
 {
 	dev = make(0x0100, forgets_in_d3);
@@ -396,6 +410,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(r, setup_bus, teardown_bus);
 	tcase_add_test(r, reset_methods);
+	tcase_add_test(r, secondary_bus_reset);
 	tcase_add_test(r, what_d3_forgets);
 	suite_add_tcase(s, r);
 	runner = srunner_create(s);

@@ -150,6 +150,18 @@ static void init_type1_header(struct pci_dev *dev, uint8_t secondary)
 					 PCI_BRIDGE_CTL_BUS_RESET;
 }
 
+/* 3.2.5.18: Secondary Bus Reset. core->lock is held: only the host writes a port's registers. */
+static void bridge_control_written(struct pci_dev *dev)
+{
+	struct device *child;
+
+	if (!(pci_get_byte(dev, PCI_BRIDGE_CONTROL) & PCI_BRIDGE_CTL_BUS_RESET) ||
+	    !dev->dev.registered)
+		return;
+	list_for_each_entry(child, &dev->dev.children, child_node)
+		pci_dev_reset(to_pci_dev(child));
+}
+
 int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out)
 {
 	struct pci_dev *dev;
@@ -168,6 +180,10 @@ int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out)
 	}
 	pci_set_word(dev, ret + PCI_EXP_FLAGS,
 		     (uint16_t)(pci_get_word(dev, ret + PCI_EXP_FLAGS) | PCI_EXP_FLAGS_SLOT));
+	/* An adapter is in the slot; its lamps: attention off, power on. */
+	pci_set_word(dev, dev->pcie_cap + PCI_EXP_SLTCTL, 0x01c0);
+	pci_set_word(dev, dev->pcie_cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
+	pci_add_hook(dev, PCI_BRIDGE_CONTROL, 1, bridge_control_written);
 	ret = pci_add_aer_cap(dev);
 	if (ret < 0) {
 		pci_dev_destroy(dev);
