@@ -335,7 +335,7 @@ static void use_in_handler(void)
 	       "SIGSEGV's handler as it was before the device");
 }
 
-/* A child has no device, but may leave as it likes. */
+/* A child has no device, but may open one, and leave as it likes. */
 static void fork_child(void)
 {
 	int status;
@@ -345,7 +345,10 @@ static void fork_child(void)
 		die("fork");
 	if (!pid) {
 		errno = 0;
-		exit(ioctl(nvme.device, VFIO_DEVICE_RESET) == -1 && errno == EIO ? 0 : 3);
+		expect(ioctl(nvme.device, VFIO_DEVICE_RESET) == -1 && errno == EIO, "EIO");
+		nvme.container = open("/dev/vfio/vfio", O_RDWR);
+		expect(!ioctl(nvme.container, VFIO_GET_API_VERSION), "a container of its own");
+		exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid");
