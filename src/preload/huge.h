@@ -22,6 +22,9 @@
 struct huge_client *huge_client(void);
 /* The session is known now. */
 void huge_session_here(struct session *session);
+/* Around fork(): the child gets whole tables. */
+void huge_fork_prepare(void);
+void huge_fork_parent(void);
 /* In the child of a fork. */
 void huge_after_fork(void);
 

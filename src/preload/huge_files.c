@@ -226,11 +226,15 @@ int huge_open(const struct tree_path *tp, int flags, mode_t mode)
 {
 	const int of_name = O_CREAT | O_EXCL | O_DIRECTORY | O_NOFOLLOW | O_ACCMODE | O_TMPFILE;
 	struct huge_client *client = huge_client();
+	struct huge_mount_info info;
 	int slot, fd, ret;
 	struct stat st;
 	bool root;
 
 	slot = huge_slot(door_session(), tp->real, &root);
+	if ((flags & (O_ACCMODE | O_CREAT | O_TRUNC)) && !(flags & O_PATH) &&
+	    huge_slot_info(door_session(), (unsigned int)slot, &info) && info.read_only)
+		return -EROFS;
 	ret = client ? huge_client_connect(client) : -ENODEV;
 	if (ret)
 		return ret;

@@ -72,6 +72,16 @@ void huge_session_here(struct session *session)
 	atomic_store(&path_mounts, huge_mounted(session));
 }
 
+void huge_fork_prepare(void)
+{
+	pthread_mutex_lock(&ranges_lock);
+}
+
+void huge_fork_parent(void)
+{
+	pthread_mutex_unlock(&ranges_lock);
+}
+
 void huge_after_fork(void)
 {
 	struct huge_client *client = atomic_load(&the_client);

@@ -15,6 +15,7 @@
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
+#include "preload/huge.h"
 #include "preload/uevent.h"
 #include "preload/wrappers.h"
 
@@ -39,12 +40,14 @@ static void before_fork(void)
 	if (forking)
 		machine_fork_prepare(forking);
 	file_fork_prepare();
+	huge_fork_prepare();
 }
 
 static void in_parent(void)
 {
 	if (lib_depth)
 		return;
+	huge_fork_parent();
 	file_fork_parent();
 	if (forking)
 		machine_fork_parent(forking);
