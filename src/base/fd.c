@@ -69,6 +69,26 @@ int fd_move_high(int fd)
 	return high;
 }
 
+/* A limit of the program's files is none of a device's memory: beyond it is a signal that ends the
+ * program, so that the limit is lifted meanwhile, or, where it cannot be, the size refused. */
+int fd_set_size(int fd, uint64_t size)
+{
+	struct rlimit limit, lifted;
+	int ret;
+
+	if (sysraw4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit) || limit.rlim_cur >= size)
+		return raw_ftruncate(fd, size);
+	if (limit.rlim_max < size)
+		return -EFBIG;
+	lifted = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+	ret = (int)sysraw4(SYS_prlimit64, 0, RLIMIT_FSIZE, (long)&lifted, 0);
+	if (ret)
+		return ret;
+	ret = raw_ftruncate(fd, size);
+	sysraw4(SYS_prlimit64, 0, RLIMIT_FSIZE, (long)&limit, 0);
+	return ret;
+}
+
 int fd_memfd(const char *name, uint64_t size)
 {
 	int fd, ret;
@@ -76,7 +96,7 @@ int fd_memfd(const char *name, uint64_t size)
 	fd = raw_memfd_create(name, MFD_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	ret = raw_ftruncate(fd, size);
+	ret = fd_set_size(fd, size);
 	if (ret) {
 		raw_close(fd);
 		return ret;

@@ -11,6 +11,8 @@
 int fd_move_high(int fd);
 /* A sealed-less memfd of @size bytes with a high number; -errno on failure. */
 int fd_memfd(const char *name, uint64_t size);
+/* ftruncate() that the program's RLIMIT_FSIZE does not end; -EFBIG where it cannot be helped. */
+int fd_set_size(int fd, uint64_t size);
 /* close() without touching errno and without passing an interposer; -1 is ignored. */
 void fd_close(int fd);
 /* Whether @fd is one of the library's own (close_range and friends must leave it alone). One

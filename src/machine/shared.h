@@ -100,7 +100,7 @@ struct shared_header {
 
 	/* Raised after each change of the admin state, under the admin lock. */
 	_Atomic uint64_t generation;
-	/* 1: the holder of the admin lock is writing to the tree. Who takes the lock and finds it so
+	/* 1: the holder of the admin lock writes to the tree. Who takes the lock and finds it so
 	 * mends what the dead holder left (mend.c). */
 	_Atomic uint32_t writing;
 	_Atomic uint32_t keeper_epoch; /* futex: raised by each new keeper */

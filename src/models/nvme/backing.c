@@ -129,8 +129,8 @@ static int open_medium(const struct nvme_backing *b)
 	if (fd < 0 || !b->session)
 		return fd;
 	rc = file_size(fd, &have);
-	if (rc == 0 && have < b->size && ftruncate(fd, (off_t)b->size))
-		rc = -errno;
+	if (rc == 0 && have < b->size)
+		rc = fd_set_size(fd, b->size);
 	if (rc) {
 		fd_close(fd);
 		return rc;
