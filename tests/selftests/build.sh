@@ -27,8 +27,8 @@ build_mode()
 	grep -q "^const char \*default_iommu_mode = ${default_mode[$1]};" "$tests/lib/iommu.c" ||
 		unavailable "the selftests' default mode is not where it was"
 	mkdir -p "$new/$1" "$work/out-$1"
-	make -s -C "$tests" OUTPUT="$work/out-$1" KHDR_INCLUDES="-isystem $work/headers/usr/include" \
-		> "$work/log" 2>&1 || {
+	make -s -C "$tests" OUTPUT="$work/out-$1" \
+		KHDR_INCLUDES="-isystem $work/headers/usr/include" > "$work/log" 2>&1 || {
 		tail -n 20 "$work/log"
 		unavailable "the selftests do not build"
 	}
@@ -49,7 +49,8 @@ build_selftests()
 	dpkg-deb --fsys-tarfile "$work"/debs/*.deb |
 		tar -xO --wildcards "./usr/src/$package.tar.*" | xz -dc |
 		tar -x -C "$work/src" --wildcards "$package"/{Makefile,Kbuild,Kconfig,scripts} \
-		"$package"/{include,arch/x86,tools} "$package/drivers/*.h" || unavailable "$package has another layout"
+		"$package"/{include,arch/x86,tools} "$package/drivers/*.h" ||
+		unavailable "$package has another layout"
 	tree=$work/src/$package
 	[ -d "$tree/tools/testing/selftests/vfio" ] || unavailable "$package has no VFIO selftests"
 	make -s -C "$tree" headers O="$work/headers" > "$work/log" 2>&1 ||
