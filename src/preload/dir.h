@@ -20,7 +20,7 @@ void dir_after_fork(void);
 
 static inline bool door_lists(void)
 {
-	return lib_depth == 0 && atomic_load_explicit(&dir_lists, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&dir_lists, memory_order_relaxed) != 0 && lib_depth == 0;
 }
 
 #endif

@@ -27,13 +27,15 @@ extern struct fdset fdset_uevents;
 /* Files of huge pages (huge.h). */
 extern struct fdset fdset_huge;
 
+/* The members of all sets: 0 nearly always, in a program that has nothing to do with us. */
+extern atomic_uint fdset_total;
+
+bool fdset_look(const struct fdset *set, int fd);
+
 static inline bool fdset_has(const struct fdset *set, int fd)
 {
-	if (likely(!atomic_load_explicit(&set->count, memory_order_relaxed)))
-		return false;
-	if ((unsigned int)fd >= FDSET_MAX)
-		return false;
-	return atomic_load_explicit(&set->words[fd / 64], memory_order_relaxed) >> (fd % 64) & 1;
+	return unlikely(atomic_load_explicit(&set->count, memory_order_relaxed)) &&
+	       fdset_look(set, fd);
 }
 
 void fdset_add(struct fdset *set, int fd);

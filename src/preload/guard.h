@@ -18,7 +18,7 @@
 
 static inline bool door_fd(int fd)
 {
-	return lib_depth == 0 && file_fd_maybe(fd);
+	return file_fd_maybe(fd) && lib_depth == 0;
 }
 
 /* Files of huge pages as well. */
@@ -29,20 +29,29 @@ static inline bool door_fd_pages(int fd)
 
 static inline bool door_fd_dir(int fd)
 {
-	return lib_depth == 0 && fdset_has(&fdset_dirs, fd);
+	return fdset_has(&fdset_dirs, fd) && lib_depth == 0;
+}
+
+/* Whether any number is known: the counts are 0 nearly always. */
+static inline bool door_fds_known(void)
+{
+	return unlikely(atomic_load_explicit(&file_fd_count, memory_order_relaxed) |
+			atomic_load_explicit(&fdset_total, memory_order_relaxed) |
+			atomic_load_explicit(&fd_own_count, memory_order_relaxed));
 }
 
 static inline bool door_fd_close(int fd)
 {
-	return lib_depth == 0 &&
+	return door_fds_known() && lib_depth == 0 &&
 	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
 		fdset_has(&fdset_huge, fd) || fd_is_own(fd));
 }
 
 static inline bool door_fd_any(int fd)
 {
-	return lib_depth == 0 && (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) ||
-				  fdset_has(&fdset_uevents, fd) || fdset_has(&fdset_huge, fd));
+	return door_fds_known() && lib_depth == 0 &&
+	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
+		fdset_has(&fdset_huge, fd));
 }
 
 static inline bool door_waits(void)
