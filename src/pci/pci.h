@@ -54,7 +54,7 @@ struct pci_bar_listener {
 /* What sysfs keeps of a function; core->lock. */
 struct pci_sysfs_state {
 	bool no_msi_bus, no_d3cold, broken_parity, rom_enabled;
-	bool had_reset; /* when it was found; the user may turn all methods off */
+	bool had_reset;		   /* when it was found; the user may turn all methods off */
 	bool power_on, power_sync; /* power/control is "on", power/async "disabled" */
 	int numa_node;		   /* plus 1: 0 is none */
 	unsigned int enable_count;

@@ -174,12 +174,23 @@ static int copy_name(uintptr_t uaddr, char *name)
 	return -EINVAL;
 }
 
+/* Of the group's own file: what is ours and open. */
+static int group_memfd(struct vfio_group *group)
+{
+	int memfd;
+
+	pthread_mutex_lock(&group->lock);
+	memfd = group->opened_file ? group->opened_file->memfd : -1;
+	pthread_mutex_unlock(&group->lock);
+	return memfd;
+}
+
 static long get_device_fd(struct vfio_group *group, unsigned long arg)
 {
 	struct vfio_device *vdev;
 	struct file *file;
+	int ret, spare;
 	char *name;
-	int ret;
 
 	name = FAIL_POINT() ? NULL : malloc(NAME_MAX_BYTES);
 	if (!name)
@@ -190,7 +201,11 @@ static long get_device_fd(struct vfio_group *group, unsigned long arg)
 	vdev = vfio_device_get_from_name(group, name, &ret);
 	if (!vdev)
 		goto out_free;
-	ret = vfio_device_open_file(vdev, &file);
+	/* Without a number for it the device is not opened, and so not reset: hold one meanwhile. */
+	spare = raw_fcntl(group_memfd(group), F_DUPFD_CLOEXEC, 0);
+	ret = spare < 0 ? spare : vfio_device_open_file(vdev, &file);
+	if (spare >= 0)
+		raw_close(spare);
 	if (ret) {
 		vfio_device_put_registration(vdev);
 		goto out_free;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +118,29 @@ START_TEST(group_opens_once)
 	fx.busy_elsewhere = true;
 	ck_assert_int_eq(fx_open_group(0), -EBUSY);
 	fx.busy_elsewhere = false;
+}
+END_TEST
+
+START_TEST(get_device_fd_reserves_first)
+{
+	struct rlimit limit, less;
+	struct fx_open open = fx_open_all(VFIO_TYPE1_IOMMU);
+	int device, opens;
+
+	fx_close(open.device);
+	opens = fx.devs[0].opens;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	less = limit;
+	less.rlim_cur = (rlim_t)dup(0);
+	close((int)less.rlim_cur);
+	setrlimit(RLIMIT_NOFILE, &less);
+	device = (int)fx_ioctl(open.group, VFIO_GROUP_GET_DEVICE_FD, fx.devs[0].dev.name);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	ck_assert_int_eq(device, -EMFILE);
+	/* The device was not touched. */
+	ck_assert_int_eq(fx.devs[0].opens, opens);
+	fx_close(open.group);
+	fx_close(open.container);
 }
 END_TEST
 
@@ -325,6 +349,7 @@ int main(void)
 	tcase_add_test(tc, group_status);
 	tcase_add_test(tc, set_container_errors);
 	tcase_add_test(tc, group_opens_once);
+	tcase_add_test(tc, get_device_fd_reserves_first);
 	tcase_add_test(tc, get_device_fd_errors);
 	tcase_add_test(tc, device_name_at_the_end_of_memory);
 	tcase_add_test(tc, devices_keep_the_group);
