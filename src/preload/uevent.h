@@ -19,7 +19,7 @@ static inline bool door_wants_socket(int domain, int protocol)
 
 static inline bool door_fd_uevent(int fd)
 {
-	return lib_depth == 0 && fdset_has(&fdset_uevents, fd);
+	return fdset_has(&fdset_uevents, fd) && lib_depth == 0;
 }
 
 /* A unix socket's path that begins with "/r". */
