@@ -12,6 +12,7 @@
 struct huge_range {
 	uintptr_t start, end;
 	enum huge_size size;
+	uint64_t ino;	/* of the file's memfd; 0: none, or not known */
 	bool private;	/* the process' own pages, charged by address */
 	bool inherited; /* came over fork: the pages are the parent's to account for */
 };

@@ -53,12 +53,16 @@ static int truncate_fd(int fd, const struct huge_id *id, off_t len)
 {
 	struct huge_request req = { .op = HUGE_UNRESERVE, .ino = id->ino, .end = UINT64_MAX };
 	struct huge_reply reply;
+	struct stat st;
 	int ret;
 
 	if (len < 0 || !IS_ALIGNED((uint64_t)len, huge_bytes(id->size)))
 		return -EINVAL;
-	ret = raw_ftruncate(fd, (uint64_t)len);
-	if (ret)
+	ret = raw_fstat(fd, &st);
+	if (!ret)
+		ret = raw_ftruncate(fd, (uint64_t)len);
+	/* A new file gets its length: there is nothing behind it. */
+	if (ret || (st.st_size == 0 && len > 0))
 		return ret;
 	req.first = (uint64_t)len >> huge_shift(id->size);
 	request(&req, -1, &reply, NULL);

@@ -200,11 +200,13 @@ static void changed(void)
 	atomic_store(&huge_range_count, (unsigned int)ranges.count);
 }
 
-static int add_range(uintptr_t start, size_t len, enum huge_size size, bool private)
+static int add_range(uintptr_t start, size_t len, const struct huge_id *id, bool private)
 {
-	const struct huge_range range = {
-		.start = start, .end = start + len, .size = size, .private = private
-	};
+	const struct huge_range range = { .start = start,
+					  .end = start + len,
+					  .size = id->size,
+					  .ino = id->ino,
+					  .private = private };
 	int ret;
 
 	pthread_mutex_lock(&ranges_lock);
@@ -258,17 +260,22 @@ static bool range_at(const void *addr, struct huge_range *out)
 	return range != NULL;
 }
 
-/* Forgets [@start, @end). *@private, *@shared: what stood there of this process'. */
-static void forget(uintptr_t start, uintptr_t end, bool *private, bool *shared)
+/* Forgets [@start, @end). *@private, *@shared: what stood there of this process'; *@ino: which file,
+ * 0 when there are several. */
+static void forget(uintptr_t start, uintptr_t end, bool *private, bool *shared, uint64_t *ino)
 {
 	const struct huge_range *range;
 	uintptr_t at = start;
 
 	*private = *shared = false;
+	*ino = 0;
 	pthread_mutex_lock(&ranges_lock);
 	while ((range = huge_ranges_above(&ranges, at)) && range->start < end) {
 		*private |= range->private && !range->inherited;
-		*shared |= !range->private;
+		if (!range->private) {
+			*ino = !*shared || *ino == range->ino ? range->ino : 0;
+			*shared = true;
+		}
 		at = range->end;
 	}
 	/* Without memory the table keeps what is gone: only its rules are then too strict. */
@@ -285,12 +292,13 @@ void huge_unmapped(void *addr, size_t len)
 				    .end = (uintptr_t)addr + len };
 	struct huge_reply reply;
 	bool private, shared;
+	uint64_t ino;
 
-	forget(req.first, req.end, &private, &shared);
+	forget(req.first, req.end, &private, &shared, &ino);
 	if (private)
 		call(&req, &reply, NULL);
 	if (shared)
-		huge_sweep(0);
+		huge_sweep(ino);
 }
 
 int huge_rewrite_maps(bool numa, const char *host, char **out)
@@ -430,7 +438,7 @@ static long map_charged(const struct map_call *map, const struct huge_id *id,
 	if (!known_place)
 		ret = reserve(&charge, map, id, (uintptr_t)at);
 	if (!ret)
-		ret = add_range((uintptr_t)at, map->len, id->size, private);
+		ret = add_range((uintptr_t)at, map->len, id, private);
 	if (ret) {
 		raw_munmap((void *)at, map->len);
 		unreserve(&charge);
@@ -582,7 +590,9 @@ size_t huge_length_at(const void *addr)
 
 int huge_attached(void *addr, size_t len, enum huge_size size)
 {
-	return add_range((uintptr_t)addr, ALIGN_UP(len, huge_bytes(size)), size, false);
+	const struct huge_id id = { 0, size };
+
+	return add_range((uintptr_t)addr, ALIGN_UP(len, huge_bytes(size)), &id, false);
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
@@ -657,14 +667,17 @@ void huge_moved(void *addr, size_t old_len, void *to, size_t new_len)
 	struct huge_range range;
 	struct huge_reply reply;
 	bool private, shared;
+	struct huge_id id;
+	uint64_t ino;
 
 	if (new_len < old_len)
 		huge_unmapped((char *)addr + new_len, old_len - new_len);
 	if (to == addr || !range_at(addr, &range))
 		return;
 	huge_unmapped(to, new_len);
-	forget(req.first, req.end, &private, &shared);
+	forget(req.first, req.end, &private, &shared, &ino);
 	if (private)
 		call(&req, &reply, NULL);
-	add_range((uintptr_t)to, new_len, range.size, range.private);
+	id = (struct huge_id){ range.ino, range.size };
+	add_range((uintptr_t)to, new_len, &id, range.private);
 }
