@@ -260,8 +260,8 @@ static bool range_at(const void *addr, struct huge_range *out)
 	return range != NULL;
 }
 
-/* Forgets [@start, @end). *@private, *@shared: what stood there of this process'; *@ino: which file,
- * 0 when there are several. */
+/* Forgets [@start, @end). *@private, *@shared: what stood there of this process'; *@ino: of which
+ * file, 0 when there are several. */
 static void forget(uintptr_t start, uintptr_t end, bool *private, bool *shared, uint64_t *ino)
 {
 	const struct huge_range *range;
