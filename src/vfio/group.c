@@ -201,7 +201,7 @@ static long get_device_fd(struct vfio_group *group, unsigned long arg)
 	vdev = vfio_device_get_from_name(group, name, &ret);
 	if (!vdev)
 		goto out_free;
-	/* Without a number for it the device is not opened, and so not reset: hold one meanwhile. */
+	/* Without a number for it the device is neither opened nor reset: hold one meanwhile. */
 	spare = raw_fcntl(group_memfd(group), F_DUPFD_CLOEXEC, 0);
 	ret = spare < 0 ? spare : vfio_device_open_file(vdev, &file);
 	if (spare >= 0)
