@@ -103,11 +103,11 @@ static const char *of_process(const char *path, bool *own)
 }
 
 /* The tree's name for one in /proc; NULL: the host's. */
-static const char *proc_name(const char *path, char *buf, size_t size)
+static const char *proc_name(const struct session *session, const char *path, char *buf,
+			     size_t size)
 {
 	static const char *const plain[] = { "/proc/meminfo",
 					     "/proc/mounts",
-					     "/proc/filesystems",
 					     "/proc/sys/vm/nr_hugepages",
 					     "/proc/sys/vm/nr_hugepages_mempolicy",
 					     "/proc/sys/vm/nr_overcommit_hugepages",
@@ -115,6 +115,9 @@ static const char *proc_name(const char *path, char *buf, size_t size)
 	const char *name;
 	bool own;
 
+	/* Many programs look at it when they start. */
+	if (!strcmp(path, "/proc/filesystems"))
+		return session->shared->huge.filesystems ? path : NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		if (!strcmp(path, plain[i]))
 			return path;
@@ -172,7 +175,8 @@ bool huge_translate(const struct session *session, const char *path, char *out, 
 			return join(session, path, "", out, size);
 		return false;
 	case 'p':
-		path = strncmp(path, "/proc/", 6) ? NULL : proc_name(path, name, sizeof(name));
+		path = strncmp(path, "/proc/", 6) ? NULL
+						  : proc_name(session, path, name, sizeof(name));
 		return path && join(session, path, "", out, size);
 	default:
 		return false;
@@ -302,6 +306,20 @@ static bool host_usable(void)
 	return writable;
 }
 
+/* Whether the host's /proc/filesystems has the line that the session's is to have. */
+static bool host_names_hugetlbfs(void)
+{
+	FILE *file = fopen("/proc/filesystems", "re");
+	bool found = false;
+	char line[128];
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strcmp(line, "nodev\thugetlbfs\n");
+	if (file)
+		fclose(file);
+	return found;
+}
+
 static unsigned int count_nodes(void)
 {
 	DIR *dir = opendir("/sys/devices/system/node");
@@ -421,6 +439,7 @@ int huge_setup(struct session *session, const struct huge_config *config)
 	if (config->mode == HUGE_HOST || (config->mode == HUGE_AUTO && host_usable()))
 		return 0;
 	huge->nodes = count_nodes();
+	huge->filesystems = !host_names_hugetlbfs();
 	for (int size = 0; size < HUGE_SIZES; size++)
 		if (config->mode != HUGE_NONE)
 			huge->pool[size].max = memory >> huge_shift((enum huge_size)size);

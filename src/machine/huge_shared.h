@@ -36,6 +36,7 @@ struct shared_huge_pool {
 struct shared_huge {
 	uint32_t served; /* 0: the host's huge pages are the program's own business */
 	uint32_t nodes;
+	uint32_t filesystems; /* /proc/filesystems is served: the host's does not name hugetlbfs */
 	_Atomic uint32_t shm_group;
 	_Atomic uint32_t mounted; /* how many mounts there are beside /dev/hugepages */
 	_Atomic uint32_t files;	  /* huge page files that live */

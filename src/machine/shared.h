@@ -19,7 +19,7 @@
 #include "pci/pci.h"
 
 #define SHARED_MAGIC		  0x6f69667675ULL /* "uvfio" */
-#define SHARED_VERSION		  3
+#define SHARED_VERSION		  4
 #define SHARED_MAX_DEVICES	  384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS	  32
 #define SHARED_MAX_OWNERS	  128

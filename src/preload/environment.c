@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The environment that a program of the session is started with. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,14 +35,28 @@ const char *environment_session(void)
 	return session_variable[0] ? session_variable + sizeof(SESSION_ENV) : NULL;
 }
 
+/* dladdr() would look through all our symbols, too, in every program that starts. */
+static int find_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t here = (uintptr_t)library - info->dlpi_addr;
+
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type != PT_LOAD ||
+		    here - info->dlpi_phdr[i].p_vaddr >= info->dlpi_phdr[i].p_memsz)
+			continue;
+		if (info->dlpi_name && snprintf(library, sizeof(library), "%s", info->dlpi_name) >=
+					       (int)sizeof(library))
+			library[0] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
 void environment_remember(void)
 {
-	Dl_info info;
-
 	if (session_variable[0])
 		return;
-	if (dladdr((void *)environment_remember, &info) && info.dli_fname)
-		snprintf(library, sizeof(library), "%s", info.dli_fname);
+	dl_iterate_phdr(find_library, NULL);
 	for (int libc = 0; libc < PROGRAM_OTHER_LIBC; libc++)
 		if (!library[0] ||
 		    !program_library(library, libc, libraries[libc], sizeof(libraries[libc])))

@@ -39,6 +39,21 @@ GUARDS = {
     "list": lambda a: "door_lists()",
     "identity": lambda a: "door_identity()",
     "attr": lambda a: "door_attrs()",
+    "streams": lambda a: "door_streams()",
+}
+
+# What the wrapper proper asks where the guard itself would call a function: true whenever the guard
+# may be. The slow half asks the guard.
+FIRST = {
+    "fd": "door_files_known()",
+    "fds": "door_files_known()",
+    "dir": "door_fds_known()",
+    "fd_or_dir": "door_fds_known()",
+    "pages": "door_fds_known()",
+    "pages_or_dir": "door_fds_known()",
+    "fd_any": "door_fds_known()",
+    "close": "door_fds_known()",
+    "uevent": "door_fds_known()",
 }
 
 
@@ -92,7 +107,9 @@ class Row:
         if not match or match.group(1) not in GUARDS:
             sys.exit(f"wrappers.tbl:{self.number}: unknown guard {text}")
         self.guard_args = [a.strip() for a in (match.group(2) or "").split(",")]
-        return GUARDS[match.group(1)](self.guard_args)
+        guard = GUARDS[match.group(1)](self.guard_args)
+        self.first = FIRST.get(match.group(1), guard)
+        return guard
 
     def declare(self, name):
         gap = "" if self.ret.endswith("*") else " "
@@ -155,7 +172,7 @@ class Row:
         slow += ["\t}", f"\t{back}{real};", "}", ""]
         lines = [self.declare(f"wrap_{self.name}"), "{",
                  f"\tvoid *libc = real_known(REAL_{self.name});", "",
-                 f"\tif (unlikely(!libc || {self.guard})) {{",
+                 f"\tif (unlikely(!libc || {self.first})) {{",
                  f"\t\t{back}slow_{self.name}({', '.join(self.args)});"]
         lines += ["\t\treturn;"] if self.ret == "void" else []
         lines += ["\t}", f"\t{back}{fast};", "}"]

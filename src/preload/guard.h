@@ -32,7 +32,12 @@ static inline bool door_fd_dir(int fd)
 	return fdset_has(&fdset_dirs, fd) && lib_depth == 0;
 }
 
-/* Whether any number is known: the counts are 0 nearly always. */
+/* Whether there is a file of ours, or any number is known: the counts are 0 nearly always. */
+static inline bool door_files_known(void)
+{
+	return unlikely(atomic_load_explicit(&file_fd_count, memory_order_relaxed));
+}
+
 static inline bool door_fds_known(void)
 {
 	return unlikely(atomic_load_explicit(&file_fd_count, memory_order_relaxed) |
@@ -52,6 +57,14 @@ static inline bool door_fd_any(int fd)
 	return door_fds_known() && lib_depth == 0 &&
 	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
 		fdset_has(&fdset_huge, fd));
+}
+
+/* Whether the end of a directory stream is of interest. */
+static inline bool door_streams(void)
+{
+	return lib_depth == 0 &&
+	       (unlikely(atomic_load_explicit(&fdset_dirs.count, memory_order_relaxed)) ||
+		door_lists());
 }
 
 static inline bool door_waits(void)
