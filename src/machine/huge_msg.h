@@ -17,8 +17,8 @@ enum huge_op {
 	HUGE_RESERVE,	/* pages [@first, @end) of file @ino; all or -ENOMEM */
 	HUGE_UNRESERVE, /* takes them back */
 	HUGE_FALLOCATE, /* makes them, as many of them as there are */
-	HUGE_PRIVATE,	/* [@first, @end) are addresses of private pages of mine; @flags:
-			 * HUGE_NORESERVE, HUGE_OF_FILE */
+	HUGE_PRIVATE,	/* [@first, @end) are addresses of private pages of mine, in the place of
+			 * those that stood there; @flags: HUGE_NORESERVE, HUGE_OF_FILE */
 	HUGE_RELEASE,	/* they are gone */
 	HUGE_MOVE,	/* they are at @value now */
 	HUGE_SWEEP,	/* file @ino (@by_name) may have lost its last user; 0: any file */

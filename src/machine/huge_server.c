@@ -125,37 +125,6 @@ static uint64_t private_pages(const struct huge_private *private)
 	return (private->end - private->start) >> huge_shift(private->size);
 }
 
-static int private_add(struct huge_server *server, struct huge_peer *peer,
-		       const struct huge_request *req)
-{
-	struct huge_private *private;
-	bool reserved = !(req->flags & HUGE_NORESERVE);
-	uint64_t pages;
-	int ret = 0;
-
-	if (req->size >= HUGE_SIZES || req->end <= req->first)
-		return -EINVAL;
-	private = FAIL_POINT() ? NULL : calloc(1, sizeof(*private));
-	if (!private)
-		return -ENOMEM;
-	private->size = (enum huge_size)req->size;
-	private->start = req->first;
-	private->end = req->end;
-	private->reserved = reserved;
-	private->of_file = req->flags & HUGE_OF_FILE;
-	pages = private_pages(private);
-	if (reserved)
-		ret = huge_pool_charge(&server->pool[req->size], pages);
-	if (ret) {
-		free(private);
-		return ret;
-	}
-	private->charged = reserved ? pages : 0;
-	server->unreserved |= !reserved;
-	list_add_tail(&private->node, &peer->privates);
-	return 0;
-}
-
 /* What stands behind @at becomes an entry of its own. False: no memory. */
 static bool private_split(struct huge_private *private, uint64_t at)
 {
@@ -198,6 +167,39 @@ static void private_release(struct huge_server *server, struct huge_peer *peer, 
 	list_for_each_entry_safe(private, tmp, &peer->privates, node)
 		if (private->start >= first && private->end <= end)
 			private_free(server, private);
+}
+
+static int private_add(struct huge_server *server, struct huge_peer *peer,
+		       const struct huge_request *req)
+{
+	struct huge_private *private;
+	bool reserved = !(req->flags & HUGE_NORESERVE);
+	uint64_t pages;
+	int ret = 0;
+
+	if (req->size >= HUGE_SIZES || req->end <= req->first)
+		return -EINVAL;
+	private = FAIL_POINT() ? NULL : calloc(1, sizeof(*private));
+	if (!private)
+		return -ENOMEM;
+	private->size = (enum huge_size)req->size;
+	private->start = req->first;
+	private->end = req->end;
+	private->reserved = reserved;
+	private->of_file = req->flags & HUGE_OF_FILE;
+	pages = private_pages(private);
+	if (reserved)
+		ret = huge_pool_charge(&server->pool[req->size], pages);
+	if (ret) {
+		free(private);
+		return ret;
+	}
+	private->charged = reserved ? pages : 0;
+	server->unreserved |= !reserved;
+	/* What stood at the addresses is replaced. */
+	private_release(server, peer, private->start, private->end);
+	list_add_tail(&private->node, &peer->privates);
+	return 0;
 }
 
 static void private_move(struct huge_peer *peer, uint64_t first, uint64_t end, uint64_t to)

@@ -180,6 +180,24 @@ START_TEST(private_pages_end_with_their_process)
 }
 END_TEST
 
+/* MAP_FIXED: what stood at the addresses is charged no more. */
+START_TEST(private_pages_in_the_place_of_others)
+{
+	const struct huge_request two = { .op = HUGE_PRIVATE, .first = 16 * M2, .end = 18 * M2 };
+
+	ck_assert_int_eq(plain(&a, two), 0);
+	ck_assert_int_eq(plain(&a, two), 0);
+	expect(8, 8, 2);
+	ck_assert_int_eq(plain(&a, (struct huge_request){ .op = HUGE_PRIVATE,
+							  .first = 17 * M2,
+							  .end = 20 * M2 }),
+			 0);
+	expect(8, 8, 4);
+	ck_assert_int_eq(plain(&b, two), 0);
+	expect(8, 8, 6);
+}
+END_TEST
+
 START_TEST(a_name_is_one_file)
 {
 	struct huge_reply first, second;
@@ -298,6 +316,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, private_pages_end_with_their_process);
+	tcase_add_test(tc, private_pages_in_the_place_of_others);
 	tcase_add_test(tc, a_name_is_one_file);
 	tcase_add_test(tc, a_file_without_name_ends_with_its_last_user);
 	tcase_add_test(tc, a_mount_in_use_stays);

@@ -285,19 +285,25 @@ static void forget(uintptr_t start, uintptr_t end, bool *private, bool *shared, 
 	pthread_mutex_unlock(&ranges_lock);
 }
 
-void huge_unmapped(void *addr, size_t len)
+bool huge_let_go(void *addr, size_t len, bool release, uint64_t *ino)
 {
 	struct huge_request req = { .op = HUGE_RELEASE,
 				    .first = (uintptr_t)addr,
 				    .end = (uintptr_t)addr + len };
 	struct huge_reply reply;
 	bool private, shared;
+
+	forget(req.first, req.end, &private, &shared, ino);
+	if (private && release)
+		call(&req, &reply, NULL);
+	return shared;
+}
+
+void huge_unmapped(void *addr, size_t len)
+{
 	uint64_t ino;
 
-	forget(req.first, req.end, &private, &shared, &ino);
-	if (private)
-		call(&req, &reply, NULL);
-	if (shared)
+	if (huge_let_go(addr, len, true, &ino))
 		huge_sweep(ino);
 }
 
@@ -414,34 +420,40 @@ static void populate(const struct map_call *map, long at)
 static long map_charged(const struct map_call *map, const struct huge_id *id,
 			void (*vacate)(void *addr, size_t len))
 {
-	const bool private = !(map->flags & MAP_SHARED), known_place = fixed(map);
+	/* MAP_FIXED_NOREPLACE may find its place taken, by pages that stay charged then. */
+	const bool private = !(map->flags & MAP_SHARED),
+		   replaces = (map->flags & MAP_FIXED) && !(map->flags & MAP_FIXED_NOREPLACE);
 	struct map_call plain = *map;
 	struct charge charge = { .done = false };
 	long at = (long)map->addr;
+	uint64_t before;
 	int ret = 0;
 
 	plain.flags &= ~(MAP_HUGETLB | MAP_HUGE_MASK << MAP_HUGE_SHIFT | MAP_LOCKED | MAP_POPULATE);
 	if (!(map->flags & MAP_ANONYMOUS))
 		plain.flags |= MAP_NORESERVE;
 	/* What stands at the place goes only when there are pages. */
-	if (known_place)
+	if (replaces)
 		ret = reserve(&charge, map, id, (uintptr_t)at);
 	if (ret)
 		return ret;
-	if (map->flags & MAP_FIXED)
+	if (replaces)
 		vacate(map->addr, map->len);
 	at = huge_place(&plain, id->size);
 	if (at < 0 && at > -4096) {
 		unreserve(&charge);
 		return at;
 	}
-	if (!known_place)
+	/* The keeper puts private pages in the place of private ones. */
+	if (replaces && huge_let_go(map->addr, map->len, !private, &before))
+		huge_sweep(before);
+	if (!replaces)
 		ret = reserve(&charge, map, id, (uintptr_t)at);
 	if (!ret)
 		ret = add_range((uintptr_t)at, map->len, id, private);
 	if (ret) {
-		raw_munmap((void *)at, map->len);
 		unreserve(&charge);
+		raw_munmap((void *)at, map->len);
 		return ret;
 	}
 	populate(map, at);

@@ -122,6 +122,7 @@ bool door_shmat(void **ret, int id, const void *addr, int flags)
 bool door_shmdt(int *ret, const void *addr)
 {
 	struct door door;
+	uint64_t ino;
 	size_t len;
 	int err;
 
@@ -133,9 +134,10 @@ bool door_shmdt(int *ret, const void *addr)
 		door_leave(&door);
 		return false;
 	}
+	huge_let_go((void *)addr, len, true, &ino);
 	err = (int)sysraw3(SYS_shmdt, (long)addr, 0, 0);
 	if (!err)
-		huge_unmapped((void *)addr, len);
+		huge_sweep(ino);
 	*ret = (int)door_return(&door, err);
 	return true;
 }

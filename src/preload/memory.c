@@ -140,23 +140,32 @@ bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, 
 	return true;
 }
 
+/* Huge pages among others. */
+static int unmap_pages(void *addr, size_t len)
+{
+	uint64_t ino;
+	bool sweep;
+	int err;
+
+	if (!huge_cuttable(addr, len))
+		return -EINVAL;
+	vacate(addr, len);
+	sweep = huge_let_go(addr, len, true, &ino);
+	err = raw_munmap(addr, len);
+	if (sweep)
+		huge_sweep(ino);
+	return err;
+}
+
 bool door_munmap(int *ret, void *addr, size_t len)
 {
 	struct door door;
-	int err;
 
 	if (!pages(addr, &len))
 		return false;
 	door_enter(&door);
 	if (huge_touches(addr, len)) {
-		err = huge_cuttable(addr, len) ? 0 : -EINVAL;
-		if (!err)
-			vacate(addr, len);
-		if (!err)
-			err = raw_munmap(addr, len);
-		if (!err)
-			huge_unmapped(addr, len);
-		*ret = (int)door_return(&door, err);
+		*ret = (int)door_return(&door, unmap_pages(addr, len));
 		return true;
 	}
 	vacate(addr, len);
