@@ -341,6 +341,11 @@ static int make_directory(const struct session *session, const char *path)
 
 	if (!join(session, path, "", real, sizeof(real)))
 		return -ENAMETOOLONG;
+	/* Most have been made, or their parents have. */
+	if (mkdir(real, 0755) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
 	for (slash = strchr(real + session->dir_len + 1, '/'); slash;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';

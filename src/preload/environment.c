@@ -15,19 +15,43 @@
 #include "preload/inherit.h"
 #include "preload/process.h"
 
-/* Set once, before anybody uses the session, constant then. */
-static char library[PATH_MAX]; /* this build */
-static char libraries[PROGRAM_OTHER_LIBC][PATH_MAX];
-static char session_variable[sizeof(SESSION_ENV) + PATH_MAX];
-static char identity_variable[sizeof(IDENTITY_ENV) + 32]; /* "": the program is who it is */
+/*
+ * Set once, before anybody uses the session, constant then; "" is nothing. The texts stand one
+ * behind the other: every program that starts pays for the pages that are written.
+ */
+static char texts[(PROGRAM_OTHER_LIBC + 2) * PATH_MAX + 512];
+static size_t texts_len;
+static const char *library = ""; /* this build */
+static const char *libraries[PROGRAM_OTHER_LIBC];
+static const char *session_variable = "";
+static const char *identity_variable = ""; /* "": the program is who it is */
 
-/* "@name=value" of this process into @out; nothing when it is not set or too long. */
-static void keep(const char *name, char *out, size_t size)
+/* The place of the next text, of at least @size bytes; NULL: there is none. */
+static char *next_text(size_t size)
+{
+	return size <= sizeof(texts) - texts_len ? texts + texts_len : NULL;
+}
+
+/* What stands at the next place stays there. */
+static const char *keep_text(void)
+{
+	const char *text = texts + texts_len;
+
+	texts_len += strlen(text) + 1;
+	return text;
+}
+
+/* "@name=value" of this process; "" when it is not set or its value has @size bytes. */
+static const char *keep(const char *name, size_t size)
 {
 	const char *value = getenv(name);
+	size_t room = value ? strlen(name) + strlen(value) + 2 : 0;
+	char *text = value && strlen(value) < size ? next_text(room) : NULL;
 
-	if (value && strlen(name) + strlen(value) + 2 <= size)
-		snprintf(out, size, "%s=%s", name, value);
+	if (!text)
+		return "";
+	snprintf(text, room, "%s=%s", name, value);
+	return keep_text();
 }
 
 const char *environment_session(void)
@@ -38,15 +62,17 @@ const char *environment_session(void)
 /* dladdr() would look through all our symbols, too, in every program that starts. */
 static int find_library(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const uintptr_t here = (uintptr_t)library - info->dlpi_addr;
+	const uintptr_t here = (uintptr_t)texts - info->dlpi_addr;
+	char *text = next_text(PATH_MAX);
 
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		if (info->dlpi_phdr[i].p_type != PT_LOAD ||
 		    here - info->dlpi_phdr[i].p_vaddr >= info->dlpi_phdr[i].p_memsz)
 			continue;
-		if (info->dlpi_name && snprintf(library, sizeof(library), "%s", info->dlpi_name) >=
-					       (int)sizeof(library))
-			library[0] = '\0';
+		if (text && info->dlpi_name && strlen(info->dlpi_name) < PATH_MAX) {
+			strcpy(text, info->dlpi_name);
+			library = keep_text();
+		}
 		return 1;
 	}
 	return 0;
@@ -54,15 +80,19 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *arg)
 
 void environment_remember(void)
 {
+	char *text;
+
 	if (session_variable[0])
 		return;
-	dl_iterate_phdr(find_library, NULL);
-	for (int libc = 0; libc < PROGRAM_OTHER_LIBC; libc++)
-		if (!library[0] ||
-		    !program_library(library, libc, libraries[libc], sizeof(libraries[libc])))
-			libraries[libc][0] = '\0';
-	keep(SESSION_ENV, session_variable, sizeof(session_variable));
-	keep(IDENTITY_ENV, identity_variable, sizeof(identity_variable));
+	if (!library[0])
+		dl_iterate_phdr(find_library, NULL);
+	for (int libc = 0; libc < PROGRAM_OTHER_LIBC && library[0]; libc++) {
+		text = libraries[libc] ? NULL : next_text(PATH_MAX);
+		if (text && program_library(library, libc, text, PATH_MAX))
+			libraries[libc] = keep_text();
+	}
+	session_variable = keep(SESSION_ENV, PATH_MAX);
+	identity_variable = keep(IDENTITY_ENV, 32);
 	if (identity_variable[0])
 		identity_remember(identity_variable + sizeof(IDENTITY_ENV));
 }
@@ -195,9 +225,9 @@ int environment_make(char *const envp[], enum program_libc libc, struct environm
 	if (!b.tunables)
 		put(&b, variables_tunables("", b.text, b.room));
 	if (!b.session)
-		b.out[b.n++] = session_variable;
+		b.out[b.n++] = (char *)session_variable;
 	if (!b.identity && identity_variable[0])
-		b.out[b.n++] = identity_variable;
+		b.out[b.n++] = (char *)identity_variable;
 	if (inherit) {
 		inherit_describe(b.text, b.room);
 		put(&b, inherit);
