@@ -384,6 +384,13 @@ static void uevent_work(struct keeper *keeper, const struct client *client, stru
 	answer(client, msg, slot < 0 ? KEEPER_ANY : (uint32_t)slot);
 }
 
+/* @client is gone, or as good as gone. */
+static void client_gone(struct keeper *keeper, struct client *client)
+{
+	release_answered(keeper, client, 0);
+	client_free(keeper, client);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void message_work(struct keeper *keeper, struct client *client, struct packet *packet)
@@ -414,7 +421,7 @@ static void message_work(struct keeper *keeper, struct client *client, struct pa
 		break;
 	case KEEPER_HUGE:
 		if (!client_huge(keeper, client))
-			client_free(keeper, client);
+			client_gone(keeper, client);
 		break;
 	default:
 		break;
@@ -428,15 +435,14 @@ static void client_work(struct keeper *keeper, struct client *client)
 
 	if (client->huge) {
 		if (!huge_server_serve(keeper->huge, client->huge))
-			client_free(keeper, client);
+			client_gone(keeper, client);
 		return;
 	}
 	len = packet_receive(client->fd, &packet);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (len < (ssize_t)sizeof(packet.msg) || packet.msg.magic != KEEPER_MAGIC) {
-		release_answered(keeper, client, 0);
-		client_free(keeper, client);
+		client_gone(keeper, client);
 	} else {
 		message_work(keeper, client, &packet);
 	}

@@ -3,7 +3,9 @@
  * Every way to start a program, with every way to change its environment: the program is in the
  * session, and has the settings that it was given.
  */
+#include <pthread.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -399,6 +401,50 @@ START_TEST(static_programs_are_refused)
 }
 END_TEST
 
+static atomic_bool enough;
+
+static void make_actions_once(void)
+{
+	posix_spawn_file_actions_t actions;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addclose(&actions, 9);
+	posix_spawn_file_actions_destroy(&actions);
+}
+
+static void *make_actions(void *arg)
+{
+	while (!enough)
+		make_actions_once();
+	return arg;
+}
+
+/* A child finds no lock held by a thread that it does not have. */
+START_TEST(spawning_in_the_child_of_a_busy_program)
+{
+	pthread_t threads[3];
+	int status;
+	pid_t pid;
+
+	enough = false;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, make_actions, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		pid = fork();
+		if (pid == 0) {
+			alarm(10);
+			make_actions_once();
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+	enough = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+END_TEST
+
 /* A root directory without the library. */
 START_TEST(chroot_without_the_library)
 {
@@ -428,6 +474,7 @@ static void add(TCase *tcase)
 	tcase_add_loop_test(tcase, starts, 0, NUM_WAYS * NUM_CHANGES);
 	tcase_add_test(tcase, the_program_keeps_its_environment);
 	tcase_add_test(tcase, static_programs_are_refused);
+	tcase_add_test(tcase, spawning_in_the_child_of_a_busy_program);
 	tcase_add_test(tcase, chroot_without_the_library);
 }
 

@@ -114,8 +114,8 @@ bool huge_mmap(const struct map_call *call, void (*vacate)(void *addr, size_t le
 /* Whether [@addr, @addr + @len) touches mappings of huge pages, and may be cut out. */
 bool huge_touches(const void *addr, size_t len);
 bool huge_cuttable(const void *addr, size_t len);
-/* Forgets them, before they are unmapped: another thread may map others there at once. @release:
- * the keeper charges for private ones no more. True: huge_sweep(*@ino) is due when they are gone. */
+/* Forgets them before they are unmapped, as another thread may map others there at once. @release:
+ * the keeper no longer charges for private ones. True: huge_sweep(*@ino) is due afterwards. */
 bool huge_let_go(void *addr, size_t len, bool release, uint64_t *ino);
 /* All of it, of pages that are gone or replaced. */
 void huge_unmapped(void *addr, size_t len);

@@ -124,17 +124,19 @@ void inherit_adopt(void)
 {
 	const char *list = getenv(INHERIT_ENV);
 	struct door door;
-	int fd, oflags, skip;
+	int fd, oflags, skip = 0;
 	size_t len;
 
 	if (!list || !door_session())
 		return;
 	door_enter(&door);
-	while (sscanf(list, "%d:%d:%n", &fd, &oflags, &skip) == 2) {
+	/* A program may have put something else there. */
+	while (sscanf(list, "%d:%d:%n", &fd, &oflags, &skip) == 2 && skip > 0) {
 		len = strcspn(list + skip, ";");
 		if (len > 0 && len < sizeof(((struct inherited *)NULL)->path))
 			adopt(fd, oflags, list + skip, len);
 		list += skip + (int)len;
+		skip = 0;
 		if (*list == ';')
 			list++;
 	}

@@ -16,12 +16,14 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/huge.h"
+#include "preload/spawn_actions.h"
 #include "preload/uevent.h"
 #include "preload/wrappers.h"
 
 static void in_child(void)
 {
 	dir_after_fork();
+	spawn_actions_after_fork();
 	door_after_fork();
 }
 
@@ -41,12 +43,14 @@ static void before_fork(void)
 		machine_fork_prepare(forking);
 	file_fork_prepare();
 	huge_fork_prepare();
+	spawn_actions_fork_prepare();
 }
 
 static void in_parent(void)
 {
 	if (lib_depth)
 		return;
+	spawn_actions_fork_parent();
 	huge_fork_parent();
 	file_fork_parent();
 	if (forking)

@@ -41,6 +41,21 @@ struct record {
 static pthread_mutex_t records_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list_head records = { &records, &records };
 
+void spawn_actions_fork_prepare(void)
+{
+	pthread_mutex_lock(&records_lock);
+}
+
+void spawn_actions_fork_parent(void)
+{
+	pthread_mutex_unlock(&records_lock);
+}
+
+void spawn_actions_after_fork(void)
+{
+	pthread_mutex_init(&records_lock, NULL);
+}
+
 static struct record *find_locked(const posix_spawn_file_actions_t *key)
 {
 	struct record *record, *found = NULL;
@@ -279,8 +294,6 @@ int spawn_actions_do(const posix_spawn_file_actions_t *actions)
 	struct record *record;
 	size_t i;
 
-	/* Only this thread came over the fork. */
-	pthread_mutex_init(&records_lock, NULL);
 	record = find(actions);
 	for (i = 0; record && i < record->count; i++)
 		if (do_one(&record->actions[i]) < 0)

@@ -17,4 +17,10 @@ bool spawn_actions_ours(const posix_spawn_file_actions_t *actions);
 /* Does them, in the child. 0 or an error number. */
 int spawn_actions_do(const posix_spawn_file_actions_t *actions);
 
+/* Around fork(): the child gets a whole list. */
+void spawn_actions_fork_prepare(void);
+void spawn_actions_fork_parent(void);
+/* In the child of a fork. */
+void spawn_actions_after_fork(void);
+
 #endif
