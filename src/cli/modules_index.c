@@ -45,6 +45,20 @@ static void *must(void *memory)
 	return memory;
 }
 
+static void free_index(struct node *node)
+{
+	struct value *value;
+
+	for (unsigned int i = 0; i < CHARACTERS; i++)
+		if (node->children[i])
+			free_index(node->children[i]);
+	while ((value = node->values)) {
+		node->values = value->next;
+		free(value);
+	}
+	free(node);
+}
+
 /* Values stay in the order of their priority. */
 static void insert(struct node *node, const char *key, const char *text, uint32_t priority)
 {
@@ -220,6 +234,7 @@ static void write_aliases(const char *dir)
 	}
 	finish(text);
 	write_index(dir, "modules.alias.bin", index);
+	free_index(index);
 }
 
 static void write_dependencies(const char *dir)
@@ -246,6 +261,7 @@ static void write_dependencies(const char *dir)
 	finish(soft);
 	finish(names);
 	write_index(dir, "modules.dep.bin", index);
+	free_index(index);
 }
 
 int main(int argc, char **argv)
@@ -268,6 +284,7 @@ int main(int argc, char **argv)
 	write_index(dir, "modules.symbols.bin", nothing);
 	write_index(dir, "modules.builtin.bin", nothing);
 	write_index(dir, "modules.builtin.alias.bin", nothing);
+	free_index(nothing);
 	if (argc == 3)
 		finish(must(fopen(argv[2], "we")));
 	return 0;

@@ -370,7 +370,7 @@ static void real_name(const char *path, char out[512])
 /* Names that a dead writer has not written, and one that it has not removed. */
 START_TEST(a_torn_tree_is_mended)
 {
-	static const char *const missing[] = { DRV "/" BDF, "/sys/bus/pci/devices/" BDF,
+	static const char *const missing[] = { (DRV "/" BDF), ("/sys/bus/pci/devices/" BDF),
 					       "/dev/vfio/3" };
 	static const char orphan[] = "/sys/bus/pci/devices/0000:77:00.0";
 	char real[512];
