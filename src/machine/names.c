@@ -157,6 +157,9 @@ int names_add_vfio(struct uvfio_machine *machine)
 			       "subsystem");
 	if (!ret)
 		ret = add_link(tree, "/sys/class/misc/%s>/sys/devices/virtual/misc/vfio", "vfio");
+	if (!ret)
+		ret = add_link(tree, "/sys/dev/char/10:%d>/sys/devices/virtual/misc/vfio",
+			       VFIO_MISC_MINOR);
 	if (ret)
 		return ret;
 	machine_uevent_of(machine, UEVENT_ADD, "/sys/devices/virtual/misc/vfio", "misc");
@@ -181,6 +184,7 @@ void names_remove_vfio(struct uvfio_machine *machine)
 	machine_uevent_of(machine, UEVENT_REMOVE, "/sys/devices/virtual/misc/vfio", "misc");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		tree_remove(machine->tree, names[i]);
+	remove_name(machine->tree, "/sys/dev/char/10:%d", VFIO_MISC_MINOR);
 }
 
 int names_add_static(struct uvfio_machine *machine)
@@ -352,15 +356,22 @@ struct minors {
 	bool used[VFIO_MINORS];
 };
 
+/* Of the node of a group; false: it has none. */
+static bool group_minor(const struct tree *tree, const char *name, unsigned int *minor)
+{
+	char path[SYSFS_PATH_MAX], text[32];
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
+	return tree_read_text(tree, path, text, sizeof(text)) &&
+	       sscanf(text, "%*u:%u", minor) == 1 && *minor < VFIO_MINORS;
+}
+
 static void note_minor(void *arg, const char *name)
 {
 	struct minors *minors = arg;
-	char path[SYSFS_PATH_MAX], text[32];
 	unsigned int minor;
 
-	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
-	if (tree_read_text(minors->tree, path, text, sizeof(text)) &&
-	    sscanf(text, "%*u:%u", &minor) == 1 && minor < VFIO_MINORS)
+	if (group_minor(minors->tree, name, &minor))
 		minors->used[minor] = true;
 }
 
@@ -386,6 +397,7 @@ static void add_vfio_group(struct uvfio_machine *machine, unsigned int id)
 	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/uevent", id);
 	tree_add_text(tree, path, 0644, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n", VFIO_MAJOR, minor,
 		      id);
+	add_link(tree, "/sys/dev/char/%d:%u>/sys/devices/virtual/vfio/%u", VFIO_MAJOR, minor, id);
 	add_link(tree, "/sys/devices/virtual/vfio/%u/subsystem>/sys/class/vfio", id);
 	add_link(tree, "/sys/class/vfio/%u>/sys/devices/virtual/vfio/%u", id, id);
 	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
@@ -396,10 +408,14 @@ static void add_vfio_group(struct uvfio_machine *machine, unsigned int id)
 
 static void remove_vfio_group(struct uvfio_machine *machine, unsigned int id)
 {
-	char path[SYSFS_PATH_MAX];
+	char path[SYSFS_PATH_MAX], name[16];
+	unsigned int minor;
 
 	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u", id);
 	machine_uevent_of(machine, UEVENT_REMOVE, path, "vfio");
+	snprintf(name, sizeof(name), "%u", id);
+	if (group_minor(machine->tree, name, &minor))
+		remove_name(machine->tree, "/sys/dev/char/%d:%u", VFIO_MAJOR, minor);
 	remove_name(machine->tree, "/dev/vfio/%u", id);
 	remove_name(machine->tree, "/sys/class/vfio/%u", id);
 	remove_name(machine->tree, "/sys/devices/virtual/vfio/%u", id);

@@ -53,17 +53,12 @@ static const struct name replaced_run[] = { NAME("/run/udev") };
 
 /* Host directories with entries of ours, and no more than that. */
 static const struct name overlaid[] = {
-	NAME("/sys"),
-	NAME("/sys/bus"),
-	NAME("/sys/class"),
-	NAME("/sys/class/misc"),
-	NAME("/sys/devices"),
-	NAME("/sys/devices/virtual"),
-	NAME("/sys/devices/virtual/misc"),
-	NAME("/sys/kernel"),
-	NAME("/sys/module"),
-	NAME("/dev"),
-	NAME("/run"),
+	NAME("/sys"),	       NAME("/sys/bus"),
+	NAME("/sys/class"),    NAME("/sys/class/misc"),
+	NAME("/sys/devices"),  NAME("/sys/devices/virtual"),
+	NAME("/sys/dev/char"), NAME("/sys/devices/virtual/misc"),
+	NAME("/sys/kernel"),   NAME("/sys/module"),
+	NAME("/dev"),	       NAME("/run"),
 };
 
 static bool is_hex(char c)
@@ -86,6 +81,15 @@ static bool is_pci_root(const char *path)
 	static const char prefix[] = "/sys/devices/pci";
 
 	return !strncmp(path, prefix, sizeof(prefix) - 1) && is_hex(path[sizeof(prefix) - 1]);
+}
+
+/* /sys/dev/char/MAJOR:MINOR of a node in /dev/vfio (names.c). */
+static bool is_vfio_number(const char *path)
+{
+	static const struct name misc[] = { NAME("/sys/dev/char/10:196") };
+	static const char group[] = "/sys/dev/char/243:";
+
+	return below(path, misc, ARRAY_SIZE(misc)) || !strncmp(path, group, sizeof(group) - 1);
 }
 
 /* /sys/module/NAME of a module that a session may load. */
@@ -132,7 +136,7 @@ bool session_translate(const struct session *session, const char *path, char *ou
 		else
 			ours = !strncmp(path, "/sys/", 5) &&
 			       (below(path, replaced_sys, ARRAY_SIZE(replaced_sys)) ||
-				is_pci_root(path) || is_module(path));
+				is_pci_root(path) || is_module(path) || is_vfio_number(path));
 		break;
 	case 'd':
 		ours = below(path, replaced_dev, ARRAY_SIZE(replaced_dev));

@@ -67,7 +67,9 @@ START_TEST(names_that_are_replaced)
 					    "/dev/iommu",
 					    "/proc/modules",
 					    "/sys/module/vfio_pci",
-					    "/sys/class/misc/vfio/dev" };
+					    "/sys/class/misc/vfio/dev",
+					    "/sys/dev/char/10:196/uevent",
+					    "/sys/dev/char/243:7" };
 	static const char *const theirs[] = { "",
 					      "/",
 					      "/sys",
@@ -87,7 +89,11 @@ START_TEST(names_that_are_replaced)
 					      "sys/bus/pci",
 					      "/sysx/bus/pci",
 					      "/home/sys/bus/pci",
-					      "/sys/class/net" };
+					      "/sys/class/net",
+					      "/sys/dev/char",
+					      "/sys/dev/char/10:1966",
+					      "/sys/dev/char/24:3",
+					      "/sys/dev/block/243:0" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		ck_assert_str_eq(translate(ours[i]), ours[i]);
