@@ -233,11 +233,14 @@ static void sync_attr(void *arg, const char *path, const struct tree_attr *attr)
 	if (len < 0)
 		return;
 	here[len] = '\0';
+	if (!len) /* as tree_disk_text() has it */
+		strcpy(here, "\n");
 	if (!strcmp(here, disk))
 		return;
 	if (!strcmp(attr->attr->name, "enable"))
 		sync_enable(machine, attr, disk);
-	else if (!strcmp(attr->attr->name, "driver_override") && !strcmp(disk, "(null)\n"))
+	else if (!strcmp(disk, "\n") ||
+		 (!strcmp(attr->attr->name, "driver_override") && !strcmp(disk, "(null)\n")))
 		attribute_store(machine->core, attr->obj, attr->attr, "\n", 1);
 	else /* without show's newline: a text of the greatest length fits only so */
 		attribute_store(machine->core, attr->obj, attr->attr, disk, strcspn(disk, "\n"));

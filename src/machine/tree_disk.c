@@ -187,6 +187,9 @@ int tree_disk_text(const struct tree *tree, const char *dir, void *obj,
 
 	if (len < 0)
 		return (int)len;
+	/* An empty file is one that nobody has stored into. */
+	if (len == 0)
+		text[len++] = '\n';
 	if (snprintf(real, sizeof(real), "%s%s/%s", tree->root, dir, attr->name) >=
 	    (int)sizeof(real))
 		return -ENAMETOOLONG;
