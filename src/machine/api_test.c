@@ -172,6 +172,7 @@ START_TEST(failures_say_why)
 	setup();
 	ck_assert_int_eq(uvfio_open(machine, "/dev/vfio/99", O_RDWR), -ENOENT);
 	ck_assert_int_eq(uvfio_open(machine, "/dev/vfio/new", O_RDWR | O_CREAT), -EACCES);
+	ck_assert_int_eq(uvfio_open(machine, "/dev/vfio/new/1", O_RDWR | O_CREAT), -ENOENT);
 	ck_assert_int_eq(uvfio_ioctl(machine, 987, 0, NULL), -EBADF);
 }
 END_TEST

@@ -69,6 +69,19 @@ static int open_device_node(struct uvfio_machine *machine, const char *path, int
 	return 0;
 }
 
+/* What opening fails with when @real is not there: nothing is made in the tree. */
+static int missing(char *real, int oflags)
+{
+	int err = errno;
+	char *slash = strrchr(real, '/');
+	struct stat st;
+
+	if (err != ENOENT || !(oflags & O_CREAT) || !slash)
+		return -err;
+	*slash = '\0';
+	return stat(real, &st) ? -ENOENT : -EACCES;
+}
+
 /* The tree's own name of what @path leads to, without symlinks; @st of the file on disk. 0, 1: not
  * in the tree, or -errno. */
 static int resolve(struct uvfio_machine *machine, const char *path, int oflags, char *canonical,
@@ -79,7 +92,7 @@ static int resolve(struct uvfio_machine *machine, const char *path, int oflags, 
 	if (!session_translate(machine->session, path, translated, sizeof(translated)))
 		return 1;
 	if (lstat(translated, st) < 0)
-		return errno == ENOENT && (oflags & O_CREAT) ? -EACCES : -errno;
+		return missing(translated, oflags);
 	if (S_ISLNK(st->st_mode) && (oflags & O_NOFOLLOW))
 		return 1;
 	if (!realpath(translated, real))

@@ -108,6 +108,23 @@ bool door_realpath(char **ret, const char *path, char *out)
 
 /* ---- changes ----------------------------------------------------------------------------- */
 
+bool path_has_parent(const char *real)
+{
+	char dir[TREE_PATH_MAX];
+	size_t len = strlen(real);
+	struct stat st;
+
+	while (len && real[len - 1] == '/')
+		len--;
+	while (len && real[len - 1] != '/')
+		len--;
+	if (!len || len >= sizeof(dir))
+		return true;
+	memcpy(dir, real, len);
+	dir[len] = '\0';
+	return stat(dir, &st) == 0;
+}
+
 int path_make_error(const struct tree_path *tp)
 {
 	struct stat st;
@@ -115,7 +132,10 @@ int path_make_error(const struct tree_path *tp)
 	int ret;
 
 	door_enter(&door);
-	ret = lstat(tp->real, &st) ? EPERM : EEXIST;
+	if (!lstat(tp->real, &st))
+		ret = EEXIST;
+	else
+		ret = path_has_parent(tp->real) ? EPERM : ENOENT;
 	door_leave(&door);
 	return ret;
 }

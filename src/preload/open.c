@@ -25,9 +25,9 @@
 #include "preload/stdio_door.h"
 
 /* A name that is not there: the kernel's file systems create nothing. */
-static int missing(int error, int flags)
+static int missing(int error, int flags, const char *real)
 {
-	return error == -ENOENT && (flags & O_CREAT) ? -EACCES : error;
+	return error == -ENOENT && (flags & O_CREAT) && path_has_parent(real) ? -EACCES : error;
 }
 
 static int open_real(const char *path, int flags, mode_t mode)
@@ -78,7 +78,7 @@ static int open_tree(struct tree_path *tp, int flags, mode_t mode)
 		return huge_open(tp, flags, mode);
 	ret = path_canonical(tp, !(flags & O_NOFOLLOW));
 	if (ret)
-		return missing(ret, flags);
+		return missing(ret, flags, tp->real);
 	if (!tp->tree)
 		return open_real(tp->real, flags, 0);
 	if (lstat(tp->real, &st))

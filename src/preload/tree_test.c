@@ -213,6 +213,12 @@ START_TEST(refused_changes)
 	ck_assert_int_eq(errno, EPERM);
 	ck_assert_int_eq(open("/sys/bus/pci/new", O_WRONLY | O_CREAT, 0644), -1);
 	ck_assert_int_eq(errno, EACCES);
+	ck_assert_int_eq(open(DEVICE "/new/new", O_WRONLY | O_CREAT, 0644), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(mkdir(DEVICE "/new/", 0755), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(mkdir(DEVICE "/new/new", 0755), -1);
+	ck_assert_int_eq(errno, ENOENT);
 	ck_assert_int_eq(open(DEVICE "/vendor", O_WRONLY), -1);
 	ck_assert_int_eq(errno, EACCES);
 }
