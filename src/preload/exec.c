@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* exec and posix_spawn: the session goes along (environment.c), or the call fails and says why. */
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "base/sysraw.h"
 #include "preload/door.h"
@@ -17,6 +18,7 @@ struct start {
 	bool search; /* @path is looked up in PATH */
 	struct environment env;
 	struct tool_call tool;
+	struct verdict verdict;
 };
 
 static void start_end(struct start *start)
@@ -26,6 +28,7 @@ static void start_end(struct start *start)
 	environment_free(&start->env);
 	if (start->tool.argv)
 		exec_tool_free(&start->tool);
+	raw_munmap(start, sizeof(*start));
 	errno = saved;
 }
 
@@ -48,23 +51,34 @@ static int start_make(struct start *start, const struct verdict *verdict, char *
 		if (ret)
 			start->argv = start->tool.argv;
 	}
-	ret = environment_make(envp, verdict->libc, &start->env);
-	if (ret && start->tool.argv)
-		exec_tool_free(&start->tool);
-	return ret;
+	return environment_make(envp, verdict->libc, &start->env);
 }
 
-/* @shell: as execvp(), which gives a file without a format to the shell. */
-static int start_judge(struct start *start, char *const envp[], bool shell)
+/* What is to be started, in memory of its own: the stack may be a thread's smallest. No malloc.
+ * @shell: as execvp(), which gives a file without a format to the shell. 0 or -errno. */
+static int start_begin(const char *path, char *const argv[], char *const envp[], bool search,
+		       bool shell, struct start **out)
 {
-	struct verdict verdict;
+	long memory = raw_mmap(NULL, sizeof(struct start), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct start *start = (struct start *)memory;
 	int ret;
 
-	if (start->search)
-		ret = exec_judge_search(start->path, start->argv, envp, shell, &verdict);
+	if (memory < 0 && memory > -4096)
+		return (int)memory;
+	start->path = path;
+	start->argv = argv;
+	start->search = search;
+	if (search)
+		ret = exec_judge_search(path, argv, envp, shell, &start->verdict);
 	else
-		ret = exec_judge(start->path, start->argv, envp, &verdict);
-	return ret ? ret : start_make(start, &verdict, envp);
+		ret = exec_judge(path, argv, envp, &start->verdict);
+	if (!ret)
+		ret = start_make(start, &start->verdict, envp);
+	if (ret)
+		start_end(start);
+	*out = start;
+	return ret;
 }
 
 /* After an exec that came back. */
@@ -84,27 +98,27 @@ static bool refused(int *ret, int error)
 
 bool door_execve(int *ret, const char *path, char *const argv[], char *const envp[])
 {
-	struct start start = { .path = path, .argv = argv };
-	int err = start_judge(&start, envp, false);
+	struct start *start;
+	int err = start_begin(path, argv, envp, false, false, &start);
 
 	if (err)
 		return refused(ret, err);
-	real_execve(start.path, start.argv, start.env.envp);
-	return failed(ret, &start);
+	real_execve(start->path, start->argv, start->env.envp);
+	return failed(ret, start);
 }
 
 bool door_execvpe(int *ret, const char *file, char *const argv[], char *const envp[])
 {
-	struct start start = { .path = file, .argv = argv, .search = true };
-	int err = start_judge(&start, envp, true);
+	struct start *start;
+	int err = start_begin(file, argv, envp, true, true, &start);
 
 	if (err)
 		return refused(ret, err);
-	if (start.search)
-		real_execvpe(start.path, start.argv, start.env.envp);
+	if (start->search)
+		real_execvpe(start->path, start->argv, start->env.envp);
 	else
-		real_execve(start.path, start.argv, start.env.envp);
-	return failed(ret, &start);
+		real_execve(start->path, start->argv, start->env.envp);
+	return failed(ret, start);
 }
 
 /* Not every libc has the function. */
@@ -118,7 +132,7 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 		   int flags)
 {
 	char name[TREE_PATH_MAX + 32];
-	struct start start = { .path = name, .argv = argv };
+	struct start *start;
 	int err;
 
 	if (!path[0])
@@ -127,36 +141,37 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 		snprintf(name, sizeof(name), "%s", path);
 	else
 		snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dirfd, path);
-	err = start_judge(&start, envp, false);
+	err = start_begin(name, argv, envp, false, false, &start);
 	if (err)
 		return refused(ret, err);
-	if (start.path == name)
-		raw_execveat(dirfd, path, start.argv, start.env.envp, flags);
+	if (start->path == name)
+		raw_execveat(dirfd, path, start->argv, start->env.envp, flags);
 	else
-		real_execve(start.path, start.argv, start.env.envp);
-	return failed(ret, &start);
+		real_execve(start->path, start->argv, start->env.envp);
+	return failed(ret, start);
 }
 
 bool door_spawn(int *ret, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[], bool search)
 {
 	const struct spawn_call call = { pid, path, actions, attr, argv, envp, search };
-	struct start start = { .path = path, .argv = argv, .search = search };
+	struct start *start;
 	int err;
 
 	if (spawn_actions_ours(actions)) {
 		*ret = spawn_by_fork(&call);
 		return true;
 	}
-	err = start_judge(&start, envp, false);
+	err = start_begin(path, argv, envp, search, false, &start);
 	*ret = -err;
 	if (err)
 		return true;
-	if (start.search)
-		*ret = real_posix_spawnp(pid, start.path, actions, attr, start.argv,
-					 start.env.envp);
+	if (start->search)
+		*ret = real_posix_spawnp(pid, start->path, actions, attr, start->argv,
+					 start->env.envp);
 	else
-		*ret = real_posix_spawn(pid, start.path, actions, attr, start.argv, start.env.envp);
-	start_end(&start);
+		*ret = real_posix_spawn(pid, start->path, actions, attr, start->argv,
+					start->env.envp);
+	start_end(start);
 	return true;
 }

@@ -33,34 +33,33 @@ static bool escapes(char *const envp[])
 static int judge(const char *path, char *const argv[], char *const envp[], bool shell,
 		 struct verdict *verdict)
 {
-	char line[2 * PATH_MAX + 256];
-	struct program program;
+	struct program *program = &verdict->program;
 	const char *library;
 	struct door door;
 	size_t len;
 
 	door_enter(&door);
-	program_inspect_call(path, argv, &program);
-	if (shell && program.shell && !access(path, X_OK))
-		program_inspect("/bin/sh", &program);
+	program_inspect_call(path, argv, program);
+	if (shell && program->shell && !access(path, X_OK))
+		program_inspect("/bin/sh", program);
 	/* After chroot(2), or in another mount namespace, it may not be where it was. */
-	library = environment_library(program.libc);
+	library = environment_library(program->libc);
 	if (library)
-		program_check_library(&program, library);
-	verdict->libc = program.libc;
+		program_check_library(program, library);
+	verdict->libc = program->libc;
 	if (!escapes(envp)) {
-		verdict->tool = session_tool_of(path, &program);
+		verdict->tool = session_tool_of(path, program);
 		if (verdict->tool || session_escape_allowed(environment_session()))
-			program.why = NULL;
+			program->why = NULL;
 	} else {
-		program.why = NULL;
+		program->why = NULL;
 	}
-	if (!program.why) {
+	if (!program->why) {
 		door_leave(&door);
 		return 0;
 	}
-	len = program_message(&program, path, line, sizeof(line));
-	sysraw3(SYS_write, STDERR_FILENO, (long)line, (long)len);
+	len = program_message(program, path, verdict->line, sizeof(verdict->line));
+	sysraw3(SYS_write, STDERR_FILENO, (long)verdict->line, (long)len);
 	door_leave(&door);
 	return -EACCES;
 }
@@ -73,7 +72,8 @@ static bool bad(const char *path)
 
 int exec_judge(const char *path, char *const argv[], char *const envp[], struct verdict *verdict)
 {
-	*verdict = (struct verdict){ .libc = PROGRAM_GLIBC };
+	verdict->libc = PROGRAM_GLIBC;
+	verdict->tool = NULL;
 	return bad(path) ? 0 : judge(path, argv, envp, false, verdict);
 }
 
@@ -88,10 +88,11 @@ int exec_judge_search(const char *file, char *const argv[], char *const envp[], 
 		      struct verdict *verdict)
 {
 	const char *dirs = getenv("PATH"), *end;
-	char path[PATH_MAX];
+	char *path = verdict->path;
 	int len;
 
-	*verdict = (struct verdict){ .libc = PROGRAM_GLIBC };
+	verdict->libc = PROGRAM_GLIBC;
+	verdict->tool = NULL;
 	if (bad(file))
 		return 0;
 	if (strchr(file, '/'))
@@ -100,9 +101,9 @@ int exec_judge_search(const char *file, char *const argv[], char *const envp[], 
 		dirs = "/bin:/usr/bin";
 	for (;; dirs = end + 1) {
 		end = strchrnul(dirs, ':');
-		len = snprintf(path, sizeof(path), "%.*s%s%s", (int)(end - dirs), dirs,
+		len = snprintf(path, sizeof(verdict->path), "%.*s%s%s", (int)(end - dirs), dirs,
 			       end > dirs ? "/" : "", file);
-		if (len < (int)sizeof(path) && executable(path))
+		if (len < (int)sizeof(verdict->path) && executable(path))
 			return judge(path, argv, envp, shell, verdict);
 		if (!*end)
 			return 0;

@@ -47,6 +47,9 @@ const char *environment_library(enum program_libc libc);
 struct verdict {
 	enum program_libc libc;
 	const char *tool; /* the session's version is to be started instead; NULL: there is none */
+	/* Room to work in: the caller's stack may be a thread's smallest. */
+	struct program program;
+	char path[PATH_MAX], line[2 * PATH_MAX + 256];
 };
 
 int exec_judge(const char *path, char *const argv[], char *const envp[], struct verdict *verdict);
