@@ -2,8 +2,9 @@
 /*
  * What netlink says on a socket that is none: addresses, groups, options and credentials. Messages
  * come and go as the kernel carries them for the socket pair: blocking, peeking, truncation, socket
- * filters and time stamps are its own. A program's bad pointers are, too: each call that takes some
- * is first made on the pair, for the kernel's EFAULT and EINVAL.
+ * filters and time stamps are its own. Buffers and options are first given to the pair, for the
+ * kernel's EFAULT and EINVAL; addresses and message headers are read here, and a bad pointer to one
+ * ends the program.
  */
 #include "preload/uevent.h"
 
