@@ -31,7 +31,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!args->device)
-			args->device = arg;
+			args->device = device_name(arg);
 		else if (!args->driver && !args->unbind)
 			args->driver = arg;
 		else

@@ -38,6 +38,9 @@ int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int
  * message when there is none. */
 int open_session(const char *dir, struct session **out);
 
+/* "01:00.0" with the domain that it lacks, in a static buffer; anything else as it is. */
+const char *device_name(const char *text);
+
 /* identity.c: "--caps", "--user", "--memlock". 0 or EXIT_USAGE with a message. */
 int parse_caps(const char *text, uint64_t *caps);
 int parse_user(const char *text, uint32_t *uid, uint32_t *gid);

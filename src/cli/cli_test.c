@@ -93,6 +93,7 @@ static const struct {
 	{ "run -- cat /sys/class/iommu/ivhd0/amd-iommu/cap", 0, { "1f03000f" } },
 	{ "run --user 1000 -- head -c1 /dev/vfio/2", 1, { "Permission denied" } },
 	{ "run -- sh -c '$UVFIO unbind 0000:01:00.0 && $UVFIO ls'", 0, { " -\n" } },
+	{ "run -- sh -c '$UVFIO unbind 01:00.0 && $UVFIO ls'", 0, { " -\n" } },
 	{ "run -- $UVFIO unbind 0000:09:00.0", 2, { "0000:09:00.0", "uvfio ls" } },
 	{ "run -d nvme,driver=none -- $UVFIO unbind 0000:01:00.0", 2, { "no driver" } },
 	{ "run -- $UVFIO bind 0000:01:00.0 e1000", 2, { "e1000", "vfio-pci" } },

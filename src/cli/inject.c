@@ -101,7 +101,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (!args->what)
 			args->what = arg;
 		else if (!args->device)
-			args->device = arg;
+			args->device = device_name(arg);
 		else if (!args->severity)
 			args->severity = arg;
 		else if (!args->kind)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "machine/description.h"
 #include "machine/shared.h"
 
 struct args {
@@ -85,6 +86,14 @@ static void found_free(struct found *found)
 	for (size_t i = 0; i < found->count; i++)
 		free(found->dirs[i]);
 	free(found->dirs);
+}
+
+const char *device_name(const char *text)
+{
+	static char name[PCI_ADDRESS_LEN];
+	uint32_t rid;
+
+	return pci_address_parse(text, &rid) ? text : pci_address_format(rid, name);
 }
 
 int open_session(const char *dir, struct session **out)
