@@ -99,7 +99,8 @@ int fd_memfd(const char *name, uint64_t size)
 	ret = fd_set_size(fd, size);
 	if (ret) {
 		raw_close(fd);
-		return ret;
+		/* Memory, not a disk. */
+		return ret == -ENOSPC ? -ENOMEM : ret;
 	}
 	return fd_move_high(fd);
 }

@@ -88,7 +88,7 @@ int thread_create(pthread_t *thread, const char *name, void *(*fn)(void *), void
 
 	thread_note_cpus();
 	if (FAIL_POINT())
-		return -EAGAIN;
+		return -ENOMEM;
 	start = calloc(1, sizeof(*start));
 	if (!start)
 		return -ENOMEM;
@@ -104,5 +104,6 @@ int thread_create(pthread_t *thread, const char *name, void *(*fn)(void *), void
 	depth_leave();
 	if (err)
 		free(start);
-	return -err;
+	/* As the kernel's own threads: no user of a device learns of a limit that is not his. */
+	return err == EAGAIN ? -ENOMEM : -err;
 }

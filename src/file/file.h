@@ -140,8 +140,9 @@ int file_stat(struct file *file, struct stat *st);
  */
 int file_mmap(struct file *file, void *addr, size_t len, int prot, int flags, uint64_t off,
 	      void **out);
-/* Doors report address ranges that are about to be replaced or removed, moved, or protected. */
-void file_munmap(uintptr_t addr, size_t len);
+/* Doors report address ranges that are about to be replaced or removed, moved, or protected. 0, or
+ * -ENOMEM: all is as before, and the range must stay. */
+int file_munmap(uintptr_t addr, size_t len);
 void file_mremap(uintptr_t old_addr, size_t old_len, uintptr_t new_addr, size_t new_len);
 /* mremap() of tracked pages as a whole, with the kernel's rules for device mappings: they do not
  * grow (-EFAULT) and cannot be left behind (-EINVAL). The new address, -errno, or 0: not tracked,

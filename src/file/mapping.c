@@ -405,22 +405,21 @@ static uintptr_t range_end(uintptr_t addr, size_t len)
 	return ALIGN_UP(last + 1, HOST_PAGE_SIZE);
 }
 
-void file_munmap(uintptr_t addr, size_t len)
+int file_munmap(uintptr_t addr, size_t len)
 {
 	struct map_table *old = NULL;
 	uintptr_t end = range_end(addr, len);
 	int ret = 0;
 
 	if (!end || !touches_bounds(addr, len))
-		return;
+		return 0;
 	file_drain_deferred();
 	pthread_mutex_lock(&mappings_lock);
 	if (touches_table(atomic_load(&map_table), addr, end - addr))
 		ret = edit_table(&(struct edit){ .start = addr, .end = end }, &old);
 	pthread_mutex_unlock(&mappings_lock);
 	put_table(old);
-	if (ret)
-		pr_err("out of memory: an unmapped device mapping stays tracked");
+	return ret;
 }
 
 /* What of [@from, @from_end) is tracked, as it will stand at @to; with references. *@count of them,
@@ -520,7 +519,8 @@ static int view_entries(uintptr_t start, uintptr_t end, uintptr_t to, struct map
 static void unmap_tracked(uintptr_t start, uintptr_t end)
 {
 	if (start < end) {
-		file_munmap(start, end - start);
+		if (file_munmap(start, end - start))
+			pr_err("out of memory: an unmapped device mapping stays tracked");
 		raw_munmap((void *)start, end - start);
 	}
 }
@@ -618,6 +618,18 @@ int file_mprotect(uintptr_t addr, size_t len, int prot)
 	pthread_mutex_unlock(&mappings_lock);
 	put_table(old);
 	return ret;
+}
+
+bool mapping_mend(uintptr_t addr)
+{
+	uintptr_t page = addr & HOST_PAGE_MASK;
+	int ret;
+
+	if (pthread_mutex_trylock(&mappings_lock))
+		return true;
+	ret = protect_range(page, page + HOST_PAGE_SIZE);
+	pthread_mutex_unlock(&mappings_lock);
+	return !ret;
 }
 
 int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_access access)

@@ -24,6 +24,9 @@ struct mapping_hit {
 
 /* Looks @addr up; safe in signal context, takes no lock. */
 bool mapping_lookup(uintptr_t addr, struct mapping_hit *hit);
+/* Once more the protection of @addr's page that is due, which the kernel had no memory for; whether
+ * an access is worth another try. For the fault handler: waits for no lock. */
+bool mapping_mend(uintptr_t addr);
 /* Only whether it is tracked. */
 bool mapping_is_tracked(uintptr_t addr);
 

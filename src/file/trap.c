@@ -419,7 +419,8 @@ static bool trap_fault(int sig, siginfo_t *info, void *ucontext)
 		return true;
 	case EMULATE_AGAIN:
 		/* A repeated instruction has come further, and is another fault next time. */
-		return try_again(rip ^ *trap_reg(call.trap.uc, 1) << 32, addr);
+		return try_again(rip ^ *trap_reg(call.trap.uc, 1) << 32, addr) ||
+		       mapping_mend(addr);
 	case EMULATE_BUS:
 		raise_sigbus(info, call.trap.uc, call.trap.fault_addr);
 		return true;

@@ -640,7 +640,8 @@ static int bind_described(struct uvfio_machine *machine, struct machine_function
 	ret = device_driver_attach(drv, dev);
 	if (ret)
 		pr_warn("%s %s: not bound: %s", drv->name, fn->name, strerror(-ret));
-	return 0;
+	/* A shortage is no refusal: the machine would not be the one that was described. */
+	return ret == -ENOMEM ? ret : 0;
 }
 
 int admin_bind_described(struct uvfio_machine *machine, char *err, size_t err_size)

@@ -237,10 +237,13 @@ API ssize_t uvfio_pwrite(struct uvfio_machine *machine, int fd, const void *buf,
 }
 
 /* What stands there is about to go: devices keep the pages, mappings of files are forgotten. */
-static void vacate(struct uvfio_machine *machine, void *addr, size_t len)
+static int vacate(struct uvfio_machine *machine, void *addr, size_t len)
 {
-	hostmem_will_unmap(machine->hm, (uintptr_t)addr, len);
-	file_munmap((uintptr_t)addr, len);
+	int ret = file_munmap((uintptr_t)addr, len);
+
+	if (!ret)
+		hostmem_will_unmap(machine->hm, (uintptr_t)addr, len);
+	return ret;
 }
 
 static bool is_range(const void *addr, size_t len)
@@ -257,11 +260,12 @@ API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int pr
 	enter();
 	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
 	if (flags & MAP_FIXED && is_range(addr, len))
-		vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
+		ret = vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
 	if (file) {
-		ret = file_mmap(file, addr, len, prot, flags, off, out);
+		if (!ret)
+			ret = file_mmap(file, addr, len, prot, flags, off, out);
 		file_put(file);
-	} else {
+	} else if (!ret) {
 		*out = mmap(addr, len, prot, flags, fd, (off_t)off);
 		if (*out == MAP_FAILED)
 			ret = -errno;
@@ -272,12 +276,13 @@ API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int pr
 
 API int uvfio_munmap(struct uvfio_machine *machine, void *addr, size_t len)
 {
-	int ret;
+	int ret = 0;
 
 	enter();
 	if (is_range(addr, len))
-		vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
-	ret = munmap(addr, len) < 0 ? -errno : 0;
+		ret = vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
+	if (!ret)
+		ret = munmap(addr, len) < 0 ? -errno : 0;
 	leave();
 	return ret;
 }

@@ -202,10 +202,12 @@ static int build_buses(struct uvfio_machine *machine)
 			bus->number = fn->rid >> 8;
 			snprintf(bus->bridge.name, sizeof(bus->bridge.name), "pci%04x:00",
 				 fn->rid >> 16 & 0xffff);
-			list_add_tail(&bus->node, &machine->buses);
 			ret = device_add(&bus->bridge);
-			if (ret)
+			if (ret) {
+				free(bus);
 				return ret;
+			}
+			list_add_tail(&bus->node, &machine->buses);
 		}
 		fn->root = bus;
 	}

@@ -134,7 +134,7 @@ static int alive_lock(const char *dir, int operation)
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, operation | LOCK_NB) < 0) {
-		int err = -errno;
+		int err = errno == ENOLCK ? -ENOMEM : -errno; /* no memory for a lock */
 
 		close(fd);
 		return err;

@@ -222,7 +222,9 @@ static int lock_byte(const struct session *session, const char *name, unsigned i
 		ret = fcntl(fd, command, &lock);
 	} while (ret < 0 && errno == EINTR);
 	if (ret < 0) {
-		ret = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+		ret = errno == EAGAIN || errno == EACCES ? -EBUSY
+		      : errno == ENOLCK			 ? -ENOMEM /* no memory for a lock */
+							 : -errno;
 		close(fd);
 		return ret;
 	}

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/sysraw.h"
 #include "file/file.h"
 #include "hostmem/hostmem.h"
@@ -36,13 +37,24 @@ static bool pages(const void *addr, size_t *len)
 	return true;
 }
 
-/* What stands at [addr, addr + len) is about to go. */
-static void vacate(void *addr, size_t len)
+/* What stands at [addr, addr + len) is about to go; -ENOMEM: it must stay. */
+static int vacate(void *addr, size_t len)
 {
+	int ret;
+
 	if (!machine_lives())
-		return;
-	hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
-	file_munmap((uintptr_t)addr, len);
+		return 0;
+	ret = file_munmap((uintptr_t)addr, len);
+	if (!ret)
+		hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
+	return ret;
+}
+
+/* The same for what has been replaced. */
+static void vacate_replaced(void *addr, size_t len)
+{
+	if (vacate(addr, len))
+		pr_err("out of memory: an unmapped device mapping stays tracked");
 }
 
 /*
@@ -98,7 +110,7 @@ bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, 
 	long at;
 
 	door_enter(&door);
-	if (huge_wanted(flags, fd) && huge_mmap(&call, vacate, &at)) {
+	if (huge_wanted(flags, fd) && huge_mmap(&call, vacate_replaced, &at)) {
 		err = at < 0 && at > -4096 ? (int)at : 0;
 		*ret = door_return(&door, err) < 0 ? MAP_FAILED : (void *)at;
 		return true;
@@ -110,7 +122,7 @@ bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, 
 		else if (machine_lives() && hostmem_any(hostmem(), (uintptr_t)addr, whole))
 			err = try_elsewhere(file, len, prot, flags, fd, off);
 		if (!err)
-			vacate(addr, whole);
+			err = vacate(addr, whole);
 	}
 	if (!file && !err && (flags & MAP_FIXED)) {
 		err = map_over_pages(ret, addr, len, prot, flags, fd, off);
@@ -122,7 +134,7 @@ bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, 
 	}
 	if (!file) {
 		/* What has been refused here, libc would not know. */
-		if (err == -EINVAL && !huge_cuttable(addr, whole)) {
+		if (err == -ENOMEM || (err == -EINVAL && !huge_cuttable(addr, whole))) {
 			door_return(&door, err);
 			*ret = MAP_FAILED;
 			return true;
@@ -149,7 +161,9 @@ static int unmap_pages(void *addr, size_t len)
 
 	if (!huge_cuttable(addr, len))
 		return -EINVAL;
-	vacate(addr, len);
+	err = vacate(addr, len);
+	if (err)
+		return err;
 	sweep = huge_let_go(addr, len, true, &ino);
 	err = raw_munmap(addr, len);
 	if (sweep)
@@ -160,6 +174,7 @@ static int unmap_pages(void *addr, size_t len)
 bool door_munmap(int *ret, void *addr, size_t len)
 {
 	struct door door;
+	int err;
 
 	if (!pages(addr, &len))
 		return false;
@@ -168,7 +183,11 @@ bool door_munmap(int *ret, void *addr, size_t len)
 		*ret = (int)door_return(&door, unmap_pages(addr, len));
 		return true;
 	}
-	vacate(addr, len);
+	err = vacate(addr, len);
+	if (err) {
+		*ret = (int)door_return(&door, err);
+		return true;
+	}
 	door_leave(&door);
 	return false;
 }
@@ -269,7 +288,7 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 		return true;
 	}
 	if (flags & MREMAP_FIXED)
-		vacate(new_addr, len);
+		vacate_replaced(new_addr, len);
 	if (machine_lives())
 		to = file_do_mremap((uintptr_t)addr, old_len, len, flags, (uintptr_t)new_addr);
 	if (to > 0) {

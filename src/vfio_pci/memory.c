@@ -21,16 +21,18 @@ static uint64_t bar_len(const struct vfio_pci_device *vpd, unsigned int bar)
 	return ALIGN_UP(vpd->pdev->bar[bar].size, HOST_PAGE_SIZE);
 }
 
-static void set_access(struct vfio_pci_device *vpd, unsigned int bar, uint64_t off, uint64_t len,
-		       int access)
+static int set_access(struct vfio_pci_device *vpd, unsigned int bar, uint64_t off, uint64_t len,
+		      int access)
 {
-	file_set_access(vpd->file, ((uint64_t)bar << PCI_REGION_SHIFT) + off, len,
-			(enum page_access)access);
+	return file_set_access(vpd->file, ((uint64_t)bar << PCI_REGION_SHIFT) + off, len,
+			       (enum page_access)access);
 }
 
-/* dev->lock held. */
-static void apply_all(struct vfio_pci_device *vpd)
+/* The first failure, after all of it. dev->lock held. */
+static int apply_all(struct vfio_pci_device *vpd)
 {
+	int ret = 0, err;
+
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++) {
 		const uint8_t *access = vpd->pdev->bar[i].page_access;
 		size_t pages = bar_len(vpd, i) >> HOST_PAGE_SHIFT, start = 0;
@@ -38,17 +40,20 @@ static void apply_all(struct vfio_pci_device *vpd)
 		if (!vpd->bar_mmap[i] || !access)
 			continue;
 		if (vpd->revoked) {
-			set_access(vpd, i, 0, bar_len(vpd, i), PAGE_REVOKED);
+			err = set_access(vpd, i, 0, bar_len(vpd, i), PAGE_REVOKED);
+			ret = ret ? ret : err;
 			continue;
 		}
 		for (size_t p = 1; p <= pages; p++) {
 			if (p < pages && access[p] == access[start])
 				continue;
-			set_access(vpd, i, (uint64_t)start << HOST_PAGE_SHIFT,
-				   (uint64_t)(p - start) << HOST_PAGE_SHIFT, access[start]);
+			err = set_access(vpd, i, (uint64_t)start << HOST_PAGE_SHIFT,
+					 (uint64_t)(p - start) << HOST_PAGE_SHIFT, access[start]);
+			ret = ret ? ret : err;
 			start = p;
 		}
 	}
+	return ret;
 }
 
 static void set_revoked(struct vfio_pci_device *vpd, bool revoked)
@@ -132,6 +137,7 @@ int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, u
 {
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	uint64_t end;
+	int ret = 0;
 
 	/* As for every file on a filesystem that is mounted noexec. */
 	if (prot & PROT_EXEC)
@@ -148,10 +154,13 @@ int vfio_pci_mmap(struct vfio_device *vdev, unsigned int region, uint64_t off, u
 	pci_dev_lock(vpd->pdev);
 	if (!vpd->file) {
 		vpd->file = vdev->file;
-		apply_all(vpd);
+		ret = apply_all(vpd);
+		/* Without its pages' access a mapping would be plain memory. */
+		if (ret)
+			vpd->file = NULL;
 	}
 	pci_dev_unlock(vpd->pdev);
-	return 0;
+	return ret;
 }
 
 int vfio_pci_sparse_cap(struct vfio_pci_device *vpd, unsigned int bar, struct vfio_info_cap *caps)
