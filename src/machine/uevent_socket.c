@@ -305,6 +305,7 @@ int uevent_socket_open(struct uevent_sockets *sockets, int type)
 {
 	struct uevent_end *end = FAIL_POINT() ? NULL : calloc(1, sizeof(*end));
 	struct shared_uevent_socket *slot;
+	uint32_t rcvbuf = host_number("/proc/sys/net/core/rmem_default", RCVBUF_DEFAULT);
 	int fd, ret;
 
 	if (!end)
@@ -319,6 +320,10 @@ int uevent_socket_open(struct uevent_sockets *sockets, int type)
 	drop_closed(sockets);
 	ret = end_listen(sockets->session, end);
 	if (!ret) {
+		/* Below the lock: the thread may get another slot for it from a new keeper. */
+		slot = &sockets->session->shared->uevent_socket[end->slot];
+		slot->type = (uint32_t)type & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
+		slot->rcvbuf = rcvbuf;
 		list_add_tail(&end->node, &sockets->ends);
 		start_thread(sockets);
 	}
@@ -329,9 +334,6 @@ int uevent_socket_open(struct uevent_sockets *sockets, int type)
 		free(end);
 		return ret;
 	}
-	slot = &sockets->session->shared->uevent_socket[end->slot];
-	slot->type = (uint32_t)type & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
-	slot->rcvbuf = host_number("/proc/sys/net/core/rmem_default", RCVBUF_DEFAULT);
 	return fd;
 }
 
