@@ -130,6 +130,9 @@ static int step_eventfds(void)
 	return 0;
 }
 
+/* A controller's disk is a file, for which its file system may have no room. */
+static const int image[] = { ENOSPC, 0 };
+
 const struct life_step life_open_steps[] = {
 	{ "groups", step_groups, NULL },
 	{ "v1", step_v1, NULL },
@@ -137,7 +140,7 @@ const struct life_step life_open_steps[] = {
 	{ "group", step_group, NULL },
 	{ "set container", step_set_container, NULL },
 	{ "set iommu", step_set_iommu, NULL },
-	{ "device", step_device, NULL },
+	{ "device", step_device, image },
 	{ "second group", step_second_group, NULL },
 	{ "second set container", step_second_set_container, NULL },
 	{ "iommu info", step_iommu_info, NULL },
@@ -274,6 +277,6 @@ const struct life_step life_close_steps[] = {
 	{ "remove id", step_remove_id, tree },
 	{ "remove", step_remove, tree },
 	{ "rescan", step_rescan, tree },
-	{ "again", step_again, NULL },
+	{ "again", step_again, image },
 	{ NULL, NULL, NULL },
 };
