@@ -310,7 +310,7 @@ static void kmsg_sink(void *arg, enum log_level level, const char *message)
 	const struct uvfio_machine *machine = arg;
 	int saved = errno, ret;
 
-	ret = kmsg_write(machine->session, level, message, strlen(message));
+	ret = kmsg_write(machine->session, LOG_PRIORITY(level), message, strlen(message));
 	if (ret)
 		tell_failure(-ret);
 	if (level <= LOG_ERR && machine->log_to_stderr)

@@ -325,15 +325,15 @@ static void count(struct pci_dev *dev, const struct report *r)
 
 static void print_error(struct pci_dev *dev, const struct report *r, bool print)
 {
-	enum log_level level = r->severity == PCI_AER_CORRECTABLE ? LOG_WARN : LOG_ERR;
+	enum log_level level = r->severity == PCI_AER_CORRECTABLE ? LOG_WARN : LOG_KERNEL_ERR;
 	const char *name = dev->dev.name, *drv = driver_of(dev);
 
 	count(dev, r);
 	if (!print)
 		return;
 	if (!r->status) {
-		pr_err("%s %s: AER: PCIe Bus Error: severity=%s (Inaccessible)", drv, name,
-		       severity_names[r->severity]);
+		pr_kernel_err("%s %s: AER: PCIe Bus Error: severity=%s (Inaccessible)", drv, name,
+			      severity_names[r->severity]);
 		return;
 	}
 	log_print(level, "%s %s: PCIe Bus Error: severity=%s", drv, name,
@@ -454,15 +454,15 @@ int pci_aer_inject(struct pci_dev *dev, const struct pci_aer_error *error)
 	struct pci_dev *port = dev->is_bridge ? dev : pci_upstream_port(dev);
 
 	if (!port) {
-		pr_err("%s %s: aer_inject: Neither Root Port nor RCEC found", driver_of(dev),
-		       dev->dev.name);
+		pr_kernel_err("%s %s: aer_inject: Neither Root Port nor RCEC found", driver_of(dev),
+			      dev->dev.name);
 		return -ENODEV;
 	}
 	if (!dev->aer_cap || !port->aer_cap) {
-		pr_err("%s %s: aer_inject: %s doesn't support AER",
-		       driver_of(dev->aer_cap ? port : dev),
-		       dev->aer_cap ? port->dev.name : dev->dev.name,
-		       dev->aer_cap ? "Root port" : "Device");
+		pr_kernel_err("%s %s: aer_inject: %s doesn't support AER",
+			      driver_of(dev->aer_cap ? port : dev),
+			      dev->aer_cap ? port->dev.name : dev->dev.name,
+			      dev->aer_cap ? "Root port" : "Device");
 		return -EPROTONOSUPPORT;
 	}
 	if (all_masked(dev, error->cor, PCI_ERR_COR_MASK, "correctable") ||

@@ -27,7 +27,8 @@ static unsigned int n_lines;
 static void note_line(void *arg, enum log_level level, const char *message)
 {
 	if (n_lines < ARRAY_SIZE(lines))
-		snprintf(lines[n_lines++], sizeof(lines[0]), "%d %s", (int)level, message);
+		snprintf(lines[n_lines++], sizeof(lines[0]), "%d %s", (int)LOG_PRIORITY(level),
+			 message);
 }
 
 static int probe(struct device *d)

@@ -172,10 +172,11 @@ static int find_method(struct pci_dev *dev, const char *word, size_t len)
 			continue;
 		if (methods[i].fn(dev, true) == 0)
 			return (int)i + 1;
-		pr_err("pci %s: Unsupported reset method '%s'", dev->dev.name, methods[i].name);
+		pr_kernel_err("pci %s: Unsupported reset method '%s'", dev->dev.name,
+			      methods[i].name);
 		return -EINVAL;
 	}
-	pr_err("pci %s: Invalid reset method '%.*s'", dev->dev.name, (int)len, word);
+	pr_kernel_err("pci %s: Invalid reset method '%.*s'", dev->dev.name, (int)len, word);
 	return -EINVAL;
 }
 
