@@ -321,7 +321,9 @@ static void sync_locked(struct uvfio_machine *machine)
 
 	if (machine->generation == generation)
 		return;
-	modules_sync_loaded(machine);
+	/* Out of descriptors, say: the next call tries again. */
+	if (!modules_sync_loaded(machine))
+		return;
 	sync_removed(machine);
 	sync_found(machine);
 	list_for_each_entry(drv, &pci_bus_type(machine->pci)->drivers, node)

@@ -223,8 +223,9 @@ void modules_init_params(struct machine_params *params);
 /* The modules that a session starts with. */
 int modules_start_all(struct uvfio_machine *machine);
 void modules_stop_all(struct uvfio_machine *machine);
-/* Follow what another process loaded and unloaded; the tree does not write. */
-void modules_sync_loaded(struct uvfio_machine *machine);
+/* Follow what another process loaded and unloaded; the tree does not write. False: what is loaded
+ * cannot be read now. */
+bool modules_sync_loaded(struct uvfio_machine *machine);
 void modules_sync_unloaded(struct uvfio_machine *machine);
 
 /* env.c: what the vfio core asks. */

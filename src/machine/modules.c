@@ -469,12 +469,14 @@ static void follow_line(struct uvfio_machine *machine, const char *line)
 		       strerror(-ret));
 }
 
-void modules_sync_loaded(struct uvfio_machine *machine)
+bool modules_sync_loaded(struct uvfio_machine *machine)
 {
 	char text[ATTRIBUTE_PAGE];
 
-	tree_read_text(machine->tree, STATE_PATH, text, sizeof(text));
+	if (!tree_read_text(machine->tree, STATE_PATH, text, sizeof(text)))
+		return false;
 	for_each_line(text, follow_line, machine);
+	return true;
 }
 
 static bool on_disk(const char *text, const struct module_info *info)
