@@ -16,6 +16,7 @@
 
 #define PATIENCE_MS 5000
 #define LOOK_MS	    2
+#define RETELL_MS   50 /* the keeper may not know yet who has just opened the group */
 
 static void inject_here(struct uvfio_machine *machine, struct machine_function *fn)
 {
@@ -41,13 +42,18 @@ void inject_wanted(struct uvfio_machine *machine, const char *device)
 	device_core_unlock(machine->core);
 }
 
-/* The user of the function has it done, or is gone. */
-static int await_user(struct uvfio_machine *machine, struct machine_function *fn,
-		      unsigned int group)
+/* Tells the user of the function, until he has it done or is gone. */
+static int pass_to_user(struct uvfio_machine *machine, struct machine_function *fn,
+			unsigned int group)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
 
-	for (int i = 0; i < PATIENCE_MS / LOOK_MS; i++) {
+	for (int ms = 0, ret; ms < PATIENCE_MS; ms += LOOK_MS) {
+		if (ms % RETELL_MS == 0) {
+			ret = keeper_pass_error(machine, fn->slot->name, group);
+			if (ret)
+				return ret;
+		}
 		if (atomic_load(&fn->slot->error_state) == SHARED_ERROR_DONE)
 			return 0;
 		if (!session_group_claimed(machine->session, group))
@@ -77,9 +83,7 @@ int machine_inject_aer(struct uvfio_machine *machine, const char *device,
 	atomic_store(&fn->slot->error_state, SHARED_ERROR_WANTED);
 	if (group != NO_GROUP && !group_claimed_here(machine, group) &&
 	    session_group_claimed(machine->session, group)) {
-		ret = keeper_pass_error(machine, device, group);
-		if (!ret)
-			ret = await_user(machine, fn, group);
+		ret = pass_to_user(machine, fn, group);
 		if (ret != -EAGAIN)
 			goto done;
 	}

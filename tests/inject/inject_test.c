@@ -88,7 +88,7 @@ static void inject(const char *what)
 	char command[512];
 
 	fflush(stdout);
-	snprintf(command, sizeof(command), "%s inject aer " BDF " %s 2>/dev/null", uvfio, what);
+	snprintf(command, sizeof(command), "%s inject aer " BDF " %s", uvfio, what);
 	check(system(command) == 0, command);
 }
 
