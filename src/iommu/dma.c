@@ -69,8 +69,6 @@ void dma_set_master(struct iommu_dev *dev, bool on)
 
 /* ---- translation ----------------------------------------------------------------------------- */
 
-enum walk_result { WALK_OK, WALK_FROZEN, WALK_NOT_PRESENT, WALK_PERMISSION };
-
 static __attribute__((noinline)) enum walk_result walk(struct iommu_dev *dev, iova_t iova,
 						       bool write, paddr_t *paddr, uint64_t *contig)
 {
@@ -78,7 +76,11 @@ static __attribute__((noinline)) enum walk_result walk(struct iommu_dev *dev, io
 	struct pgtable_leaf leaf;
 	struct pgtable_ref ref;
 
-	if (!dev->cur || !dev->master_seen)
+	if (!dev->master_seen)
+		return WALK_NOT_PRESENT;
+	if (dev->bypass)
+		return bypass_walk(dev, iova, write, paddr, contig);
+	if (!dev->cur)
 		return WALK_NOT_PRESENT;
 	/* Before the entry is read: a thaw after that makes dma_wait_thaw() return at once. */
 	dev->thaw_seen = atomic_load_explicit(&dev->thaw, memory_order_acquire);
@@ -139,7 +141,7 @@ static __attribute__((noinline)) bool translate_fault(struct iommu_dev *dev, iov
 	}
 	if (!dev->master_seen)
 		reason = DMA_FAULT_BUS_MASTER;
-	else if (!dev->cur)
+	else if (!dev->cur && !dev->bypass)
 		reason = DMA_FAULT_NO_DOMAIN;
 	else if (result == WALK_PERMISSION)
 		reason = DMA_FAULT_PERMISSION;

@@ -18,6 +18,8 @@ enum dma_fault_reason {
 	DMA_FAULT_STALE,	   /* translated, but the program's memory is gone */
 };
 
+#define DMA_FAULT_WHAT 160
+
 /* One fault; @seq counts the process' faults from 1. */
 struct dma_fault {
 	uint64_t seq;
@@ -27,6 +29,8 @@ struct dma_fault {
 	uint64_t len;
 	bool write;
 	enum dma_fault_reason reason;
+	/* Without an IOMMU: what is or was at @iova, in words; "": nobody knows. */
+	char what[DMA_FAULT_WHAT];
 };
 
 struct dma_stats {

@@ -89,7 +89,7 @@ static void dev_thaw(struct iommu_dev *dev)
 
 int domain_attach_dev(struct iommu_domain *domain, struct iommu_dev *dev)
 {
-	if (!iommu_domain_compatible(domain, dev->iommu))
+	if (!dev->iommu || !iommu_domain_compatible(domain, dev->iommu))
 		return -EINVAL;
 	pthread_mutex_lock(&domain->lock);
 	list_add_tail(&dev->domain_node, &domain->devs);

@@ -80,6 +80,16 @@ void epoch_remove_dev(struct iommu_dev *dev)
 	pthread_mutex_unlock(&all_lock);
 }
 
+void epoch_for_each_dev(void (*fn)(struct iommu_dev *dev))
+{
+	struct iommu_dev *dev;
+
+	pthread_mutex_lock(&all_lock);
+	list_for_each_entry(dev, &all_devs, all_node)
+		fn(dev);
+	pthread_mutex_unlock(&all_lock);
+}
+
 /*
  * The threads that were in sections or held locks are not here. Devices are attached to nothing in
  * the child; domains that the parent made are left as they are and must not be used.

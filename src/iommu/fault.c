@@ -103,6 +103,9 @@ void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 	fault.len = len;
 	fault.write = write;
 	fault.reason = reason;
+	if (dev->bypass && dev->bypass->ops && dev->bypass->ops->fault &&
+	    reason != DMA_FAULT_BUS_MASTER)
+		dev->bypass->ops->fault(dev->bypass->arg, &fault);
 	atomic_fetch_add_explicit(&dev->stats->faults, 1, memory_order_relaxed);
 	ring_put(&fault);
 	event_emit(EVENT_DMA_FAULT, dev->rid, iova, len, (uint64_t)reason | (uint64_t)write << 8);

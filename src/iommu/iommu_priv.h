@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "iommu/bypass.h"
 #include "iommu/dma.h"
 #include "iommu/iommu.h"
 
@@ -78,7 +79,8 @@ struct iommu_dev {
 
 	uint32_t rid;
 	char name[16];
-	struct iommu *iommu;
+	struct iommu *iommu;		   /* NULL: none, see bypass.h */
+	const struct iommu_bypass *bypass; /* NULL: behind a unit */
 	struct iommu_group *group;
 	struct list_head group_node, domain_node, all_node;
 };
@@ -90,6 +92,13 @@ void epoch_wait_change(struct iommu_dev *dev, uint32_t epoch);
 void epoch_wake(struct iommu_dev *dev);
 void epoch_add_dev(struct iommu_dev *dev);
 void epoch_remove_dev(struct iommu_dev *dev);
+/* Under the lock of the list of all devices: no device comes or goes meanwhile. */
+void epoch_for_each_dev(void (*fn)(struct iommu_dev *dev));
+
+enum walk_result { WALK_OK, WALK_FROZEN, WALK_NOT_PRESENT, WALK_PERMISSION };
+/* bypass.c: the walk of a function without IOMMU. In a section. */
+enum walk_result bypass_walk(struct iommu_dev *dev, paddr_t addr, bool write, paddr_t *paddr,
+			     uint64_t *contig);
 
 /* domain.c: moves a device between its domain and none; returns when no DMA runs the old way. */
 int domain_attach_dev(struct iommu_domain *domain, struct iommu_dev *dev);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Functions without an IOMMU: the address that a device puts on the bus is a physical one, and who
+ * knows the machine's memory says what is behind it. Everything of iommu/dma.h works for such a
+ * function; groups and domains know nothing of it.
+ *
+ * translate() runs inside a section (iommu/dma.h): whoever takes memory away makes translate()
+ * say so first, calls iommu_bypass_sync() then, and nothing touches the memory any more when that
+ * returns.
+ */
+#ifndef IOMMU_BYPASS_H
+#define IOMMU_BYPASS_H
+
+#include "iommu/dma.h"
+
+struct iommu_bypass_ops {
+	/*
+	 * The host's pointer behind @addr (below DMA_ROUTED_BASE) and how many bytes are contiguous
+	 * in both, at least 1. 0; -EFAULT: nothing is there; -EACCES: it cannot be written;
+	 * -EAGAIN: it is being moved, ask again outside the section. No lock, no system call, no
+	 * memory of its own; also in signal context.
+	 */
+	int (*translate)(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig);
+	/*
+	 * A fault is about to be told: fault->what gets, in words, what is or was at fault->iova.
+	 * NULL: nothing. The same rules as for translate(); it may be inside a section.
+	 */
+	void (*fault)(void *arg, struct dma_fault *fault);
+};
+
+/* What the functions of a machine go through. Without operations each DMA is a fault. */
+struct iommu_bypass {
+	const struct iommu_bypass_ops *ops;
+	void *arg;
+};
+
+/* As iommu_dev_create(), without a unit. @bypass must outlive the device and may get its operations
+ * as long as no DMA runs. */
+int iommu_dev_create_bypass(const struct iommu_bypass *bypass, uint32_t rid, const char *name,
+			    struct iommu_dev **out);
+
+/* Waits until no DMA runs that asked translate() before this call. Not inside a section of the
+ * caller's. */
+void iommu_bypass_sync(void);
+/* What was being moved is there again: devices that met -EAGAIN need not wait any longer. */
+void iommu_bypass_thaw(void);
+
+#endif
