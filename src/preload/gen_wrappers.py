@@ -56,6 +56,10 @@ FIRST = {
     "uevent": "door_fds_known()",
 }
 
+# These wait, and a signal handler may leave them by longjmp: they stay on the caller's stack, of
+# which they need little.
+WAITING = {"sigset", "sigset_or_waits", "waits"}
+
 
 class Row:
     def __init__(self, line, number):
@@ -107,6 +111,7 @@ class Row:
         if not match or match.group(1) not in GUARDS:
             sys.exit(f"wrappers.tbl:{self.number}: unknown guard {text}")
         self.guard_args = [a.strip() for a in (match.group(2) or "").split(",")]
+        self.guard_name = match.group(1)
         guard = GUARDS[match.group(1)](self.guard_args)
         self.first = FIRST.get(match.group(1), guard)
         return guard
@@ -133,31 +138,61 @@ class Row:
             args[args.index("dirfd")] = "AT_FDCWD"
         return self.real_call(args)
 
-    def body(self):
+    def action_lines(self):
+        """What a call that is for us does: "return true" with *ret, or "return false"."""
         dirfd = "dirfd" if "dirfd" in self.args else "AT_FDCWD"
         match = re.match(r"^(tr|deny|make|no)(?:\((\w+)\))?$", self.action)
         if not match:
             call, rest = self.action.split("(", 1)
-            sep = "" if rest == ")" else ", "
             if self.ret == "void":
-                return [f"if ({self.action})", "\treturn;"]
-            return [f"{self.ret}{'' if self.ret.endswith('*') else ' '}ret;", "",
-                    f"if ({call}(&ret{sep}{rest})", "\treturn ret;"]
+                return [f"return {self.action};"]
+            return [f"return {call}(ret{'' if rest == ')' else ', '}{rest};"]
         kind, arg = match.groups()
+        fail = [f"*ret = {self.failure};", "return true;"]
         if kind == "no":
-            return [f"errno = {arg};", f"return {self.failure};"]
+            return [f"errno = {arg};"] + fail
         param = arg if kind == "tr" and arg else "path"
-        lines = ["struct tree_path tp;", ""]
+        lines = ["struct tree_path tp;", "", f"if (!path_resolve({dirfd}, {param}, &tp))",
+                 "\treturn false;"]
+        real = f"*ret = {self.translated(param)};"
         if kind == "tr":
-            return lines + [f"if (path_resolve({dirfd}, {param}, &tp))",
-                            f"\treturn {self.translated(param)};"]
+            return lines + [real, "return true;"]
         # Of the tree: an error; another file of the session's, or a name of huge pages: the call,
         # where it is.
         error = "path_make_error(&tp)" if kind == "make" else arg
-        return lines + [f"if (path_resolve({dirfd}, {param}, &tp)) {{",
-                        "\tif (!tp.tree || huge_path(&tp))",
-                        f"\t\treturn {self.translated(param)};",
-                        f"\terrno = {error};", f"\treturn {self.failure};", "}"]
+        return lines + ["if (!tp.tree || huge_path(&tp)) {", "\t" + real, "\treturn true;", "}",
+                        f"errno = {error};"] + fail
+
+    def action_functions(self):
+        """act_X does it, far_X has it done on a stack of the library's (base/stack.h)."""
+        void = self.ret == "void"
+        result = [] if void else [f"{self.ret}{'' if self.ret.endswith('*') else ' '}*ret"]
+        action = self.action_lines()
+        big = "__attribute__((noinline)) " if action[0].startswith("struct") else ""
+        lines = [f"static {big}bool act_{self.name}("
+                 f"{', '.join(result + self.params) or 'void'})", "{"]
+        lines += ["\t" + line if line else "" for line in action]
+        lines += ["}", ""]
+        if self.guard_name in WAITING:
+            return lines
+        fields = result + self.params
+        names = ([] if void else ["ret"]) + self.args
+        lines += [f"struct far_{self.name} {{", "\tbool done;"]
+        lines += [f"\t{self.field(f)};" for f in fields]
+        lines += ["};", "", f"static void run_{self.name}(void *arg)", "{",
+                  f"\tstruct far_{self.name} *far = arg;", "",
+                  f"\tfar->done = act_{self.name}({', '.join(f'far->{n}' for n in names)});",
+                  "}", "",
+                  f"static __attribute__((noinline, cold)) bool far_{self.name}("
+                  f"{', '.join(fields) or 'void'})", "{",
+                  f"\tstruct far_{self.name} far = {{ {', '.join(['false'] + names)} }};", "",
+                  f"\tstack_run(run_{self.name}, &far);", "\treturn far.done;", "}", ""]
+        return lines
+
+    @staticmethod
+    def field(param):
+        """A parameter as a member: an array is the pointer that it stands for."""
+        return re.sub(r"^va_list (\w+)$", r"void *\1", re.sub(r"(\w+)\[\]$", r"*\1", param))
 
     def wrapper(self):
         """The wrapper proper is a test and a jump; what needs a stack frame stands beside it."""
@@ -166,9 +201,17 @@ class Row:
         fast = f"(({self.real_type})libc)({', '.join(self.args)})"
         if self.fresh:
             real, fast = f"door_fresh_fd({real})", f"door_fresh_fd({fast})"
-        slow = [f"static __attribute__((noinline)) {self.declare(f'slow_{self.name}')}", "{",
-                f"\tif ({self.guard}) {{"]
-        slow += ["\t\t" + line if line else "" for line in self.body()]
+        void = self.ret == "void"
+        args = ", ".join(([] if void else ["&ret"]) + self.args)
+        act = f"act_{self.name}({args})"
+        if self.guard_name not in WAITING:
+            act = f"unlikely(stack_is_short()) ? far_{self.name}({args}) : {act}"
+        slow = self.action_functions()
+        slow += [f"static __attribute__((noinline)) {self.declare(f'slow_{self.name}')}", "{"]
+        if not void:
+            slow += [f"\t{self.ret}{'' if self.ret.endswith('*') else ' '}ret;", ""]
+        slow += [f"\tif ({self.guard}) {{", f"\t\tif ({act})",
+                 "\t\t\treturn;" if void else "\t\t\treturn ret;"]
         slow += ["\t}", f"\t{back}{real};", "}", ""]
         lines = [self.declare(f"wrap_{self.name}"), "{",
                  f"\tvoid *libc = real_known(REAL_{self.name});", "",
@@ -220,7 +263,8 @@ def write_source(rows, path):
     with open(path, "w", encoding="ascii") as out:
         out.write("/* Made by gen_wrappers.py from wrappers.tbl. */\n"
                   '#include "preload/wrappers.h"\n\n'
-                  '#include "preload/doors.h"\n#include "preload/guard.h"\n\n'
+                  '#include "base/stack.h"\n#include "preload/doors.h"\n'
+                  '#include "preload/guard.h"\n\n'
                   "_Atomic(void *) real_functions[REAL_COUNT];\n\n")
         out.write("\n\n".join(row.wrapper() for row in rows if not row.own))
         out.write("\n")
