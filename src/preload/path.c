@@ -223,14 +223,15 @@ int path_logical(int dirfd, const char *path, struct tree_path *tp)
 	return make_logical(dirfd, path, tp, &through);
 }
 
-bool path_maybe_dotdot(const char *path)
+bool path_maybe_dotdot(int dirfd, const char *path)
 {
 	char out[TREE_PATH_MAX];
 	bool through;
 
 	if (!door_on())
 		return false;
-	return !base_of(AT_FDCWD, path, out) && !append(out, path, true, &through) && is_near(out);
+	return !base_of(dirfd, path, out) && out[0] == '/' && !append(out, path, true, &through) &&
+	       is_near(out);
 }
 
 /* A directory name with a slash behind it must stay one: open("…/vendor/") is ENOTDIR. */

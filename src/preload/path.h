@@ -71,8 +71,8 @@ static inline bool path_mounted(void)
 				    memory_order_relaxed) != 0;
 }
 
-/* An absolute or relative path with a `..` in it: the slow test. */
-bool path_maybe_dotdot(const char *path);
+/* A path with a `..` in it: the slow test. find(1) opens one for each directory that it leaves. */
+bool path_maybe_dotdot(int dirfd, const char *path);
 
 /* Most names have no slash, or one: strchr() is several times cheaper than strstr(). */
 static inline bool path_has_dotdot(const char *path)
@@ -109,12 +109,12 @@ static inline bool path_maybe(const char *path)
 			if (session_elsewhere(path))
 				return true;
 		}
-		return path_mounted() || (strstr(path, "/..") && path_maybe_dotdot(path));
+		return path_mounted() || (strstr(path, "/..") && path_maybe_dotdot(AT_FDCWD, path));
 	}
 	if (path[0] == '\0')
 		return false;
 	return path_mounted() || path_cwd_is_near() ||
-	       (path_has_dotdot(path) && path_maybe_dotdot(path));
+	       (path_has_dotdot(path) && path_maybe_dotdot(AT_FDCWD, path));
 }
 
 static inline bool path_maybe_at(int dirfd, const char *path)
@@ -123,7 +123,8 @@ static inline bool path_maybe_at(int dirfd, const char *path)
 		return false;
 	if (dirfd == AT_FDCWD || path[0] == '/')
 		return path_maybe(path);
-	return path[0] && (fdset_has(&fdset_dirs, dirfd) || path_has_dotdot(path));
+	return path[0] && (fdset_has(&fdset_dirs, dirfd) ||
+			   (path_has_dotdot(path) && path_maybe_dotdot(dirfd, path)));
 }
 
 /* For calls that take AT_EMPTY_PATH: an fd of ours, too. */

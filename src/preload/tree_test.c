@@ -101,6 +101,12 @@ START_TEST(directory_fds)
 	ck_assert_int_eq(fchdir(dir), 0);
 	ck_assert_int_eq(access(BDF, F_OK), 0);
 	ck_assert_int_eq(faccessat(dir, "../../../../etc/passwd", F_OK, 0), 0);
+	/* From far away, and upwards. */
+	sys = must_open("/usr/lib", O_PATH | O_DIRECTORY);
+	ck_assert_int_eq(faccessat(sys, "../.." DEVICE, F_OK, 0), 0);
+	fd = openat(sys, "..", O_PATH | O_DIRECTORY);
+	fd = openat(fd, "..", O_PATH | O_DIRECTORY);
+	ck_assert_int_eq(faccessat(fd, DEVICE + 1, F_OK, 0), 0);
 }
 END_TEST
 
