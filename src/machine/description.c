@@ -77,6 +77,8 @@ static const char *config_get(const struct model_config *config, const char *key
 		return value;
 	if (!strcmp(key, "backing"))
 		return dev->backing ? dev->backing : "";
+	if (!strcmp(key, "net-dir"))
+		return dev->net_dir ? dev->net_dir : "";
 	return option && option->default_value ? option->default_value : "";
 }
 
@@ -196,7 +198,8 @@ static int add_option(struct description_device *dev, const char *key, const cha
 	dev->options = options;
 	option = &options[dev->num_options];
 	option->key = FAIL_POINT() ? NULL : strdup(key);
-	option->value = strcmp(key, "file") ? strdup(value) : absolute(value, base);
+	option->value = !strcmp(key, "file") || !strcmp(key, "pcap") ? absolute(value, base)
+								     : strdup(value);
 	if (!option->key || !option->value) {
 		free(option->key);
 		free(option->value);
@@ -219,6 +222,7 @@ static void device_free(struct description_device *dev)
 	free(dev->options);
 	free(dev->driver);
 	free(dev->backing);
+	free(dev->net_dir);
 	free(dev);
 }
 
@@ -425,6 +429,34 @@ static int check_addresses(const struct description *desc, char *err, size_t err
 	return 0;
 }
 
+/* The wire that @dev is plugged into, or NULL. */
+static const char *wire_of(const struct description_device *dev)
+{
+	const char *net = description_device_option(dev, "net");
+
+	return net && !strncmp(net, "wire:", 5) ? net : NULL;
+}
+
+static int check_wires(const struct description *desc, char *err, size_t err_size)
+{
+	for (size_t i = 0; i < desc->num_devices; i++) {
+		const char *wire = wire_of(desc->devices[i]);
+		unsigned int ends = 0;
+
+		for (size_t j = 0; wire && j <= i; j++) {
+			const char *other = wire_of(desc->devices[j]);
+
+			ends += other && !strcmp(wire, other);
+		}
+		if (ends > 2)
+			return fail(err, err_size,
+				    "%s: net=%s: a wire has two ends, and this is the third card; "
+				    "take another name",
+				    desc->devices[i]->model->name, wire);
+	}
+	return 0;
+}
+
 int description_finish(struct description *desc, char *err, size_t err_size)
 {
 	uint32_t bus = 1;
@@ -439,6 +471,8 @@ int description_finish(struct description *desc, char *err, size_t err_size)
 		return fail(err, err_size, "%zu devices are too many; a machine has at most %d",
 			    desc->num_devices, MAX_DEVICES);
 	ret = check_addresses(desc, err, err_size);
+	if (!ret)
+		ret = check_wires(desc, err, err_size);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < desc->num_devices; i++) {

@@ -31,6 +31,7 @@ struct description_device {
 	struct description_option *options; /* the model's own */
 	size_t num_options;
 	char *backing;		    /* "backing": where a disk in memory is kept; "" at first */
+	char *net_dir;		    /* "net-dir": where the session keeps wires; "" at first */
 	struct model_config config; /* what the model sees of them */
 };
 

@@ -214,7 +214,7 @@ static int build_buses(struct uvfio_machine *machine)
 	return 0;
 }
 
-/* Disks in memory live as long as the session does: in its directory. */
+/* Disks in memory and wires live as long as the session does: in its directory. */
 static int name_backings(struct uvfio_machine *machine)
 {
 	char at[PCI_ADDRESS_LEN];
@@ -225,6 +225,10 @@ static int name_backings(struct uvfio_machine *machine)
 		if (asprintf(&dev->backing, "%s/disks/%s", session_dir(machine->session),
 			     pci_address_format(dev->rid, at)) < 0) {
 			dev->backing = NULL;
+			return -ENOMEM;
+		}
+		if (asprintf(&dev->net_dir, "%s/net", session_dir(machine->session)) < 0) {
+			dev->net_dir = NULL;
 			return -ENOMEM;
 		}
 	}

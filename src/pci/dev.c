@@ -222,6 +222,12 @@ static int map_bars(struct pci_dev *dev)
 	return 0;
 }
 
+static void quiesce(struct pci_dev *dev)
+{
+	if (dev->model && dev->model->quiesce)
+		dev->model->quiesce(dev);
+}
+
 int pci_dev_power_on(struct pci_dev *dev)
 {
 	struct pci_internal *in = dev->internal;
@@ -252,6 +258,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 	pci_config_mirror_begin(dev);
 	goto out;
 off:
+	quiesce(dev);
 	pci_doorbell_destroy(dev);
 	pci_dev_lock(dev);
 	in->powered = false;
@@ -272,7 +279,8 @@ void pci_dev_power_off(struct pci_dev *dev)
 
 	pthread_mutex_lock(&in->power_lock);
 	if (in->power_count && --in->power_count == 0) {
-		/* Both threads take dev->lock. */
+		/* All these threads take dev->lock. */
+		quiesce(dev);
 		pci_thread_stop(dev);
 		pci_doorbell_destroy(dev);
 		pci_config_mirror_end(dev);

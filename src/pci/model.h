@@ -35,6 +35,9 @@ struct pci_model {
 	/* First user in this process: BAR memory exists, storage may be mapped. 0 or -errno. */
 	int (*power_on)(struct pci_dev *dev);
 	void (*power_off)(struct pci_dev *dev);
+	/* Before power_off, without dev->lock: threads of the model's own, which take it, are gone
+	 * when this returns. */
+	void (*quiesce)(struct pci_dev *dev);
 	/* FLR or conventional reset: registers to their defaults, queues gone, BAR memory
 	 * rewritten. */
 	void (*reset)(struct pci_dev *dev);
