@@ -8,30 +8,18 @@
  */
 #include "base/stack.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "base/peek.h"
 #include "base/sysraw.h"
 #include "base/valgrind.h"
 
 #define OWN_SIZE (256U << 10)
-#define BAD_HOW	 (-1)
 
 _Thread_local uintptr_t stack_known __attribute__((tls_model("initial-exec")));
 
 static _Atomic(char *) kept;
-
-/*
- * The kernel reads the set before it looks at what to do with it: EFAULT or EINVAL, and nothing is
- * changed. The stack of a process' first thread grows by this, as by any access. (valgrind would
- * report each look as an error of the program's.)
- */
-static bool is_there(uintptr_t page)
-{
-	return raw_sigprocmask(BAD_HOW, (const ksigset_t *)page, NULL) != -EFAULT;
-}
 
 bool stack_ends_below(uintptr_t sp)
 {
@@ -40,9 +28,9 @@ bool stack_ends_below(uintptr_t sp)
 	uintptr_t known = stack_known & ~STACK_PAGES, page;
 	uintptr_t end = known + ((stack_known & STACK_PAGES) << HOST_PAGE_SHIFT);
 
-	for (page = top; page > floor && !valgrind_runs();) {
+	for (page = top; page > floor;) {
 		page -= HOST_PAGE_SIZE;
-		if (!is_there(page))
+		if (!peek_page(page))
 			return true;
 	}
 	top += HOST_PAGE_SIZE;

@@ -2,14 +2,17 @@
 /* Calls of libc that programs make seldom, on files of the session: errno and effects as Linux has
  * them. */
 #include <dirent.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <stddef.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -404,8 +407,49 @@ START_TEST(spawn_keeps_its_attributes)
 }
 END_TEST
 
+/* Where nothing is: EFAULT, as the kernel says it. */
+START_TEST(bad_pointers)
+{
+	char *at = mmap(NULL, 1 << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *const argv[] = { (char *)"true", NULL }, *const bad_argv[] = { at, NULL };
+	const char *volatile near_zero = (const char *)8;
+	struct sockaddr_nl nl = { .nl_family = AF_NETLINK };
+	struct msghdr msg = { .msg_name = at, .msg_namelen = sizeof(nl) };
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT);
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+#define FAULTS(call)                                          \
+	do {                                                  \
+		errno = 0;                                    \
+		ck_assert_msg((call) == -1, #call " worked"); \
+		ck_assert_msg(errno == EFAULT, #call ": %m"); \
+	} while (0)
+	FAULTS(execve(at, argv, environ));
+	FAULTS(execve(near_zero, argv, environ));
+	FAULTS(execve("/bin/true", (char **)at, environ));
+	FAULTS(execve("/bin/true", bad_argv, environ));
+	FAULTS(execve("/bin/true", argv, (char **)at));
+	FAULTS(execve("/bin/true", argv, bad_argv));
+	FAULTS(syscall(SYS_execveat, AT_FDCWD, at, argv, environ, 0));
+	ck_assert_int_eq(execve("/nothing", bad_argv, environ), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_ge(fd, 0);
+	FAULTS(bind(fd, (struct sockaddr *)at, sizeof(nl)));
+	FAULTS(connect(fd, (struct sockaddr *)at, sizeof(nl)));
+	FAULTS(sendto(fd, "x", 1, 0, (struct sockaddr *)at, sizeof(nl)));
+	FAULTS(sendmsg(fd, &msg, 0));
+	FAULTS(sendmsg(fd, (struct msghdr *)at, 0));
+	close(fd);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	FAULTS(connect(fd, (struct sockaddr *)at, sizeof(struct sockaddr_un)));
+	close(fd);
+	munmap(at, 1 << 16);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
+	tcase_add_test(tcase, bad_pointers);
 	tcase_add_test(tcase, spawn_opens_attributes);
 	tcase_add_test(tcase, spawn_moves_attributes);
 	tcase_add_test(tcase, spawn_changes_directory);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "base/peek.h"
 #include "base/sysraw.h"
 #include "preload/door.h"
 #include "preload/doors.h"
@@ -69,6 +70,11 @@ static int start_begin(const char *path, char *const argv[], char *const envp[],
 	start->path = path;
 	start->argv = argv;
 	start->search = search;
+	start->env.envp = envp;
+	*out = start;
+	/* A bad pointer is the kernel's business. */
+	if (!peek_string(path) || !peek_strings(argv) || !peek_strings(envp))
+		return 0;
 	if (search)
 		ret = exec_judge_search(path, argv, envp, shell, &start->verdict);
 	else
@@ -77,7 +83,6 @@ static int start_begin(const char *path, char *const argv[], char *const envp[],
 		ret = start_make(start, &start->verdict, envp);
 	if (ret)
 		start_end(start);
-	*out = start;
 	return ret;
 }
 
@@ -135,6 +140,10 @@ bool door_execveat(int *ret, int dirfd, const char *path, char *const argv[], ch
 	struct start *start;
 	int err;
 
+	if (!peek_string(path)) {
+		raw_execveat(dirfd, path, argv, envp, flags);
+		return refused(ret, -errno);
+	}
 	if (!path[0])
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", dirfd);
 	else if (path[0] == '/' || dirfd == AT_FDCWD)

@@ -64,17 +64,11 @@ static int judge(const char *path, char *const argv[], char *const envp[], bool 
 	return -EACCES;
 }
 
-/* A bad pointer is the kernel's business. */
-static bool bad(const char *path)
-{
-	return (uintptr_t)path < HOST_PAGE_SIZE;
-}
-
 int exec_judge(const char *path, char *const argv[], char *const envp[], struct verdict *verdict)
 {
 	verdict->libc = PROGRAM_GLIBC;
 	verdict->tool = NULL;
-	return bad(path) ? 0 : judge(path, argv, envp, false, verdict);
+	return judge(path, argv, envp, false, verdict);
 }
 
 static bool executable(const char *path)
@@ -93,8 +87,6 @@ int exec_judge_search(const char *file, char *const argv[], char *const envp[], 
 
 	verdict->libc = PROGRAM_GLIBC;
 	verdict->tool = NULL;
-	if (bad(file))
-		return 0;
 	if (strchr(file, '/'))
 		return judge(file, argv, envp, shell, verdict);
 	if (!dirs)

@@ -16,7 +16,7 @@ int exec_debugger_make(const char *path, char *const argv[], char *const envp[],
 	long memory;
 
 	/* Bad pointers are the kernel's business. */
-	if ((uintptr_t)path < HOST_PAGE_SIZE || !argv || !argv[0])
+	if (!argv || !argv[0])
 		return 0;
 	count = debugger_args(path, envp, environment_library(PROGRAM_GLIBC), args, call->path,
 			      sizeof(call->path));

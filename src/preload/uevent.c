@@ -3,11 +3,11 @@
  * What netlink says on a socket that is none: addresses, groups, options and credentials. Messages
  * come and go as the kernel carries them for the socket pair: blocking, peeking, truncation, socket
  * filters and time stamps are its own. Buffers and options are first given to the pair, for the
- * kernel's EFAULT and EINVAL; addresses and message headers are read here, and a bad pointer to one
- * ends the program.
+ * kernel's EFAULT and EINVAL; addresses and message headers are looked at here (base/peek.h).
  */
 #include "preload/uevent.h"
 
+#include <limits.h>
 #include <linux/capability.h>
 #include <stddef.h>
 #include <string.h>
@@ -119,6 +119,14 @@ bool door_socket(int *ret, int domain, int type, int protocol)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
+/* As the kernel copies it in. 0 or an error number. */
+static int readable(const struct sockaddr *addr, socklen_t len)
+{
+	if (len > sizeof(struct sockaddr_storage))
+		return EINVAL;
+	return peek_range(addr, len) ? 0 : EFAULT;
+}
+
 static bool good_address(const struct sockaddr *addr, socklen_t len)
 {
 	return len >= sizeof(struct sockaddr_nl) && addr->sa_family == AF_NETLINK;
@@ -132,6 +140,9 @@ bool door_bind(int *ret, int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!slot)
 		return false;
+	err = readable(addr, len);
+	if (err)
+		return fail(ret, err);
 	if (!good_address(addr, len))
 		return fail(ret, EINVAL);
 	err = uevent_socket_bind(door_session(), slot, nl->nl_pid, nl->nl_groups);
@@ -168,9 +179,13 @@ bool door_connect(int *ret, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct shared_uevent_socket *slot = fdset_has(&fdset_uevents, fd) ? slot_of(fd) : NULL;
 	const struct sockaddr_nl *nl = (const void *)addr;
+	int err;
 
 	if (!slot)
 		return door_wants_connect(fd, addr, len) && connect_control(ret, fd, addr, len);
+	err = readable(addr, len);
+	if (err)
+		return fail(ret, err);
 	if (len < sizeof(sa_family_t) || (addr->sa_family != AF_UNSPEC && !good_address(addr, len)))
 		return fail(ret, EINVAL);
 	if (addr->sa_family == AF_NETLINK && (nl->nl_groups || nl->nl_pid) &&
@@ -197,7 +212,7 @@ static bool name(int *ret, int fd, struct sockaddr *addr, socklen_t *len, bool p
 
 	if (!slot)
 		return false;
-	room = len ? *len : 0;
+	room = peek_range(len, sizeof(*len)) ? *len : 0;
 	*ret = real_getsockname(fd, addr, len);
 	if (*ret)
 		return true;
@@ -398,10 +413,15 @@ bool door_uevent_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags)
 		*ret = -1;
 		return true;
 	}
-	room = msg ? msg->msg_namelen : 0;
+	room = peek_range(msg, sizeof(*msg)) ? msg->msg_namelen : 0;
 	*ret = real_recvmsg(fd, msg, flags);
 	if (*ret < 0)
 		return true;
+	if (msg->msg_name && !peek_range(msg->msg_name, room)) {
+		errno = EFAULT;
+		*ret = -1;
+		return true;
+	}
 	udev = from_udev(slot, begin, beginning(msg, (size_t)*ret, begin));
 	from = sender(udev);
 	if (msg->msg_name)
@@ -438,6 +458,11 @@ bool door_recvfrom(ssize_t *ret, int fd, void *buf, size_t size, int flags, stru
 	*ret = real_recvfrom(fd, buf, size, flags, NULL, NULL);
 	if (*ret < 0 || !addr || !len)
 		return true;
+	if (!peek_range(len, sizeof(*len)) || !peek_range(addr, *len)) {
+		errno = EFAULT;
+		*ret = -1;
+		return true;
+	}
 	from = sender(from_udev(slot, buf, MIN((size_t)*ret, size)));
 	put_address(&from, addr, *len, len);
 	return true;
@@ -473,8 +498,12 @@ static ssize_t send_to(struct shared_uevent_socket *slot, const struct sockaddr 
 		       socklen_t len, const void *data, size_t size)
 {
 	const struct sockaddr_nl *nl = (const void *)addr;
-	int ret = 0;
+	int ret = addr ? -readable(addr, len) : 0;
 
+	if (ret)
+		return ret;
+	if (!peek_range(data, size))
+		return -EFAULT;
 	if (addr && !good_address(addr, len))
 		return -EINVAL;
 	if (addr && (nl->nl_groups || nl->nl_pid) && !session_capable(CAP_NET_ADMIN))
@@ -501,25 +530,43 @@ bool door_sendto(ssize_t *ret, int fd, const void *data, size_t size, const stru
 	return true;
 }
 
+/* The pieces of @msg in one. Their length or -errno. */
+static ssize_t gather(const struct msghdr *msg, char *data, size_t room)
+{
+	size_t size = 0;
+
+	if (!peek_range(msg, sizeof(*msg)))
+		return -EFAULT;
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	if (!peek_range(msg->msg_iov, msg->msg_iovlen * sizeof(*msg->msg_iov)))
+		return -EFAULT;
+	for (size_t i = 0; i < (size_t)msg->msg_iovlen; i++) {
+		const struct iovec *piece = &msg->msg_iov[i];
+
+		if (piece->iov_len > room - size)
+			return -EMSGSIZE;
+		if (!peek_range(piece->iov_base, piece->iov_len))
+			return -EFAULT;
+		memcpy(data + size, piece->iov_base, piece->iov_len);
+		size += piece->iov_len;
+	}
+	return (ssize_t)size;
+}
+
 bool door_sendmsg(ssize_t *ret, int fd, const struct msghdr *msg)
 {
 	struct shared_uevent_socket *slot = slot_of(fd);
 	char data[UDEV_PACKET_MAX];
 	struct door door;
-	size_t size = 0;
+	ssize_t size;
 
 	if (!slot)
 		return false;
-	for (size_t i = 0; i < (size_t)msg->msg_iovlen; i++) {
-		if (msg->msg_iov[i].iov_len > sizeof(data) - size) {
-			errno = EMSGSIZE;
-			*ret = -1;
-			return true;
-		}
-		memcpy(data + size, msg->msg_iov[i].iov_base, msg->msg_iov[i].iov_len);
-		size += msg->msg_iov[i].iov_len;
-	}
 	door_enter(&door);
-	*ret = door_return(&door, send_to(slot, msg->msg_name, msg->msg_namelen, data, size));
+	size = gather(msg, data, sizeof(data));
+	if (size >= 0)
+		size = send_to(slot, msg->msg_name, msg->msg_namelen, data, (size_t)size);
+	*ret = door_return(&door, size);
 	return true;
 }

@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include "base/peek.h"
 #include "preload/door.h"
 #include "preload/fdset.h"
 
@@ -30,8 +31,7 @@ static inline bool door_wants_connect(int fd, const struct sockaddr *addr, sockl
 	if (door_fd_uevent(fd))
 		return true;
 	/* A bad pointer is the kernel's business. */
-	if (len < sizeof(sa_family_t) + 3 || !door_maybe_on() ||
-	    (uintptr_t)addr - HOST_PAGE_SIZE >= (1UL << 47) - HOST_PAGE_SIZE)
+	if (len < sizeof(sa_family_t) + 3 || !door_maybe_on() || !peek_range(addr, len))
 		return false;
 	return un->sun_family == AF_UNIX && un->sun_path[0] == '/' && un->sun_path[1] == 'r' &&
 	       door_on();
