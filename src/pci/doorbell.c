@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -191,6 +192,21 @@ static void *doorbell_thread(void *arg)
 			syscall(SYS_futex, &db->open, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 	}
 	return NULL;
+}
+
+int pci_doorbell_mode(const char *word, enum pci_doorbell_mode *mode)
+{
+	static const char *const words[] = { [DOORBELL_ADAPTIVE] = "adaptive",
+					     [DOORBELL_INLINE] = "inline",
+					     [DOORBELL_POLLED] = "polled" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(word, words[i]))
+			continue;
+		*mode = (enum pci_doorbell_mode)i;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 int pci_doorbell_create(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,

@@ -18,6 +18,9 @@ enum pci_doorbell_mode {
 	DOORBELL_POLLED,   /* open from the first write to the next reset: keeps a CPU busy */
 };
 
+/* The mode of a model's option doorbell=: adaptive, inline or polled; -EINVAL: something else. */
+int pci_doorbell_mode(const char *word, enum pci_doorbell_mode *mode);
+
 int pci_doorbell_create(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
 			enum pci_doorbell_mode mode);
 void pci_doorbell_destroy(struct pci_dev *dev);

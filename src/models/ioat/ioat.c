@@ -38,13 +38,7 @@ static int parse(struct ioat *d, const struct model_config *config, char *err, s
 		return bad(err, err_size, "chans", v, "give a number from 1 to 8");
 	d->chans = (unsigned int)(*v - '0');
 	v = config->get(config, "doorbell");
-	if (!strcmp(v, "adaptive"))
-		d->doorbell_mode = DOORBELL_ADAPTIVE;
-	else if (!strcmp(v, "inline"))
-		d->doorbell_mode = DOORBELL_INLINE;
-	else if (!strcmp(v, "polled"))
-		d->doorbell_mode = DOORBELL_POLLED;
-	else
+	if (pci_doorbell_mode(v, &d->doorbell_mode))
 		return bad(err, err_size, "doorbell", v, "give adaptive, inline or polled");
 	return 0;
 }

@@ -1,41 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A driver for the unit tests: one engine, a real IOMMU domain over one piece of memory, a ring of
- * descriptors for each channel. Everything fails the running check test when it does not work.
+ * A driver for the unit tests, on models/testfunc.h: one engine, a ring of descriptors for each
+ * channel.
  */
 #ifndef MODELS_IOAT_TESTDRV_H
 #define MODELS_IOAT_TESTDRV_H
 
-#include <check.h>
-
-#include "iommu/dma.h"
 #include "models/ioat/regs.h"
-#include "pci/msi.h"
-#include "pci/pci.h"
+#include "models/testfunc.h"
 
-#define DRV_PAGE     4096u
-#define DRV_RING     64u		  /* descriptors, linked to a circle */
-#define DRV_BAD_IOVA 0x7000000000ULL	  /* nothing is mapped there */
-#define DRV_RO_IOVA  0x6000000000ULL	  /* a page that may only be read */
-#define DRV_CTL	     IOAT_CTL_COMPL_WRITE /* of drv_copy() and drv_fill() */
+#define DRV_RING    64u			 /* descriptors, linked to a circle */
+#define DRV_RO_IOVA 0x6000000000ULL	 /* a page that may only be read */
+#define DRV_CTL	    IOAT_CTL_COMPL_WRITE /* of drv_copy() and drv_fill() */
 
-extern struct pci_dev *drv_dev;
-
-/* Makes the function and maps memory; @options are "key=value", ending with NULL. */
+/* drv_plug() and the page at DRV_RO_IOVA. */
 void drv_start(const char *const *options);
 void drv_stop(void);
-/* Just the parsing: the message, or NULL when the options are fine. */
-const char *drv_refused(const char *const *options);
 
-/* Memory that the device can reach; zeroed, page aligned. */
-void *drv_alloc(size_t size);
-iova_t drv_iova(const void *p);
-/* The mapping goes, and comes back. */
-void drv_unmap(void);
-
-uint64_t drv_read(uint32_t off, unsigned int width);
-void drv_write(uint32_t off, unsigned int width, uint64_t value);
-/* The same in channel @chan's block. */
+/* drv_read() and drv_write() in channel @chan's block. */
 uint64_t drv_get(unsigned int chan, enum ioat_chan_reg reg, unsigned int width);
 void drv_set(unsigned int chan, enum ioat_chan_reg reg, unsigned int width, uint64_t value);
 
@@ -62,13 +44,5 @@ uint32_t drv_error(unsigned int chan, struct ioat_desc desc);
 
 struct ioat_desc drv_copy(void *dst, const void *src, uint32_t size);
 struct ioat_desc drv_fill(void *dst, uint64_t pattern, uint32_t size);
-
-/* A trigger on a vector; how often it was signalled. */
-void drv_connect(enum pci_irq_type type, unsigned int vector);
-uint64_t drv_signals(unsigned int vector);
-void drv_disconnect(void);
-
-/* For main(): runs the cases, returns the exit status. */
-int drv_main(const char *name, TCase *const *cases, size_t n);
 
 #endif

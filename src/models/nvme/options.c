@@ -115,13 +115,7 @@ static int parse_numbers(struct nvme_ctrl *c, const struct model_config *config,
 	if (!parse_number(v, 0, 32, msi) || !power_of_two(*msi))
 		return bad(err, err_size, "msi", v, "give 0, 1, 2, 4, 8, 16 or 32");
 	v = config->get(config, "doorbell");
-	if (!strcmp(v, "adaptive"))
-		c->doorbell_mode = DOORBELL_ADAPTIVE;
-	else if (!strcmp(v, "inline"))
-		c->doorbell_mode = DOORBELL_INLINE;
-	else if (!strcmp(v, "polled"))
-		c->doorbell_mode = DOORBELL_POLLED;
-	else
+	if (pci_doorbell_mode(v, &c->doorbell_mode))
 		return bad(err, err_size, "doorbell", v, "give adaptive, inline or polled");
 	c->vectors = c->pairs + 1;
 	return 0;

@@ -2,18 +2,12 @@
 /* A driver for the unit tests (testdrv.h). */
 #include "models/nvme/testdrv.h"
 
-#include <linux/pci_regs.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "models/nvme/nvme.h"
 
-#define MEM_SIZE (16u << 20)
-#define MEM_IOVA 0x100000000ULL
-#define QUEUES	 65
+#define QUEUES 65
 
 struct queue {
 	struct nvme_sqe *sq;
@@ -22,127 +16,26 @@ struct queue {
 	uint16_t phase;
 };
 
-struct pci_dev *drv_dev;
-static struct iommu *unit;
-static struct iommu_group *group;
-static struct iommu_domain *domain;
-static char *mem, *shared;
-static size_t mem_used;
+const struct pci_model *const drv_model = &nvme_model;
 static struct queue queues[QUEUES];
-
-/* ---- options -------------------------------------------------------------------------------- */
-
-static const char *find(const struct model_config *config, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *const *o = config->priv; o && *o; o++)
-		if (!strncmp(*o, key, len) && (*o)[len] == '=')
-			return *o + len + 1;
-	return NULL;
-}
-
-static const char *config_get(const struct model_config *config, const char *key)
-{
-	const char *value = find(config, key);
-
-	for (const struct model_option *o = nvme_model.options; !value && o->key; o++)
-		if (!strcmp(o->key, key))
-			value = o->default_value;
-	return value ? value : "";
-}
-
-static bool config_is_set(const struct model_config *config, const char *key)
-{
-	return find(config, key) != NULL;
-}
-
-static int create(const char *const *options, char *err, size_t err_size)
-{
-	struct model_config config = { .get = config_get,
-				       .is_set = config_is_set,
-				       .priv = (void *)options };
-
-	ck_assert_int_eq(pci_dev_create(0x0100, &nvme_model, &drv_dev), 0);
-	return nvme_model.create(drv_dev, &config, err, err_size);
-}
-
-const char *drv_refused(const char *const *options)
-{
-	static char err[512];
-	int rc;
-
-	err[0] = '\0';
-	rc = create(options, err, sizeof(err));
-	if (!rc)
-		pci_dev_created(drv_dev);
-	pci_dev_destroy(drv_dev);
-	ck_assert_int_eq(rc != 0, err[0] != '\0');
-	return rc ? err : NULL;
-}
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
 void drv_start(const char *const *options)
 {
-	char err[512] = "";
-
-	ck_assert_msg(create(options, err, sizeof(err)) == 0, "%s", err);
-	pci_dev_created(drv_dev);
-	ck_assert_int_eq(iommu_create(IOMMU_MODEL_AMD, "ivhd0", &unit), 0);
-	ck_assert_int_eq(iommu_dev_create(unit, 0x0100, "0000:01:00.0", &drv_dev->iommu), 0);
-	ck_assert_int_eq(iommu_group_create(0, &group), 0);
-	iommu_group_add_device(group, drv_dev->iommu);
-	ck_assert_int_eq(iommu_domain_create(unit, &domain), 0);
-	ck_assert_int_eq(iommu_attach_group(domain, group), 0);
-
-	shared = calloc(1, PCI_SHARED_HEADER + nvme_model.shared_size);
-	ck_assert_ptr_nonnull(shared);
-	ck_assert_int_eq(pci_dev_set_shared(drv_dev, shared, true), 0);
-	ck_assert_int_eq(pci_dev_power_on(drv_dev), 0);
-	pci_config_write(drv_dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-
-	mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(mem, MAP_FAILED);
-	mem_used = 0;
+	drv_plug(options);
 	memset(queues, 0, sizeof(queues));
-	ck_assert_int_eq(
-		iommu_map(domain, MEM_IOVA, (paddr_t)mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
 }
 
 void drv_stop(void)
 {
-	struct iommu_dev *requester = drv_dev->iommu;
-
-	pci_dev_power_off(drv_dev);
-	pci_dev_destroy(drv_dev);
-	iommu_detach_group(domain, group);
-	iommu_domain_destroy(domain);
-	iommu_dev_destroy(requester);
-	iommu_group_destroy(group);
-	iommu_destroy(unit);
-	munmap(mem, MEM_SIZE);
-	free(shared);
+	drv_unplug();
 }
 
 void drv_start_enabled(const char *const *options)
 {
 	drv_start(options);
 	ck_assert_uint_eq(drv_enable(), NVME_CSTS_RDY);
-}
-
-void *drv_alloc(size_t size)
-{
-	void *p = mem + mem_used;
-
-	mem_used += ALIGN_UP(size, DRV_PAGE);
-	ck_assert_uint_le(mem_used, MEM_SIZE);
-	return p;
-}
-
-iova_t drv_iova(const void *p)
-{
-	return MEM_IOVA + (uint64_t)((const char *)p - mem);
 }
 
 /* ---- registers ------------------------------------------------------------------------------ */
@@ -285,19 +178,4 @@ struct nvme_sqe drv_rw(uint8_t opcode, uint64_t slba, uint32_t nlb, const void *
 				  .cdw10 = (uint32_t)slba,
 				  .cdw11 = (uint32_t)(slba >> 32),
 				  .cdw12 = nlb - 1 };
-}
-
-int drv_main(const char *name, TCase *const *cases, size_t n)
-{
-	Suite *suite = suite_create(name);
-	SRunner *runner;
-	int failed;
-
-	for (size_t i = 0; i < n; i++)
-		suite_add_tcase(suite, cases[i]);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

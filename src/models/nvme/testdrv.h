@@ -1,34 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * A driver for the unit tests: one controller, a real IOMMU domain over one piece of memory,
- * queues. Everything fails the running check test when it does not work.
- */
+/* A driver for the unit tests, on models/testfunc.h: one controller and its queues. */
 #ifndef MODELS_NVME_TESTDRV_H
 #define MODELS_NVME_TESTDRV_H
 
-#include <check.h>
-
-#include "iommu/dma.h"
 #include "models/nvme/regs.h"
-#include "pci/pci.h"
+#include "models/testfunc.h"
 
-#define DRV_PAGE     4096u
-#define DRV_DEPTH    16u	     /* entries of the admin queues and of I/O queues */
-#define DRV_BAD_IOVA 0x7000000000ULL /* nothing is mapped there */
+#define DRV_DEPTH 16u /* entries of the admin queues and of I/O queues */
 
-extern struct pci_dev *drv_dev;
-
-/* Makes the function and maps memory; @options are "key=value", ending with NULL. */
+/* drv_plug(), and nothing is enabled. */
 void drv_start(const char *const *options);
 void drv_stop(void);
 /* The same, and the controller is enabled. */
 void drv_start_enabled(const char *const *options);
-/* Just the parsing: the message, or NULL when the options are fine. */
-const char *drv_refused(const char *const *options);
-
-/* Memory that the device can reach; zeroed, page aligned. */
-void *drv_alloc(size_t size);
-iova_t drv_iova(const void *p);
 
 uint32_t drv_read32(uint32_t off);
 uint64_t drv_read64(uint32_t off);
@@ -61,8 +45,5 @@ uint16_t drv_status(unsigned int id, struct nvme_sqe cmd);
 struct nvme_sqe drv_rw(uint8_t opcode, uint64_t slba, uint32_t nlb, const void *buf);
 
 #define ck_status(id, cmd, expected) ck_assert_uint_eq(drv_status(id, cmd), expected)
-
-/* For main(): runs the cases, returns the exit status. */
-int drv_main(const char *name, TCase *const *cases, size_t n);
 
 #endif
