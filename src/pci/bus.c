@@ -74,6 +74,9 @@ static bool pci_match(struct device *device, struct device_driver *driver)
 
 	if (device->driver_override)
 		return strcmp(device->driver_override, driver->name) == 0;
+	/* The kernel's pci_device_can_probe(). */
+	if (dev->physfn && dev->physfn->sysfs.no_vf_autoprobe)
+		return false;
 	return dynid_matches(drv, dev) || table_matches(drv, dev);
 }
 
@@ -314,6 +317,7 @@ int pci_bus_add_device(struct pci_bus *bus, struct pci_dev *dev, struct pci_dev 
 	ret = pci_firmware_init(dev);
 	if (ret)
 		return ret;
+	pci_sriov_init(dev, port);
 	dev->dev.bus = &bus->type;
 	dev->dev.parent = port ? &port->dev : root;
 	dev->dev.release = release_device;

@@ -18,6 +18,11 @@ struct pci_bus_env {
 	void (*remove)(void *arg, struct pci_dev *dev);
 	/* `rescan` of the bus (@dev NULL) or of a function's bus: bring back what was removed. */
 	void (*rescan)(void *arg, struct pci_dev *dev);
+	/* Makes the first @num VFs of @pf and puts them on the bus; drivers may take them. On
+	 * failure none is left. */
+	int (*add_vfs)(void *arg, struct pci_dev *pf, unsigned int num);
+	/* Takes them away when no lock is held any more, then calls pci_sriov_disabled(). */
+	void (*remove_vfs)(void *arg, struct pci_dev *pf);
 };
 
 /* Registers the bus type with @core. 0 or -errno. */
@@ -66,6 +71,12 @@ struct pci_driver {
 	/* An uncorrectable error at the function or beside it (pci/aer.h). core->lock held; NULL:
 	 * such errors cannot be recovered from. */
 	void (*error_detected)(struct pci_dev *dev);
+	/* Enables @num VFs (pci_enable_sriov()) or disables them (0): @num or -errno. A driver's
+	 * VFs go when it is unbound. core->lock held; NULL: it knows no SR-IOV. */
+	int (*sriov_configure)(struct pci_dev *dev, unsigned int num);
+	/* @vf of the driver's @pf is new; no driver has been asked yet. core->lock held; may be
+	 * NULL. */
+	void (*vf_added)(struct pci_dev *pf, struct pci_dev *vf);
 };
 
 /* The kernel's pci_match_one_device(). */

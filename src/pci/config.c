@@ -71,6 +71,8 @@ unsigned int pci_power_state(const struct pci_dev *dev)
 
 bool pci_memory_enabled(const struct pci_dev *dev)
 {
+	if (dev->physfn)
+		return pci_vf_decodes(dev) && dev->internal->power_state < 3;
 	return (pci_get_byte(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY) &&
 	       dev->internal->power_state < 3;
 }

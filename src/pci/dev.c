@@ -101,6 +101,7 @@ void pci_dev_destroy(struct pci_dev *dev)
 	pthread_mutex_destroy(&dev->internal->power_lock);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->internal->vpd);
+	free(dev->internal->own_vfs);
 	free(dev->internal);
 	free(dev->stats);
 	free(dev);
@@ -240,6 +241,9 @@ int pci_dev_power_on(struct pci_dev *dev)
 	}
 	take_snapshot(dev);
 	pci_config_adopt(dev);
+	pci_dev_lock(dev);
+	pci_sriov_follow(dev);
+	pci_dev_unlock(dev);
 	ret = map_bars(dev);
 	if (ret)
 		goto out;
@@ -254,6 +258,11 @@ int pci_dev_power_on(struct pci_dev *dev)
 	ret = pci_thread_start(dev);
 	if (ret)
 		goto off;
+	ret = pci_notify_start(dev);
+	if (ret) {
+		pci_thread_stop(dev);
+		goto off;
+	}
 	in->power_count = 1;
 	pci_config_mirror_begin(dev);
 	goto out;
@@ -281,6 +290,7 @@ void pci_dev_power_off(struct pci_dev *dev)
 	if (in->power_count && --in->power_count == 0) {
 		/* All these threads take dev->lock. */
 		quiesce(dev);
+		pci_notify_stop(dev);
 		pci_thread_stop(dev);
 		pci_doorbell_destroy(dev);
 		pci_config_mirror_end(dev);

@@ -8,6 +8,8 @@
 
 #include "pci/pci.h"
 
+struct pci_sriov;
+
 struct model_option {
 	const char *key, *default_value, *help;
 };
@@ -57,6 +59,15 @@ struct pci_model {
 	bool (*poll)(struct pci_dev *dev);
 	/* Goes on with work left over from the inline budget; true when more is left. */
 	bool (*work)(struct pci_dev *dev);
+	/* Virtual functions (pci/sriov.h): what @config asks for into *@out, which is zero. Called
+	 * before there is a function. Options that do not fit are create()'s to complain of. */
+	void (*sriov)(const struct model_config *config, struct pci_sriov *out);
+	/* Of a PF: VF Enable and NumVFs say @num VFs now, or none (0), also by a reset. Once, in
+	 * the process that did it: touch shared state alone. dev->lock held. */
+	void (*vfs_changed)(struct pci_dev *dev, unsigned int num);
+	/* Of PFs and VFs: somebody rang (pci_ring(), pci_ring_vf()). dev->lock held; not in a
+	 * trap. Rings may be taken together. */
+	void (*notified)(struct pci_dev *dev);
 };
 
 #endif

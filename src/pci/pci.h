@@ -54,7 +54,8 @@ struct pci_bar_listener {
 /* What sysfs keeps of a function; core->lock. */
 struct pci_sysfs_state {
 	bool no_msi_bus, no_d3cold, broken_parity, rom_enabled;
-	bool had_reset;		   /* when it was found; the user may turn all methods off */
+	bool had_reset; /* when it was found; the user may turn all methods off */
+	bool no_vf_autoprobe;
 	bool power_on, power_sync; /* power/control is "on", power/async "disabled" */
 	int numa_node;		   /* plus 1: 0 is none */
 	unsigned int enable_count;
@@ -105,6 +106,11 @@ struct pci_dev {
 	 * none any more (0). Called without dev->lock. NULL: nobody listens. */
 	void (*vectors_changed)(void *arg, int type, unsigned int vectors);
 	void *vectors_arg;
+
+	/* Of a virtual function: its PF, and which it is of that one's; NULL: a physical one. */
+	struct pci_dev *physfn;
+	unsigned int vf_index;
+	const struct pci_sriov *sriov; /* of a PF (pci/sriov.h); NULL: without SR-IOV */
 
 	const struct pci_model *model;
 	void *priv;   /* the model's private state: this process */
@@ -295,7 +301,7 @@ void pci_shared_unlock(struct pci_dev *dev);
 /* What the host wrote to config space is seen by the session's other processes from now on; nothing
  * happens while the function is in use by this process. Neither lock held. */
 void pci_config_publish(struct pci_dev *dev);
-#define PCI_SHARED_HEADER (128 + 2 * PCI_CFG_EXT_SIZE)
+#define PCI_SHARED_HEADER (2048 + 2 * PCI_CFG_EXT_SIZE)
 int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh);
 
 #endif

@@ -9,6 +9,7 @@
 #include "pci/model.h"
 #include "pci/msi.h"
 #include "pci/pci.h"
+#include "pci/sriov.h"
 
 #define PCI_MAX_HOOKS 24
 #define PCI_MAX_CAPS  48
@@ -21,6 +22,22 @@ struct pci_cfg_hook {
 
 struct pci_cap_extent {
 	uint16_t off, size;
+};
+
+/*
+ * What a PF's processes share about its VFs: in front of the model's state in the session's file,
+ * or, without one, in the function itself. Pointer-free.
+ */
+struct pci_vf_state {
+	_Atomic uint32_t num_vfs; /* the host's: VFs that there are */
+	_Atomic uint32_t reg;	  /* NumVFs << 16 | SR-IOV Control, as the host set them */
+	_Atomic uint32_t bell;	  /* futex: raised to make the PF look */
+	_Atomic uint32_t vf_bell[PCI_MAX_VFS]; /* futexes of the VFs */
+	_Atomic uint8_t vf_reset[PCI_MAX_VFS]; /* the PF was reset, and so is the VF */
+	_Atomic int32_t vf_user[PCI_MAX_VFS];  /* the process that has it open; 0: none */
+	_Atomic uint32_t token_seq;	       /* odd while the token is written */
+	_Atomic uint32_t token_set;
+	_Atomic uint64_t token[2];
 };
 
 struct pci_internal {
@@ -50,6 +67,16 @@ struct pci_internal {
 
 	unsigned int msix_bar; /* PCI_NUM_BARS: none */
 	uint32_t msix_table_off, msix_pba_off;
+
+	struct pci_sriov sriov;		    /* what dev->sriov points to */
+	struct pci_vf_state *vfs, *own_vfs; /* of a PF; own_vfs: while nothing is shared */
+	uint16_t ari_cap, sriov_ari;	    /* sriov_ari: PCI_SRIOV_CTRL_ARI, as the host set it */
+	uint64_t vf_bar_addr[PCI_NUM_BARS]; /* bus addresses of the VFs' apertures */
+
+	/* notify.c */
+	bool has_notify;
+	pthread_t notify_thread;
+	_Atomic bool notify_stop;
 
 	/* thread.c */
 	bool has_thread;
@@ -97,6 +124,25 @@ void pci_aer_save(const struct pci_dev *dev, uint8_t *regs);
 void pci_aer_restore(struct pci_dev *dev, const uint8_t *regs);
 void pci_aer_clear_status(struct pci_dev *dev);
 #define PCI_AER_SIZE 0x48
+
+/* sriov.c; dev->lock held. The registers say what the session's processes agree on. */
+void pci_sriov_follow(struct pci_dev *dev);
+/* The same as the host's restore does it: what it had set before a reset. */
+void pci_sriov_restore(struct pci_dev *dev);
+/* The function is being reset: its VFs are, too. */
+void pci_sriov_reset(struct pci_dev *dev);
+/* Where the state is from now on. @fresh: nobody has used it yet. */
+void pci_sriov_share(struct pci_dev *dev, struct pci_vf_state *state, bool fresh);
+/* sriov_host.c: what firmware and the host's bus scan do to a PF before it is on the bus. */
+void pci_sriov_init(struct pci_dev *dev, struct pci_dev *port);
+/* Whether memory cycles reach a VF: its PF's VF Enable and VF MSE. */
+bool pci_vf_decodes(const struct pci_dev *vf);
+/* Bits of SR-IOV Control. */
+#define PCI_SRIOV_CTRL_ON (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE)
+
+/* notify.c: the function is in use from here to there. Without dev->lock. */
+int pci_notify_start(struct pci_dev *dev);
+void pci_notify_stop(struct pci_dev *dev);
 
 /* thread.c */
 int pci_thread_start(struct pci_dev *dev);

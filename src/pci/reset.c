@@ -30,6 +30,7 @@ void pci_reset_locked(struct pci_dev *dev)
 	if (dev->iommu)
 		dma_set_master(dev->iommu, false);
 	pci_aer_save(dev, errors);
+	pci_sriov_reset(dev);
 	pci_doorbell_close(dev);
 	if (in->powered && dev->model && dev->model->reset)
 		dev->model->reset(dev);
@@ -94,6 +95,7 @@ void pci_restore_state(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE
 		pci_put_byte(dev, pm, pci_get_byte(dev, pm) & (uint8_t)~PCI_PM_CTRL_STATE_MASK);
 	pthread_mutex_unlock(&dev->irqs->lock);
 	pci_aer_clear_status(dev);
+	pci_sriov_restore(dev);
 	pci_apply_config(dev);
 	pci_irqs_restore(dev);
 	pci_dev_unlock(dev);
@@ -113,6 +115,7 @@ void pci_restore_all(struct pci_dev *dev, const uint8_t saved[PCI_CFG_EXT_SIZE])
 	if (dev->pm_cap)
 		pci_put_byte(dev, pm, state);
 	pthread_mutex_unlock(&dev->irqs->lock);
+	pci_sriov_follow(dev);
 	pci_apply_config(dev);
 	pci_dev_unlock(dev);
 }

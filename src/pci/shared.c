@@ -20,6 +20,7 @@ struct shared_header {
 	pthread_mutex_t lock;
 	_Atomic uint32_t seq;		  /* 0: nothing was written */
 	_Atomic int32_t user;		  /* the process that uses the function; 0: none */
+	struct pci_vf_state vfs;	  /* of a PF */
 	uint8_t config[PCI_CFG_EXT_SIZE]; /* as the host wrote it while nobody used it */
 	uint8_t live[PCI_CFG_EXT_SIZE];	  /* the user's registers */
 };
@@ -52,6 +53,7 @@ int pci_dev_set_shared(struct pci_dev *dev, void *mem, bool fresh)
 			return -ret;
 	}
 	dev->shared = (char *)mem + PCI_SHARED_HEADER;
+	pci_sriov_share(dev, &header_of(dev)->vfs, fresh);
 	if (fresh && dev->model->shared_init)
 		dev->model->shared_init(dev);
 	return 0;
@@ -175,10 +177,14 @@ void pci_config_snapshot(struct pci_dev *dev, uint8_t config[PCI_CFG_EXT_SIZE])
 
 	if (dev->shared && !dev->internal->powered) {
 		user = atomic_load(&header_of(dev)->user);
-		if (alive(user))
+		if (alive(user)) {
 			from = header_of(dev)->live;
-		else
+		} else {
 			pci_config_adopt(dev);
+			pci_dev_lock(dev);
+			pci_sriov_follow(dev);
+			pci_dev_unlock(dev);
+		}
 	}
 	for (unsigned int i = 0; i < PCI_CFG_EXT_SIZE; i++)
 		config[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);

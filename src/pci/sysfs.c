@@ -67,6 +67,16 @@ static ssize_t text_show(void *obj, const struct attribute *attr, char *buf, siz
 	return snprintf(buf, size, "%s\n", (const char *)attr->arg);
 }
 
+/* Of the bus: whether the port above was told to forward to all functions of its device. */
+static ssize_t ari_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+{
+	const struct pci_dev *port = pci_upstream_port(dev_of(obj));
+	bool on = port && port->pcie_cap &&
+		  (pci_get_word(port, port->pcie_cap + PCI_EXP_DEVCTL2) & PCI_EXP_DEVCTL2_ARI);
+
+	return snprintf(buf, size, "%d\n", on);
+}
+
 static bool *flag_of(struct pci_dev *dev, uintptr_t which)
 {
 	struct pci_sysfs_state *s = &dev->sysfs;
@@ -152,7 +162,10 @@ static ssize_t power_state_show(void *obj, const struct attribute *attr, char *b
 	static const char *const names[] = { "D0", "D1", "D2", "D3hot" };
 	struct pci_dev *dev = dev_of(obj);
 
-	return snprintf(buf, size, "%s\n", dev->pm_cap ? names[power_state(dev)] : "unknown");
+	return snprintf(buf, size, "%s\n",
+			dev->pm_cap   ? names[power_state(dev)]
+			: dev->physfn ? names[0]
+				      : "unknown");
 }
 
 static ssize_t cpus_show(void *obj, const struct attribute *attr, char *buf, size_t size)
@@ -243,6 +256,18 @@ static int bridge_line(const struct pci_dev *dev, unsigned int i, char *buf, siz
 	return resource_line(buf, size, 0, 0, 0);
 }
 
+/* Resources 7 to 12 of a PF: what all its VFs' BARs take. */
+static int aperture_line(const struct pci_dev *dev, unsigned int i, char *buf, size_t size)
+{
+	const struct pci_bar bar = { .flags = dev->sriov->bar[i].flags };
+	uint64_t len = dev->sriov->bar[i].size * dev->sriov->total_vfs;
+	uint64_t start = dev->internal->vf_bar_addr[i];
+
+	if (!len)
+		return resource_line(buf, size, 0, 0, 0);
+	return resource_line(buf, size, start, start + len - 1, resource_flags(&bar, i));
+}
+
 static ssize_t resource_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
 	const struct pci_dev *dev = dev_of(obj);
@@ -253,7 +278,10 @@ static ssize_t resource_show(void *obj, const struct attribute *attr, char *buf,
 	for (unsigned int i = 0; i < lines; i++) {
 		const struct pci_bar *bar = i < PCI_NUM_REGIONS ? &dev->bar[i] : NULL;
 
-		if (i >= 13)
+		if (dev->sriov && i > PCI_ROM_BAR && i < 13)
+			len += (size_t)aperture_line(dev, i - PCI_NUM_REGIONS, buf + len,
+						     size - len);
+		else if (i >= 13)
 			len += (size_t)bridge_line(dev, i, buf + len, size - len);
 		else if (bar && bar->size)
 			len += (size_t)resource_line(buf + len, size - len, bar->addr,
@@ -407,6 +435,12 @@ static bool can_reset(void *obj, const struct attribute *attr)
 	return !dev_of(obj)->is_bridge && dev_of(obj)->sysfs.had_reset;
 }
 
+/* A virtual function comes and goes with its PF's VF Enable alone. */
+static bool is_physical(void *obj, const struct attribute *attr)
+{
+	return !dev_of(obj)->physfn;
+}
+
 static ssize_t reset_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
 	struct pci_dev *dev = dev_of(obj);
@@ -480,7 +514,7 @@ const struct attribute pci_dev_attrs[] = {
 	RO("revision", id_show, ID_REVISION),
 	RO("modalias", modalias_show, 0),
 	{ .name = "irq", .mode = 0444, .show = irq_show, .volatile_value = true },
-	RO("ari_enabled", text_show, "0"),
+	RO("ari_enabled", ari_show, 0),
 	RO("consistent_dma_mask_bits", text_show, "32"),
 	RO("dma_mask_bits", text_show, "32"),
 	RO("local_cpulist", cpus_show, 1),
@@ -534,7 +568,7 @@ const struct attribute pci_dev_attrs[] = {
 	  .show = pci_reset_method_show,
 	  .store = pci_reset_method_store,
 	  .visible = can_reset },
-	{ .name = "remove", .mode = 0220, .store = remove_store },
-	{ .name = "rescan", .mode = 0200, .store = rescan_store },
+	{ .name = "remove", .mode = 0220, .store = remove_store, .visible = is_physical },
+	{ .name = "rescan", .mode = 0200, .store = rescan_store, .visible = is_physical },
 	{ .name = NULL },
 };

@@ -305,6 +305,11 @@ static ssize_t reset_subordinate_store(void *obj, const struct attribute *attr, 
 		.name = "link/" n, .mode = 0644, .show = aspm_show, .store = aspm_store, \
 		.arg = (bit), .visible = has_aspm                                        \
 	}
+#define SRIOV(n, a)                                                                   \
+	{                                                                             \
+		.name = "sriov_" n, .mode = 0444, .show = pci_sriov_show, .arg = (a), \
+		.visible = pci_is_pf                                                  \
+	}
 #define POWER_TEXT(n, text)                                                                   \
 	{                                                                                     \
 		.name = "power/" n, .mode = 0444, .show = text_show, .arg = (uintptr_t)(text) \
@@ -344,6 +349,26 @@ const struct attribute pci_dev_more_attrs[] = {
 	  .mode = 0200,
 	  .store = reset_subordinate_store,
 	  .visible = is_port },
+	SRIOV("totalvfs", SRIOV_TOTALVFS),
+	SRIOV("offset", SRIOV_OFFSET),
+	SRIOV("stride", SRIOV_STRIDE),
+	SRIOV("vf_device", SRIOV_VF_DEVICE),
+	SRIOV("vf_total_msix", SRIOV_VF_TOTAL_MSIX),
+	{ .name = "sriov_numvfs",
+	  .mode = 0644,
+	  .show = pci_numvfs_show,
+	  .store = pci_numvfs_store,
+	  .volatile_value = true,
+	  .visible = pci_is_pf },
+	{ .name = "sriov_drivers_autoprobe",
+	  .mode = 0644,
+	  .show = pci_vf_autoprobe_show,
+	  .store = pci_vf_autoprobe_store,
+	  .visible = pci_is_pf },
+	{ .name = "sriov_vf_msix_count",
+	  .mode = 0200,
+	  .store = pci_vf_msix_count_store,
+	  .visible = pci_is_vf },
 	{ .name = "serial_number", .mode = 0400, .show = serial_show, .visible = has_serial },
 	{ .name = "vpd",
 	  .mode = 0600,

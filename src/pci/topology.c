@@ -57,6 +57,35 @@ static void set_bar(struct pci_dev *dev, unsigned int i, uint64_t addr)
 		pci_set_long(dev, reg + 4, (uint32_t)(addr >> 32));
 }
 
+/* The apertures of a PF's VFs: TotalVFs times a VF's BAR, aligned as one of these. */
+static int assign_vf_bars(struct pci_dev *dev, uint64_t low, uint64_t used, uint64_t size,
+			  uint64_t high)
+{
+	for (unsigned int i = 0; dev->sriov && i < PCI_NUM_BARS; i++) {
+		const struct pci_vf_bar *bar = &dev->sriov->bar[i];
+		uint64_t len = bar->size * dev->sriov->total_vfs, addr;
+		unsigned int reg = dev->sriov_cap + PCI_SRIOV_BAR + 4 * i;
+
+		if (!bar->size)
+			continue;
+		used = ALIGN_UP(used, bar->size);
+		if (used + len <= size) {
+			addr = low + used;
+			used += len;
+		} else if (bar->flags & PCI_BASE_ADDRESS_MEM_TYPE_64) {
+			addr = high = ALIGN_UP(high, bar->size);
+			high += len;
+		} else {
+			return -ENOSPC;
+		}
+		dev->internal->vf_bar_addr[i] = addr;
+		pci_set_long(dev, reg, (uint32_t)addr | bar->flags);
+		if (bar->flags & PCI_BASE_ADDRESS_MEM_TYPE_64)
+			pci_set_long(dev, reg + 4, (uint32_t)(addr >> 32));
+	}
+	return 0;
+}
+
 static int assign_bars(struct pci_dev *dev)
 {
 	uint64_t size, low = low_slice(dev, &size), used = 0;
@@ -93,19 +122,22 @@ static int assign_bars(struct pci_dev *dev)
 			return -ENOSPC;
 		}
 	}
-	return 0;
+	return assign_vf_bars(dev, low, used, size, high);
 }
 
 int pci_firmware_init(struct pci_dev *dev)
 {
-	int ret = dev->is_bridge ? 0 : assign_bars(dev);
+	int ret = dev->is_bridge || dev->physfn ? 0 : assign_bars(dev);
 
 	if (ret)
 		return ret;
 	if (dev->config[PCI_INTERRUPT_PIN])
 		dev->config[PCI_INTERRUPT_LINE] = 10;
-	pci_set_word(dev, PCI_COMMAND,
-		     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
+	/* A virtual function comes when firmware has long finished. */
+	if (!dev->physfn)
+		pci_set_word(dev, PCI_COMMAND,
+			     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+				     PCI_COMMAND_SERR);
 	pci_dev_lock(dev);
 	pci_apply_config(dev);
 	pci_dev_unlock(dev);
@@ -180,6 +212,10 @@ int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out)
 	}
 	pci_set_word(dev, ret + PCI_EXP_FLAGS,
 		     (uint16_t)(pci_get_word(dev, ret + PCI_EXP_FLAGS) | PCI_EXP_FLAGS_SLOT));
+	/* 7.5.3.15: it forwards to functions beyond 7 when it is told to. */
+	pci_set_long(dev, ret + PCI_EXP_DEVCAP2,
+		     pci_get_long(dev, ret + PCI_EXP_DEVCAP2) | PCI_EXP_DEVCAP2_ARI);
+	dev->wmask[ret + PCI_EXP_DEVCTL2] |= PCI_EXP_DEVCTL2_ARI;
 	/* An adapter is in the slot; its lamps: attention off, power on. */
 	pci_set_word(dev, dev->pcie_cap + PCI_EXP_SLTCTL, 0x01c0);
 	pci_set_word(dev, dev->pcie_cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
