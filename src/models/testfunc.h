@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the drivers in the models' unit tests have in common: a function of a model at 0000:01:00.0,
- * a real IOMMU domain over one piece of memory, triggers on its vectors. A model's testdrv.c defines
- * drv_model, and adds what its registers and queues need. Everything fails the running check test
- * when it does not work.
+ * What the drivers in the models' unit tests have in common: a function of a model at
+ * 0000:01:00.0, a real IOMMU domain over one piece of memory, triggers on its vectors. A model's
+ * testdrv.c defines drv_model, and adds what its registers and queues need. Everything fails the
+ * running check test when it does not work.
  */
 #ifndef MODELS_TESTFUNC_H
 #define MODELS_TESTFUNC_H
@@ -21,7 +21,7 @@
 extern const struct pci_model *const drv_model;
 extern struct pci_dev *drv_dev;
 
-/* Makes the function, switches it on and maps memory; @options are "key=value", ending with NULL. */
+/* Makes the function, powers it and maps memory; @options are "key=value", ending with NULL. */
 void drv_plug(const char *const *options);
 /* Takes all of that away again. */
 void drv_unplug(void);

@@ -196,9 +196,8 @@ static void *doorbell_thread(void *arg)
 
 int pci_doorbell_mode(const char *word, enum pci_doorbell_mode *mode)
 {
-	static const char *const words[] = { [DOORBELL_ADAPTIVE] = "adaptive",
-					     [DOORBELL_INLINE] = "inline",
-					     [DOORBELL_POLLED] = "polled" };
+	/* Indexed by the mode. */
+	static const char *const words[] = { "adaptive", "inline", "polled" };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(word, words[i]))
