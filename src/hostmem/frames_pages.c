@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which frame each page of this process has, as far as anybody asked: by 2 MiB of addresses; and
+ * what happens to frames when the program takes pages away or moves them.
+ */
+#include <string.h>
+
+#include "hostmem/frames_priv.h"
+
+static struct page_block *block_of(struct itree_node *node)
+{
+	return node ? container_of(node, struct page_block, node) : NULL;
+}
+
+static struct page_block *find_block(struct frames *frames, uintptr_t addr)
+{
+	return block_of(itree_first(&frames->blocks, addr, addr));
+}
+
+static unsigned int page_in_block(uintptr_t addr)
+{
+	return (addr >> HOST_PAGE_SHIFT) % BLOCK_FRAMES;
+}
+
+uint64_t page_frame(struct frames *frames, uintptr_t addr)
+{
+	const struct page_block *block = find_block(frames, addr);
+
+	if (!block)
+		return 0;
+	if (block->large)
+		return block->large + page_in_block(addr);
+	return block->frames ? block->frames[page_in_block(addr)] : 0;
+}
+
+static struct page_block *make_block(struct frames *frames, uintptr_t addr)
+{
+	struct page_block *block = find_block(frames, addr);
+
+	if (block)
+		return block;
+	block = pool_alloc(&frames->pool);
+	if (!block)
+		return NULL;
+	block->node.start = ALIGN_DOWN(addr, HUGE_SIZE);
+	block->node.last = block->node.start + HUGE_SIZE - 1;
+	itree_insert(&frames->blocks, &block->node);
+	return block;
+}
+
+static void drop_block(struct frames *frames, struct page_block *block)
+{
+	if (block->large || block->live)
+		return;
+	itree_remove(&frames->blocks, &block->node);
+	if (block->frames)
+		table_page_free(frames, block->frames);
+	pool_free(&frames->pool, block);
+}
+
+/* ---- publishing and withdrawing ------------------------------------------------------------- */
+
+static void set_entry(struct frames *frames, uintptr_t addr, uint64_t frame, bool large,
+		      _Atomic uint64_t *place, bool read_only)
+{
+	uint64_t was = atomic_load_explicit(place, memory_order_relaxed);
+	uint64_t value = addr | ENTRY_PRESENT | (read_only ? ENTRY_READ_ONLY : 0) |
+			 (large ? ENTRY_LARGE : 0);
+
+	/* Any mapping of a shared page will do, but one that can be written is better. */
+	if ((was & ENTRY_PRESENT) && (was & ENTRY_ADDR) != addr &&
+	    (read_only || !(was & ENTRY_READ_ONLY)))
+		return;
+	entry_set(frames, frame, place, value);
+}
+
+/* Enters @frame as that of the page at @addr. The entry's place, or NULL: no memory, or the 2 MiB
+ * are known as what they no longer are. */
+static _Atomic uint64_t *claim_page(struct frames *frames, uintptr_t addr, uint64_t frame,
+				    bool large)
+{
+	struct page_block *block = make_block(frames, addr);
+	_Atomic uint64_t *place = NULL;
+
+	if (!block)
+		return NULL;
+	if (large) {
+		if (!block->live && (!block->large || block->large == frame))
+			place = large_place(frames, frame);
+		if (place)
+			block->large = frame;
+	} else if (!block->large) {
+		if (!block->frames)
+			block->frames = table_page(frames);
+		place = block->frames ? entry_place(frames, frame) : NULL;
+		if (place && !block->frames[page_in_block(addr)])
+			block->live++;
+		if (place)
+			block->frames[page_in_block(addr)] = frame;
+	}
+	drop_block(frames, block);
+	return place;
+}
+
+bool page_publish(struct frames *frames, uintptr_t addr, uint64_t frame, bool large, bool read_only)
+{
+	_Atomic uint64_t *place = claim_page(frames, addr, frame, large);
+
+	if (place)
+		set_entry(frames, addr, frame, large, place, read_only);
+	return place != NULL;
+}
+
+static void withdraw_entry(struct frames *frames, uint64_t frame, bool large, uintptr_t addr,
+			   enum frames_gone how)
+{
+	_Atomic uint64_t *place = large ? large_place(frames, frame) : entry_place(frames, frame);
+	uint64_t entry = place ? atomic_load_explicit(place, memory_order_relaxed) : 0;
+
+	/* Another mapping of the page serves. */
+	if (!(entry & ENTRY_PRESENT) || (entry & ENTRY_ADDR) != addr)
+		return;
+	entry_set(frames, frame, place,
+		  addr | (uint64_t)how << ENTRY_GONE_SHIFT | (large ? ENTRY_LARGE : 0));
+	frames->withdrew = true;
+}
+
+static void withdraw_page(struct frames *frames, struct page_block *block, uintptr_t addr,
+			  enum frames_gone how)
+{
+	uint64_t *frame = &block->frames[page_in_block(addr)];
+
+	if (!*frame)
+		return;
+	withdraw_entry(frames, *frame, false, addr, how);
+	*frame = 0;
+	block->live--;
+}
+
+/* What the range was, for reports. Readers come without lock. */
+static void remember(struct frames *frames, uintptr_t start, uintptr_t end)
+{
+	struct gone_record *record = &frames->gone[frames->gone_next++ % GONE_RECORDS];
+	uint64_t words[GONE_NAME / 8];
+	struct map_range map;
+
+	if (!maps_find(frames->maps_fd, start, &map))
+		map.name[0] = '\0';
+	memcpy(words, map.name, sizeof(words));
+	atomic_fetch_add(&record->seq, 1);
+	atomic_store(&record->start, start);
+	atomic_store(&record->end, end);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		atomic_store(&record->name[i], words[i]);
+	atomic_fetch_add(&record->seq, 1);
+}
+
+void pages_withdraw(struct frames *frames, uintptr_t start, uintptr_t end, enum frames_gone how,
+		    bool (*want)(uint64_t frame))
+{
+	struct itree_node *node = itree_first(&frames->blocks, start, end - 1), *next;
+	uintptr_t addr, last, first = node ? MAX(start, node->start) : start;
+	bool before = frames->withdrew;
+
+	frames->withdrew = false;
+	for (; node; node = next) {
+		struct page_block *block = block_of(node);
+
+		next = itree_next(node, start, end - 1);
+		if (block->large && (!want || want(block->large))) {
+			withdraw_entry(frames, block->large, true, block->node.start, how);
+			block->large = 0;
+		}
+		addr = MAX(start, block->node.start);
+		last = MIN(end - 1, block->node.last);
+		for (; block->frames && block->live && addr <= last; addr += HOST_PAGE_SIZE)
+			if (!want || want(block->frames[page_in_block(addr)]))
+				withdraw_page(frames, block, addr, how);
+		drop_block(frames, block);
+	}
+	if (frames->withdrew)
+		remember(frames, first, end);
+	frames->withdrew |= before;
+}
+
+void pages_sync(struct frames *frames)
+{
+	if (!frames->withdrew)
+		return;
+	frames->withdrew = false;
+	if (frames->ops->sync)
+		frames->ops->sync(frames->arg);
+}
+
+/* ---- what doors see ------------------------------------------------------------------------- */
+
+/* The pages of a call; false: it fails by itself, or takes nothing. */
+static bool call_pages(uintptr_t addr, size_t len, uintptr_t *end)
+{
+	if (!IS_ALIGNED(addr, HOST_PAGE_SIZE) || !len || len > USER_END || addr > USER_END - len)
+		return false;
+	*end = ALIGN_UP(addr + len, HOST_PAGE_SIZE);
+	return true;
+}
+
+void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how)
+{
+	uintptr_t end;
+
+	pthread_mutex_lock(&frames->lock);
+	if (!call_pages(addr, len, &end))
+		return;
+	pages_withdraw(frames, addr, end, how, NULL);
+	pages_sync(frames);
+}
+
+void frames_unmap_end(struct frames *frames)
+{
+	pthread_mutex_unlock(&frames->lock);
+}
+
+/* Sets or clears the mark of moving pages. */
+static void mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, bool frozen)
+{
+	struct itree_node *node;
+
+	itree_for_each(node, &frames->blocks, start, end - 1) {
+		struct page_block *block = block_of(node);
+		uintptr_t addr = MAX(start, block->node.start);
+		uintptr_t last = MIN(end - 1, block->node.last);
+
+		for (; addr <= last; addr += block->large ? HUGE_SIZE : HOST_PAGE_SIZE) {
+			uint64_t frame = block->large	 ? block->large
+					 : block->frames ? block->frames[page_in_block(addr)]
+							 : 0;
+			_Atomic uint64_t *place = !frame	 ? NULL
+						  : block->large ? large_place(frames, frame)
+								 : entry_place(frames, frame);
+
+			if (!place)
+				continue;
+			if (frozen)
+				atomic_fetch_or(place, ENTRY_FROZEN);
+			else
+				atomic_fetch_and(place, ~(uint64_t)ENTRY_FROZEN);
+			frames->withdrew = true;
+		}
+	}
+}
+
+void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, size_t new_len)
+{
+	uintptr_t end, kept;
+
+	pthread_mutex_lock(&frames->lock);
+	if (!call_pages(addr, len, &end))
+		return;
+	if (!call_pages(addr, new_len, &kept))
+		kept = addr;
+	if (kept < end)
+		pages_withdraw(frames, kept, end, FRAMES_MREMAP, NULL);
+	if (addr < MIN(kept, end))
+		mark_frozen(frames, addr, MIN(kept, end), true);
+	pages_sync(frames);
+}
+
+/* The frame of one page, small or huge, goes along to its new place. */
+static void move_page(struct frames *frames, uint64_t frame, bool large, uintptr_t from,
+		      uintptr_t to)
+{
+	_Atomic uint64_t *place;
+	uint64_t entry = entry_at(frames, frame, &large);
+
+	/* It is served by another mapping: there is nothing to move. */
+	if ((entry & ENTRY_ADDR) != from)
+		return;
+	if (large && !IS_ALIGNED(to, HUGE_SIZE))
+		place = NULL;
+	else
+		place = claim_page(frames, to, frame, large);
+	if (place)
+		entry_set(frames, frame, place,
+			  to | ENTRY_PRESENT | (entry & ENTRY_READ_ONLY) |
+				  (large ? ENTRY_LARGE : 0));
+	else
+		withdraw_entry(frames, frame, large, from, FRAMES_MREMAP);
+}
+
+static void move_range(struct frames *frames, uintptr_t start, uintptr_t end, uintptr_t to)
+{
+	struct itree_node *node = itree_first(&frames->blocks, start, end - 1), *next;
+
+	for (; node; node = next) {
+		struct page_block *block = block_of(node);
+		uintptr_t addr = MAX(start, block->node.start);
+		uintptr_t last = MIN(end - 1, block->node.last);
+
+		next = itree_next(node, start, end - 1);
+		if (block->large) {
+			uint64_t frame = block->large;
+
+			block->large = 0;
+			move_page(frames, frame, true, addr, addr - start + to);
+		}
+		for (; block->frames && block->live && addr <= last; addr += HOST_PAGE_SIZE) {
+			uint64_t frame = block->frames[page_in_block(addr)];
+
+			if (!frame)
+				continue;
+			block->frames[page_in_block(addr)] = 0;
+			block->live--;
+			move_page(frames, frame, false, addr, addr - start + to);
+		}
+		drop_block(frames, block);
+	}
+}
+
+void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t new_addr)
+{
+	uintptr_t end;
+
+	if (call_pages(addr, len, &end)) {
+		/* What stood at a place that the kernel chose is not there any more. */
+		if (new_addr && new_addr != addr) {
+			pages_withdraw(frames, new_addr, new_addr + (end - addr), FRAMES_UNSEEN,
+				       NULL);
+			move_range(frames, addr, end, new_addr);
+		} else {
+			mark_frozen(frames, addr, end, false);
+		}
+		frames->withdrew = true;
+		pages_sync(frames);
+		if (frames->ops->thaw)
+			frames->ops->thaw(frames->arg);
+	}
+	pthread_mutex_unlock(&frames->lock);
+}
