@@ -41,6 +41,7 @@ static inline bool frame_right(const uint8_t *frame, size_t len, uint64_t *numbe
 {
 	uint8_t want[NET_FRAME_MAX];
 
+	*number = 0;
 	if (len < 14 + sizeof(*number))
 		return false;
 	memcpy(number, frame + 14, sizeof(*number));

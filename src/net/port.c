@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "net/port_priv.h"
+#include "net/tap_priv.h"
 
 /* ---- transmit -------------------------------------------------------------------------------- */
 
@@ -242,14 +243,14 @@ static int fail(struct net_port *port, int ret, char *err, size_t err_size)
 {
 	const struct net_config *config = &port->config;
 
-	if (ret == -EBUSY && port->wire.file)
+	if (ret == -EBUSY && port->wire.file && !err[0])
 		snprintf(err, err_size, "the port is open in another process");
-	else if (ret == -EBUSY)
+	else if (ret == -EBUSY && !err[0])
 		snprintf(err, err_size,
 			 "net=wire:%s: a wire has two ends, and two other cards are there; take "
 			 "another name",
 			 config->name);
-	else
+	else if (!err[0])
 		snprintf(err, err_size, "the port cannot be opened: %s", strerror(-ret));
 	net_wire_close(&port->wire);
 	free(port);
@@ -268,6 +269,17 @@ static int pcap_start(struct net_port *port, char *err, size_t err_size)
 		snprintf(err, err_size, "pcap=%s: %s; give a file that can be written",
 			 port->config.pcap, strerror(-ret));
 	return ret;
+}
+
+/* The first of the card's functions to be opened pumps; the pump itself is no card. */
+static int tap_start(struct net_port *port, char *err, size_t err_size)
+{
+	int ret;
+
+	if (port->config.kind != NET_TAP || port->wire.end)
+		return 0;
+	ret = net_tap_start(&port->config, port->dir, &port->tap, err, err_size);
+	return ret == -EBUSY && !err[0] ? 0 : ret;
 }
 
 int net_port_open(const struct net_port_args *args, struct net_port **out, char *err,
@@ -302,8 +314,11 @@ int net_port_open(const struct net_port_args *args, struct net_port **out, char 
 		free(port);
 		return ret;
 	}
-	ret = net_port_thread_start(port);
+	ret = tap_start(port, err, err_size);
+	if (!ret)
+		ret = net_port_thread_start(port);
 	if (ret) {
+		net_tap_stop(port->tap);
 		net_pcap_close(&port->pcap);
 		return fail(port, ret, err, err_size);
 	}
@@ -316,6 +331,7 @@ void net_port_close(struct net_port *port)
 	if (!port)
 		return;
 	net_port_thread_stop(port);
+	net_tap_stop(port->tap);
 	net_pcap_close(&port->pcap);
 	net_wire_close(&port->wire);
 	free(port);

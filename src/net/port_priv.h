@@ -25,7 +25,8 @@ struct net_port {
 	sem_t attached; /* posted when attach_result is valid */
 	int attach_result;
 	atomic_bool stop;
-	struct net_tap *tap; /* the thread's; NULL: another process pumps, or there is none */
+	struct net_tap *
+		tap; /* the thread's while it runs; NULL: another process pumps, or there is none */
 
 	/* receive() had no descriptor: the ring is not looked at until net_port_ready(). */
 	atomic_bool blocked;

@@ -4,13 +4,15 @@
  * it looks for a while after the last thing happened, where a CPU is free, and then sleeps on the
  * station's doorbell. No system call is made while both sides are awake.
  *
- * It wakes now and then while the link is up or a transmit waits, to see whether somebody has died.
+ * It wakes now and then while the link is up or a transmit waits, to see whether somebody has died,
+ * and whether the tap device that the cable leads to is served.
  */
 #include <errno.h>
 #include <time.h>
 
 #include "base/thread.h"
 #include "net/port_priv.h"
+#include "net/tap_priv.h"
 
 #define SPIN_NS	   30000u
 #define LOOK_MS	   500
@@ -54,17 +56,29 @@ static bool spin(struct net_port *port)
 	return false;
 }
 
-static void look_for_dead(struct net_port *port)
+static bool lacks_pump(const struct net_port *port)
 {
+	return port->config.kind == NET_TAP && port->wire.end == 0 && !port->tap;
+}
+
+static void look_around(struct net_port *port)
+{
+	char err[256];
+
 	for (unsigned int i = 0; i < NET_ALL; i++)
 		if (i != port->number)
 			net_station_dead(&port->wire, i);
+	/* Who pumped has gone. When it does not work out, the next look tries again. */
+	if (lacks_pump(port) && !net_end_stations(&port->wire, net_peer(&port->wire)) &&
+	    net_tap_start(&port->config, port->dir, &port->tap, err, sizeof(err)))
+		port->tap = NULL;
 }
 
 static void run(struct net_port *port)
 {
 	while (!atomic_load(&port->stop)) {
-		bool watch = net_wire_link(&port->wire) || atomic_load(&port->waiting);
+		bool watch = net_wire_link(&port->wire) || atomic_load(&port->waiting) ||
+			     lacks_pump(port);
 
 		if (spin(port) ||
 		    net_station_sleep(port->station, busy, port, watch ? LOOK_MS : -1)) {
@@ -72,7 +86,7 @@ static void run(struct net_port *port)
 				port->ops.poll(port->priv);
 			continue;
 		}
-		look_for_dead(port);
+		look_around(port);
 	}
 }
 

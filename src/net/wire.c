@@ -29,6 +29,9 @@ static int file_open(const struct net_config *config, const char *dir, const cha
 	char path[PATH_MAX];
 	int fd;
 
+	/* The pump would not find it. */
+	if (!dir && config->kind == NET_TAP)
+		return -ENOTSUP;
 	if (!dir)
 		return fd_memfd("uvfio-wire", FILE_SIZE);
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -229,9 +232,10 @@ int net_station_attach(struct net_wire *wire, unsigned int number)
 	atomic_store(&station->head, 0);
 	atomic_store(&station->tail, 0);
 	atomic_store(&station->resume, 0);
-	/* The first function of the card to be opened: the transmitter is on after power up. */
+	/* The first function of the card to be opened: the transmitter is on after power up. A tap
+	 * device is first opened (tap.c). */
 	if (!net_end_stations(wire, end))
-		atomic_store(&wire->file->end[end].on, 1);
+		atomic_store(&wire->file->end[end].on, wire->kind != NET_TAP || end == 0);
 	atomic_store(&station->attached, 1);
 	net_ring_unlock(station);
 	net_ring_resume(wire, station);
