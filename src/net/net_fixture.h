@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,12 @@ struct card {
 	pthread_mutex_t lock;
 	struct net_port *port;
 	struct net_config config;
-	bool refuse;		  /* receive() has no descriptor */
-	uint64_t received, bytes; /* frames */
-	uint64_t next, wrong;	  /* the number that the next frame bears; those that did not */
-	unsigned int src, last_len, resumes, links;
-	bool link;
+	atomic_bool refuse;	   /* receive() has no descriptor */
+	_Atomic uint64_t received; /* frames */
+	_Atomic uint64_t wrong;	   /* those that did not bear the number that was due */
+	uint64_t next;		   /* which is this; the port's thread's */
+	atomic_uint src, last_len, resumes;
+	atomic_bool link;
 };
 
 /* Frame @number: 14 bytes of header, the number, then bytes that follow from it. */
@@ -59,10 +61,9 @@ static inline int card_receive(void *priv, const void *frame, size_t len, unsign
 	if (!frame_right(frame, len, &number) || number != card->next)
 		card->wrong++;
 	card->next = number + 1;
-	card->received++;
-	card->bytes += len;
 	card->src = src;
 	card->last_len = (unsigned int)len;
+	card->received++;
 	return 0;
 }
 
@@ -82,7 +83,6 @@ static inline void card_link(void *priv, bool up)
 	struct card *card = priv;
 
 	card->link = up;
-	card->links++;
 }
 
 static inline void card_resume(void *priv)
@@ -142,17 +142,6 @@ static inline int card_send(struct card *card, uint32_t dest, size_t len, uint64
 	ret = net_port_transmit(card->port, dest, iov, 2);
 	pthread_mutex_unlock(&card->lock);
 	return ret;
-}
-
-/* Under the lock: *@value, of the card's. */
-static inline uint64_t card_get(struct card *card, const uint64_t *value)
-{
-	uint64_t v;
-
-	pthread_mutex_lock(&card->lock);
-	v = *value;
-	pthread_mutex_unlock(&card->lock);
-	return v;
 }
 
 static inline void nap(void)

@@ -38,11 +38,11 @@ static int packet_socket(void)
 static void host_to_card(struct card *card, int fd, uint64_t number)
 {
 	uint8_t frame[100];
-	uint64_t before = card_get(card, &card->received);
+	uint64_t before = card->received;
 
 	frame_make(frame, sizeof(frame), number);
 	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	WAIT_FOR(card_get(card, &card->received) > before);
+	WAIT_FOR(card->received > before);
 }
 
 static void card_to_host(struct card *card, int fd, uint64_t number)
