@@ -25,6 +25,7 @@
 
 enum {
 	OPT_IOMMU = 256,
+	OPT_NOIOMMU,
 	OPT_KEEP,
 	OPT_STATS,
 	OPT_DMA_ERRORS,
@@ -41,6 +42,10 @@ static const struct argp_option options[] = {
 	  "Add a device; a comma in a value is written twice (`uvfio models` lists models)", 0 },
 	{ "machine", 'm', "FILE", 0, "Take the machine's description from an INI file", 0 },
 	{ "iommu", OPT_IOMMU, "amd|intel|none", 0, "The IOMMU in front of the devices (amd)", 0 },
+	{ "noiommu", OPT_NOIOMMU, NULL, 0,
+	  "Begin with vfio's enable_unsafe_noiommu_mode set: without an IOMMU (--iommu none) "
+	  "vfio-pci gives devices to users all the same",
+	  0 },
 	{ "hugepages", OPT_HUGEPAGES, "fake[:SIZE]|host|none", 0,
 	  "Huge pages: of the session (with SIZE there from the start), or the host's (fake unless "
 	  "the host has some)",
@@ -100,6 +105,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_IOMMU:
 		run->machine_given = true;
 		ret = description_set_iommu(run->desc, arg, err, sizeof(err));
+		break;
+	case OPT_NOIOMMU:
+		run->machine_given = true;
+		run->desc->noiommu = true;
 		break;
 	case OPT_HUGEPAGES:
 		run->machine_given = true;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/following.h"
 #include "base/log.h"
 #include "device/device_priv.h"
 
@@ -47,7 +48,7 @@ static int driver_probe(struct device_driver *drv, struct device *dev)
 	if (ret) {
 		dev->driver = NULL;
 		dev->drvdata = NULL;
-		if (ret != -ENODEV && ret != -ENXIO)
+		if (ret != -ENODEV && ret != -ENXIO && !lib_following)
 			pr_warn("%s %s: probe with driver %s failed with error %d", drv->name,
 				dev->name, drv->name, ret);
 		return ret;

@@ -92,7 +92,9 @@ const char *iommu_group_default_type(const struct iommu_group *group)
 {
 	const struct iommu *unit = iommu_group_unit(group);
 
-	return unit && unit->model == IOMMU_MODEL_INTEL ? "DMA-FQ" : "DMA";
+	if (!unit)
+		return "unknown";
+	return unit->model == IOMMU_MODEL_INTEL ? "DMA-FQ" : "DMA";
 }
 
 int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group)

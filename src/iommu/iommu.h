@@ -57,7 +57,7 @@ struct iommu_group *iommu_group_of(const struct iommu_dev *dev);
  * @fn must not attach, detach, add or remove. */
 int iommu_group_for_each_dev(struct iommu_group *group, int (*fn)(struct iommu_dev *, void *),
 			     void *arg);
-/* "DMA", "DMA-FQ", "identity"...: what sysfs' `type` says. */
+/* "DMA", "DMA-FQ", "identity"..., "unknown" without a unit: what sysfs' `type` says. */
 const char *iommu_group_default_type(const struct iommu_group *group);
 /* The group's reserved regions in order of start; returns how many there are (may exceed @max). */
 size_t iommu_group_resv_regions(const struct iommu_group *group, struct iommu_resv_region *regions,

@@ -19,6 +19,7 @@
 
 #include "base/event.h"
 #include "base/fd.h"
+#include "base/following.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
@@ -288,39 +289,51 @@ static void sync_found(struct uvfio_machine *machine)
 	}
 }
 
-static void sync_binding(struct uvfio_machine *machine, struct machine_function *fn)
+/* What the tree says that @fn is bound to; "": nothing. */
+static void bound_on_disk(const struct machine_function *fn, char *name, size_t size)
 {
-	struct bus_type *bus = pci_bus_type(machine->pci);
+	char path[SYSFS_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/driver", fn->pdev->dev.sysfs_path);
+	tree_read_link_name(fn->machine->tree, path, name, size);
+}
+
+/* Of what the tree binds otherwise, or binds to the same driver with another group: the old
+ * bindings go. */
+static void sync_unbound(struct uvfio_machine *machine, struct machine_function *fn)
+{
 	struct device *dev = &fn->pdev->dev;
-	char path[SYSFS_PATH_MAX], name[64];
+	char name[64];
+
+	bound_on_disk(fn, name, sizeof(name));
+	if (dev->driver && (strcmp(name, dev->driver->name) || fn->group != fn->slot->group) &&
+	    !release_pending(machine, fn))
+		device_release_driver(dev);
+}
+
+/* All of them have gone: the new ones come. */
+static void sync_bound(struct uvfio_machine *machine, struct machine_function *fn)
+{
+	struct device *dev = &fn->pdev->dev;
 	struct device_driver *drv;
+	char name[64];
 	int ret;
 
-	snprintf(path, sizeof(path), "%s/driver", dev->sysfs_path);
-	tree_read_link_name(machine->tree, path, name, sizeof(name));
-	if (!strcmp(name, dev->driver ? dev->driver->name : ""))
+	bound_on_disk(fn, name, sizeof(name));
+	if (!name[0] || dev->driver || release_pending(machine, fn))
 		return;
-	if (release_pending(machine, fn))
-		return;
-	device_release_driver(dev);
-	if (!name[0])
-		return;
-	drv = bus_find_driver(bus, name);
+	drv = bus_find_driver(pci_bus_type(machine->pci), name);
 	ret = drv ? device_bind_driver(drv, dev) : -ENODEV;
 	if (ret)
 		pr_err("%s %s: cannot be bound in this process: %s", name, fn->name,
 		       strerror(-ret));
 }
 
-/* Locks held; the disk is not written. */
-static void sync_locked(struct uvfio_machine *machine)
+static void follow(struct uvfio_machine *machine, uint64_t generation)
 {
-	uint64_t generation = session_shared(machine->session)->generation;
 	struct machine_function *fn;
 	struct device_driver *drv;
 
-	if (machine->generation == generation)
-		return;
 	/* Out of descriptors, say: the next call tries again. */
 	if (!modules_sync_loaded(machine))
 		return;
@@ -331,9 +344,24 @@ static void sync_locked(struct uvfio_machine *machine)
 	tree_for_each_attr(machine->tree, sync_attr, machine);
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
-			sync_binding(machine, fn);
+			sync_unbound(machine, fn);
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev)
+			sync_bound(machine, fn);
 	modules_sync_unloaded(machine);
 	machine->generation = generation;
+}
+
+/* Locks held; the disk is not written. */
+static void sync_locked(struct uvfio_machine *machine)
+{
+	uint64_t generation = session_shared(machine->session)->generation;
+
+	if (machine->generation == generation)
+		return;
+	lib_following++;
+	follow(machine, generation);
+	lib_following--;
 }
 
 void admin_sync(struct uvfio_machine *machine)
@@ -390,22 +418,30 @@ static int release_begin(struct machine_function *fn)
 	return 0;
 }
 
+/* As the kernel's messages begin. */
+static const char *driver_name(const struct machine_function *fn)
+{
+	return fn->pdev && fn->pdev->dev.driver ? fn->pdev->dev.driver->name : "pci";
+}
+
 /* Phase 2: wait for the users, here and elsewhere. No lock held. */
 static void release_wait(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
+	unsigned int group = fn->slot->group;
 
 	admin_release_here(machine, fn->name);
-	keeper_request_release(machine, fn->name, fn->group);
+	keeper_request_release(machine, fn->name, group);
 }
 
 /* Phase 3: what goes when nobody has the function any more. Locks held. */
-static void release_end(struct machine_function *fn)
+static void release_end(struct machine_function *fn, const char *driver)
 {
 	struct uvfio_machine *machine = fn->machine;
 
 	fn->slot->unbinding = 0;
 	machine_write_begin(machine);
+	noiommu_released(fn, driver);
 	names_update_vfio(machine);
 	if (fn->pdev)
 		device_uevent(&fn->pdev->dev, UEVENT_UNBIND);
@@ -419,6 +455,7 @@ static void release_end(struct machine_function *fn)
 static int release_finish(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
+	const char *driver = driver_name(fn);
 	int ret = -EAGAIN;
 
 	admin_end(machine);
@@ -432,7 +469,7 @@ static int release_finish(struct machine_function *fn)
 		release_unclaim(fn);
 		return ret;
 	}
-	release_end(fn);
+	release_end(fn, driver);
 	return 0;
 }
 
@@ -456,10 +493,10 @@ void admin_end_dead(struct uvfio_machine *machine)
 		return;
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->slot->unbinding && !release_lives(fn) &&
-		    (fn->group == NO_GROUP ||
-		     !session_group_claimed(machine->session, fn->group)) &&
+		    (fn->slot->group == NO_GROUP ||
+		     !session_group_claimed(machine->session, fn->slot->group)) &&
 		    !release_claim(fn))
-			release_end(fn);
+			release_end(fn, driver_name(fn));
 	admin_end(machine);
 }
 

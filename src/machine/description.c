@@ -384,6 +384,14 @@ int description_set_iommu(struct description *desc, const char *name, char *err,
 	return fail(err, err_size, "iommu \"%s\" is not known; take amd, intel or none", name);
 }
 
+int description_set_noiommu(struct description *desc, const char *text, char *err, size_t err_size)
+{
+	if (strcmp(text, "on") && strcmp(text, "off"))
+		return fail(err, err_size, "noiommu=%s: must be on or off", text);
+	desc->noiommu = !strcmp(text, "on");
+	return 0;
+}
+
 int description_set_hugepages(struct description *desc, const char *text, char *err,
 			      size_t err_size)
 {

@@ -38,6 +38,7 @@ struct description_device {
 struct description {
 	enum description_iommu iommu;
 	bool iommu_given;
+	bool noiommu; /* vfio's enable_unsafe_noiommu_mode at the start; not in the session's form */
 	struct huge_config huge; /* not in the session's own form: the session file has it */
 	struct description_device **devices;
 	size_t num_devices;
@@ -50,14 +51,17 @@ int description_create(struct description **out);
 void description_free(struct description *desc);
 /* "amd", "intel", "none". */
 int description_set_iommu(struct description *desc, const char *name, char *err, size_t err_size);
+/* "on", "off". */
+int description_set_noiommu(struct description *desc, const char *text, char *err, size_t err_size);
 /* "fake", "fake:SIZE", "host", "none". */
 int description_set_hugepages(struct description *desc, const char *text, char *err,
 			      size_t err_size);
 /* One device. A comma inside a value is written twice. */
 int description_add_device(struct description *desc, const char *text, char *err, size_t err_size);
 /*
- * A file: section [machine] with `iommu`; each other section is a device, whose name is free or an
- * address, with `model` and the options. Relative `file` options are relative to the INI file.
+ * A file: section [machine] with `iommu`, `noiommu` and `hugepages`; each other section is a
+ * device, whose name is free or an address, with `model` and the options. Relative `file` options
+ * are relative to the INI file.
  */
 int description_parse_file(struct description *desc, const char *path, char *err, size_t err_size);
 /* The default machine when no device was given, and addresses in order for those without. */

@@ -36,11 +36,14 @@ static int set_machine(struct ini *ini, const char *key, const char *value)
 {
 	if (!strcmp(key, "iommu"))
 		return description_set_iommu(ini->desc, value, ini->message, sizeof(ini->message));
+	if (!strcmp(key, "noiommu"))
+		return description_set_noiommu(ini->desc, value, ini->message,
+					       sizeof(ini->message));
 	if (!strcmp(key, "hugepages"))
 		return description_set_hugepages(ini->desc, value, ini->message,
 						 sizeof(ini->message));
 	snprintf(ini->message, sizeof(ini->message),
-		 "[machine]: unknown key \"%s\"; it has iommu and hugepages", key);
+		 "[machine]: unknown key \"%s\"; it has iommu, noiommu and hugepages", key);
 	return -EINVAL;
 }
 

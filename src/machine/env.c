@@ -110,13 +110,6 @@ static bool env_allow_unsafe_interrupts(void *arg)
 	return machine->params.allow_unsafe_interrupts;
 }
 
-static bool env_capable(void *arg, int cap)
-{
-	const struct uvfio_machine *machine = arg;
-
-	return session_shared(machine->session)->caps >> cap & 1;
-}
-
 void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env)
 {
 	*env = (struct vfio_env){
@@ -130,6 +123,10 @@ void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env)
 		.disable_hugepages = env_disable_hugepages,
 		.allow_unsafe_interrupts = env_allow_unsafe_interrupts,
 		.capable = env_capable,
+		.noiommu = env_noiommu,
+		.group_alloc = env_group_alloc,
+		.group_free = env_group_free,
+		.add_taint = env_add_taint,
 	};
 }
 

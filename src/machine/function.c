@@ -136,7 +136,9 @@ static int attach_iommu(struct machine_function *fn, struct pci_dev *pdev, unsig
 	struct uvfio_machine *machine = fn->machine;
 	int ret;
 
-	if (!machine->iommu || group == NO_GROUP)
+	if (!machine->iommu)
+		return iommu_dev_create_bypass(&machine->bypass, fn->rid, fn->name, &pdev->iommu);
+	if (group == NO_GROUP)
 		return 0;
 	ret = iommu_dev_create(machine->iommu, fn->rid, fn->name, &pdev->iommu);
 	if (ret)
@@ -156,7 +158,8 @@ static void detach(struct machine_function *fn, struct pci_dev *pdev)
 	fn->own_stats = NULL;
 	if (!pdev->iommu)
 		return;
-	group_remove(fn->machine, fn->group, pdev->iommu);
+	if (fn->group != NO_GROUP)
+		group_remove(fn->machine, fn->group, pdev->iommu);
 	iommu_dev_destroy(pdev->iommu);
 	pdev->iommu = NULL;
 }

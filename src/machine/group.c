@@ -61,6 +61,9 @@ static ssize_t type_store(void *obj, const struct attribute *attr, const char *b
 	struct machine_group *group = obj;
 	const char *wanted = NULL;
 
+	/* There is no domain whose type it could be. */
+	if (!group->machine->iommu)
+		return -EINVAL;
 	if (sysfs_streq(buf, "auto"))
 		wanted = iommu_group_default_type(group->group);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -96,6 +99,18 @@ static ssize_t reserved_regions_show(void *obj, const struct attribute *attr, ch
 					names[regions[i].type]);
 	return (ssize_t)len;
 }
+
+static ssize_t name_show(void *obj, const struct attribute *attr, char *buf, size_t size)
+{
+	return snprintf(buf, size, "vfio-noiommu\n");
+}
+
+const struct attribute group_noiommu_attrs[] = {
+	{ .name = "name", .mode = 0444, .show = name_show },
+	{ .name = "reserved_regions", .mode = 0444, .show = reserved_regions_show },
+	{ .name = "type", .mode = 0644, .show = type_show, .store = type_store },
+	{ .name = NULL },
+};
 
 const struct attribute group_attrs[] = {
 	{ .name = "reserved_regions", .mode = 0444, .show = reserved_regions_show },

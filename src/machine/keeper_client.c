@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/following.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "machine/keeper.h"
@@ -106,7 +107,10 @@ static void client_listen(struct keeper_client *client)
 	if (msg.type != KEEPER_REQUEST)
 		return;
 	pr_info("%s: asked to give the device back", msg.device);
+	/* Who asks says what has happened. */
+	lib_following++;
 	admin_release_here(client->machine, msg.device);
+	lib_following--;
 	send_msg(client->fd, KEEPER_GIVEN, msg.id, msg.group, msg.device);
 }
 

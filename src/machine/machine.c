@@ -14,6 +14,7 @@
 
 #include "base/failpoint.h"
 #include "base/fault.h"
+#include "base/following.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
@@ -394,9 +395,11 @@ static void unbind_all(struct uvfio_machine *machine)
 {
 	struct machine_function *fn;
 
+	lib_following++;
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
 			device_release_driver(&fn->pdev->dev);
+	lib_following--;
 }
 
 /* Endpoints come behind their ports in the list: from the end. */

@@ -21,7 +21,7 @@
 #include "pci/bus.h"
 #include "pci/pci.h"
 #include "vfio/vfio.h"
-#include "iommu/dma.h"
+#include "iommu/bypass.h"
 
 #define SYSFS_PATH_MAX	1024
 #define NO_GROUP	(~0U)
@@ -52,7 +52,8 @@ struct machine_function {
 	_Atomic int binding;	    /* enum function_binding; readable without lock */
 	struct pci_dev *pdev;	    /* NULL: removed. Guarded by the core's lock */
 	struct list_head resources; /* open resourceN files; guarded by the core's lock */
-	_Atomic unsigned int group; /* NO_GROUP: none */
+	/* In this process, NO_GROUP: none. What is on disk stands in the slot. */
+	_Atomic unsigned int group;
 	struct shared_device *slot;
 	bool found;		     /* by the rescan that is under way */
 	uint32_t incarnation;	     /* the slot's when pdev was made */
@@ -86,7 +87,8 @@ struct uvfio_machine {
 	struct pci_driver pcieport;
 	bool pcieport_registered;
 	struct list_head buses, functions;
-	struct iommu *iommu;
+	struct iommu *iommu; /* NULL: there is none, DMA goes by physical address */
+	struct iommu_bypass bypass;
 	struct machine_group groups[MACHINE_GROUPS];
 	struct machine_params params;
 	struct hostmem *hm;
@@ -144,7 +146,23 @@ void functions_rescan(struct uvfio_machine *machine);
 /* group.c */
 int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
 void group_remove(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
-extern const struct attribute group_attrs[]; /* of struct machine_group */
+/* Of struct machine_group: with a unit behind it, and made by vfio. */
+extern const struct attribute group_attrs[], group_noiommu_attrs[];
+
+/* noiommu.c: what the VFIO core asks of a machine without an IOMMU, and the session's user. */
+bool env_noiommu(void *machine);
+int env_group_alloc(void *machine, struct device *dev, struct iommu_group **out);
+void env_group_free(void *machine, struct device *dev);
+bool env_capable(void *machine, int cap);
+void env_add_taint(void *machine, unsigned int flag);
+/* @fn has been released from @driver and nobody has it any more: its group goes, where it was made
+ * for it. Admin lock and core's lock held, the tree writes. */
+void noiommu_released(struct machine_function *fn, const char *driver);
+/* The same without a word. */
+void noiommu_drop_group(struct machine_function *fn);
+/* The calling thread's effective capabilities as the host has them. */
+uint64_t process_effective_caps(void);
+extern const struct attribute kernel_sysctls[]; /* of the machine: /proc/sys/kernel */
 
 /* names.c: the directories that are neither device nor driver. Writes when the tree writes. */
 int names_add_static(struct uvfio_machine *machine);
@@ -156,6 +174,9 @@ void names_remove_function(struct machine_function *fn);
 int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv);
 int names_add_group(struct uvfio_machine *machine, unsigned int id);
 void names_remove_group(struct uvfio_machine *machine, unsigned int id);
+/* The links between a function and its group. */
+int names_add_membership(struct machine_function *fn);
+void names_remove_membership(struct machine_function *fn, unsigned int group);
 void names_bound(struct machine_function *fn);
 /* Class devices of VFIO that are there in part go. */
 void names_drop_torn_vfio(struct uvfio_machine *machine);
@@ -166,6 +187,8 @@ void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vec
 /* Makes /dev/vfio/N, /sys/class/vfio and vfio-dev agree with the bindings on disk. */
 void names_update_vfio(struct uvfio_machine *machine);
 bool driver_is_vfio(const char *driver);
+/* "4", "noiommu-0". */
+bool names_parse_group(const char *name, unsigned int *id);
 
 /* admin.c */
 

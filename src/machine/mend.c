@@ -49,6 +49,11 @@ static void add_missing(struct uvfio_machine *machine)
 	list_for_each_entry(fn, &machine->functions, node) {
 		if (!fn->pdev)
 			continue;
+		/* The group of a function that a dead process was about to bind. */
+		if (!machine->iommu && !fn->pdev->dev.driver && !fn->slot->unbinding) {
+			names_remove_membership(fn, NO_GROUP);
+			noiommu_drop_group(fn);
+		}
 		names_add_function(fn);
 		if (fn->pdev->dev.driver && !fn->slot->unbinding)
 			names_bound(fn);

@@ -45,7 +45,8 @@ const char *module_missing(struct uvfio_machine *machine, const struct module_in
 }
 
 /* What holds VFIO's modules: bound functions, and what a user opens of a group: the container, the
- * group, the device. A group that a process has counts as opened in the usual way. */
+ * group, the device, and the IOMMU driver, which without an IOMMU is the core's. A group that a
+ * process has counts as opened in the usual way. */
 static unsigned int vfio_users(const struct machine_module *mod)
 {
 	struct uvfio_machine *machine = mod->machine;
@@ -66,7 +67,7 @@ static unsigned int vfio_users(const struct machine_module *mod)
 		used = session_group_claimed(machine->session, fn->group);
 		users += core + (used && pci);
 		if (used && !seen[fn->group])
-			users += core ? 3 : type1;
+			users += core ? 3 + !machine->iommu : type1 && machine->iommu;
 		seen[fn->group] = true;
 	}
 	return users;
@@ -188,7 +189,11 @@ static const struct attribute proc_attrs[] = {
 
 int modules_add_names(struct uvfio_machine *machine)
 {
-	return tree_add_dir(machine->tree, "/proc", TREE_PLAIN, machine, proc_attrs);
+	int ret = tree_add_dir(machine->tree, "/proc", TREE_PLAIN, machine, proc_attrs);
+
+	return ret ? ret
+		   : tree_add_dir(machine->tree, "/proc/sys/kernel", TREE_PLAIN, machine,
+				  kernel_sysctls);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -329,11 +334,13 @@ static void unregister_driver(struct machine_module *mod)
 static int init(struct machine_module *mod)
 {
 	struct uvfio_machine *machine = mod->machine;
+	int ret;
 
 	if (!strcmp(mod->info->name, "vfio")) {
 		if (tree_writing(machine->tree))
 			pr_info("VFIO - User Level meta-driver version: 0.3");
-		return names_add_vfio(machine);
+		ret = vfio_register_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_noiommu);
+		return ret ? ret : names_add_vfio(machine);
 	}
 	if (!strcmp(mod->info->name, "vfio_iommu_type1"))
 		return vfio_register_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
@@ -346,12 +353,14 @@ static void cleanup(struct machine_module *mod)
 
 	if (!mod->live && !mod->drv)
 		return;
-	if (!strcmp(mod->info->name, "vfio"))
+	if (!strcmp(mod->info->name, "vfio")) {
+		vfio_unregister_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_noiommu);
 		names_remove_vfio(machine);
-	else if (!strcmp(mod->info->name, "vfio_iommu_type1"))
+	} else if (!strcmp(mod->info->name, "vfio_iommu_type1")) {
 		vfio_unregister_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
-	else if (mod->drv)
+	} else if (mod->drv) {
 		unregister_driver(mod);
+	}
 }
 
 int module_start(struct uvfio_machine *machine, const struct module_info *info, const char *params,
@@ -534,6 +543,14 @@ static bool wanted(struct uvfio_machine *machine, const struct module_info *info
 	return false;
 }
 
+/* As on the kernel's command line. */
+static const char *boot_params(const struct uvfio_machine *machine, const struct module_info *info)
+{
+	return machine->desc->noiommu && !strcmp(info->name, "vfio")
+		       ? "enable_unsafe_noiommu_mode=1"
+		       : "";
+}
+
 static int start_with_dependencies(struct uvfio_machine *machine, const struct module_info *info)
 {
 	const char *missing;
@@ -543,7 +560,7 @@ static int start_with_dependencies(struct uvfio_machine *machine, const struct m
 		return 0;
 	while (!ret && (missing = module_missing(machine, info)))
 		ret = start_with_dependencies(machine, module_find(missing));
-	return ret ? ret : module_start(machine, info, "", true, 0, NULL);
+	return ret ? ret : module_start(machine, info, boot_params(machine, info), true, 0, NULL);
 }
 
 int modules_start_all(struct uvfio_machine *machine)

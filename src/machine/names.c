@@ -17,6 +17,7 @@
 #define VFIO_MISC_MINOR 196
 #define KMSG_MINOR	11
 #define VFIO_MINORS	MACHINE_GROUPS
+#define GROUP_NAME	24
 
 /* Adds a link whose two names are made by formats. */
 static int __attribute__((format(printf, 2, 3)))
@@ -222,6 +223,23 @@ int names_add_static(struct uvfio_machine *machine)
 
 /* ---- functions and drivers ------------------------------------------------------------------- */
 
+int names_add_membership(struct machine_function *fn)
+{
+	struct tree *tree = fn->machine->tree;
+	const char *path = fn->pdev->dev.sysfs_path;
+	int ret = add_link(tree, "%s/iommu_group>/sys/kernel/iommu_groups/%u", path, fn->group);
+
+	return ret ? ret
+		   : add_link(tree, "/sys/kernel/iommu_groups/%u/devices/%s>%s", fn->group,
+			      fn->name, path);
+}
+
+void names_remove_membership(struct machine_function *fn, unsigned int group)
+{
+	remove_name(fn->machine->tree, "%s/iommu_group", fn->pdev->dev.sysfs_path);
+	remove_name(fn->machine->tree, "/sys/kernel/iommu_groups/%u/devices/%s", group, fn->name);
+}
+
 int names_add_function(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
@@ -242,15 +260,13 @@ int names_add_function(struct machine_function *fn)
 		ret = add_pci_bus(tree, path, fn->secondary);
 		pci_bus_uevent(machine, UEVENT_ADD, path, fn->secondary);
 	}
-	if (ret || !fn->pdev->iommu)
+	if (ret || fn->group == NO_GROUP)
+		return ret;
+	ret = names_add_membership(fn);
+	if (ret || !machine->iommu)
 		return ret;
 	iommu = iommu_name(machine->iommu);
 	ret = add_link(tree, "%s/iommu>/sys/devices/virtual/iommu/%s", path, iommu);
-	if (!ret)
-		ret = add_link(tree, "%s/iommu_group>/sys/kernel/iommu_groups/%u", path, fn->group);
-	if (!ret)
-		ret = add_link(tree, "/sys/kernel/iommu_groups/%u/devices/%s>%s", fn->group,
-			       fn->name, path);
 	if (!ret)
 		ret = add_link(tree, "/sys/devices/virtual/iommu/%s/devices/%s>%s", iommu, fn->name,
 			       path);
@@ -268,11 +284,11 @@ void names_remove_function(struct machine_function *fn)
 			    fn->secondary & 0xff);
 		pci_bus_uevent(machine, UEVENT_REMOVE, fn->pdev->dev.sysfs_path, fn->secondary);
 	}
-	if (fn->pdev->iommu) {
-		remove_name(tree, "/sys/kernel/iommu_groups/%u/devices/%s", fn->group, fn->name);
+	if (fn->group != NO_GROUP)
+		names_remove_membership(fn, fn->group);
+	if (fn->group != NO_GROUP && machine->iommu)
 		remove_name(tree, "/sys/devices/virtual/iommu/%s/devices/%s",
 			    iommu_name(machine->iommu), fn->name);
-	}
 	remove_name(tree, "%s", fn->pdev->dev.sysfs_path);
 }
 
@@ -282,7 +298,8 @@ int names_add_group(struct uvfio_machine *machine, unsigned int id)
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%u", id);
-	ret = tree_add_dir(machine->tree, path, TREE_PLAIN, &machine->groups[id], group_attrs);
+	ret = tree_add_dir(machine->tree, path, TREE_PLAIN, &machine->groups[id],
+			   machine->iommu ? group_attrs : group_noiommu_attrs);
 	strcat(path, "/devices");
 	return ret ? ret : tree_add_dir(machine->tree, path, TREE_PLAIN, NULL, NULL);
 }
@@ -386,39 +403,68 @@ static unsigned int free_minor(struct tree *tree)
 	return minor;
 }
 
+#define NOIOMMU_PREFIX "noiommu-"
+
+/* A group's name below /dev/vfio and the class: @name of GROUP_NAME bytes. */
+static const char *group_name(const struct uvfio_machine *machine, unsigned int id,
+			      char name[GROUP_NAME])
+{
+	snprintf(name, GROUP_NAME, "%s%u", machine->iommu ? "" : NOIOMMU_PREFIX, id);
+	return name;
+}
+
+bool names_parse_group(const char *name, unsigned int *id)
+{
+	char *end;
+
+	if (!strncmp(name, NOIOMMU_PREFIX, strlen(NOIOMMU_PREFIX)))
+		name += strlen(NOIOMMU_PREFIX);
+	*id = (unsigned int)strtoul(name, &end, 10);
+	return *name >= '0' && *name <= '9' && !*end;
+}
+
+static bool has_vfio_group(const struct uvfio_machine *machine, unsigned int id)
+{
+	char path[64], name[GROUP_NAME];
+
+	snprintf(path, sizeof(path), "/sys/class/vfio/%s", group_name(machine, id, name));
+	return tree_exists(machine->tree, path);
+}
+
 static void add_vfio_group(struct uvfio_machine *machine, unsigned int id)
 {
 	struct tree *tree = machine->tree;
 	unsigned int minor = free_minor(tree);
-	char path[SYSFS_PATH_MAX];
+	char path[SYSFS_PATH_MAX], name[GROUP_NAME];
 
-	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/dev", id);
+	group_name(machine, id, name);
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
 	tree_add_text(tree, path, 0444, "%d:%u\n", VFIO_MAJOR, minor);
-	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u/uevent", id);
-	tree_add_text(tree, path, 0644, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%u\n", VFIO_MAJOR, minor,
-		      id);
-	add_link(tree, "/sys/dev/char/%d:%u>/sys/devices/virtual/vfio/%u", VFIO_MAJOR, minor, id);
-	add_link(tree, "/sys/devices/virtual/vfio/%u/subsystem>/sys/class/vfio", id);
-	add_link(tree, "/sys/class/vfio/%u>/sys/devices/virtual/vfio/%u", id, id);
-	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/uevent", name);
+	tree_add_text(tree, path, 0644, "MAJOR=%d\nMINOR=%u\nDEVNAME=vfio/%s\n", VFIO_MAJOR, minor,
+		      name);
+	add_link(tree, "/sys/dev/char/%d:%u>/sys/devices/virtual/vfio/%s", VFIO_MAJOR, minor, name);
+	add_link(tree, "/sys/devices/virtual/vfio/%s/subsystem>/sys/class/vfio", name);
+	add_link(tree, "/sys/class/vfio/%s>/sys/devices/virtual/vfio/%s", name, name);
+	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
 	tree_add_node(tree, path, 0600, minor);
-	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u", id);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s", name);
 	machine_uevent_of(machine, UEVENT_ADD, path, "vfio");
 }
 
-static void remove_vfio_group(struct uvfio_machine *machine, unsigned int id)
+static void remove_vfio_group(struct uvfio_machine *machine, const char *name)
 {
-	char path[SYSFS_PATH_MAX], name[16];
+	char path[SYSFS_PATH_MAX];
 	unsigned int minor;
 
-	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%u", id);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s", name);
 	machine_uevent_of(machine, UEVENT_REMOVE, path, "vfio");
-	snprintf(name, sizeof(name), "%u", id);
 	if (group_minor(machine->tree, name, &minor))
 		remove_name(machine->tree, "/sys/dev/char/%d:%u", VFIO_MAJOR, minor);
-	remove_name(machine->tree, "/dev/vfio/%u", id);
-	remove_name(machine->tree, "/sys/class/vfio/%u", id);
-	remove_name(machine->tree, "/sys/devices/virtual/vfio/%u", id);
+	remove_name(machine->tree, "/dev/vfio/%s", name);
+	remove_name(machine->tree, "/sys/class/vfio/%s", name);
+	remove_name(machine->tree, "/sys/devices/virtual/vfio/%s", name);
 }
 
 static unsigned int free_vfio_dev(struct tree *tree)
@@ -491,12 +537,9 @@ static void update_vfio_dev(struct machine_function *fn)
 /* A function that is asked back keeps the group that it has until it is given. */
 static bool function_keeps_group(const struct machine_function *fn)
 {
-	char path[64];
-
 	if (!fn->pdev || !fn->slot->unbinding)
 		return function_in_vfio(fn);
-	snprintf(path, sizeof(path), "/sys/class/vfio/%u", fn->group);
-	return tree_exists(fn->machine->tree, path);
+	return has_vfio_group(fn->machine, fn->slot->group);
 }
 
 struct groups {
@@ -507,10 +550,10 @@ struct groups {
 static void drop_group(void *arg, const char *name)
 {
 	const struct groups *groups = arg;
-	unsigned long id = strtoul(name, NULL, 10);
+	unsigned int id;
 
-	if (id >= MACHINE_GROUPS || !groups->wanted[id])
-		remove_vfio_group(groups->machine, (unsigned int)id);
+	if (!names_parse_group(name, &id) || id >= MACHINE_GROUPS || !groups->wanted[id])
+		remove_vfio_group(groups->machine, name);
 }
 
 struct torn {
@@ -523,6 +566,7 @@ static void look_at_group(void *arg, const char *name)
 {
 	struct uvfio_machine *machine = arg;
 	char path[SYSFS_PATH_MAX];
+	unsigned int id;
 	bool whole;
 
 	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
@@ -531,8 +575,8 @@ static void look_at_group(void *arg, const char *name)
 	whole = whole && tree_exists(machine->tree, path);
 	snprintf(path, sizeof(path), "/sys/devices/virtual/vfio/%s/dev", name);
 	whole = whole && tree_exists(machine->tree, path);
-	if (!whole && name[0] >= '0' && name[0] <= '9')
-		remove_vfio_group(machine, (unsigned int)strtoul(name, NULL, 10));
+	if (!whole && names_parse_group(name, &id))
+		remove_vfio_group(machine, name);
 }
 
 static void look_at_dev(void *arg, const char *name)
@@ -585,24 +629,19 @@ void names_update_vfio(struct uvfio_machine *machine)
 	bool wanted[MACHINE_GROUPS] = { false };
 	struct groups groups = { machine, wanted };
 	struct machine_function *fn;
-	char path[64];
 
 	if (!tree_writing(machine->tree))
 		return;
 	list_for_each_entry(fn, &machine->functions, node) {
-		if (fn->group != NO_GROUP && function_keeps_group(fn))
-			wanted[fn->group] = true;
+		if (fn->slot->group < MACHINE_GROUPS && function_keeps_group(fn))
+			wanted[fn->slot->group] = true;
 		if (!function_in_vfio(fn))
 			update_vfio_dev(fn);
 	}
 	tree_for_each_name(machine->tree, "/sys/class/vfio", drop_group, &groups);
-	for (unsigned int id = 0; id < MACHINE_GROUPS; id++) {
-		if (!wanted[id])
-			continue;
-		snprintf(path, sizeof(path), "/sys/class/vfio/%u", id);
-		if (!tree_exists(machine->tree, path))
+	for (unsigned int id = 0; id < MACHINE_GROUPS; id++)
+		if (wanted[id] && !has_vfio_group(machine, id))
 			add_vfio_group(machine, id);
-	}
 	list_for_each_entry(fn, &machine->functions, node)
 		if (function_in_vfio(fn))
 			update_vfio_dev(fn);

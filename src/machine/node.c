@@ -48,18 +48,16 @@ static int open_device_node(struct uvfio_machine *machine, const char *path, int
 			    const struct stat *st, struct file **out)
 {
 	const char *name = path + strlen("/dev/vfio/");
-	char *end;
-	unsigned long id;
+	unsigned int id;
 	int ret;
 
 	oflags &= ~(O_CREAT | O_EXCL | O_TRUNC);
 	if (!strcmp(name, "vfio")) {
 		ret = vfio_container_open(machine->vfio, oflags, out);
 	} else {
-		id = strtoul(name, &end, 10);
-		if (end == name || *end || id >= MACHINE_GROUPS)
+		if (!names_parse_group(name, &id) || id >= MACHINE_GROUPS)
 			return -ENXIO;
-		ret = vfio_group_open(machine->vfio, (unsigned int)id, oflags, out);
+		ret = vfio_group_open(machine->vfio, id, oflags, out);
 	}
 	if (ret)
 		return ret;

@@ -47,7 +47,8 @@ static const struct name replaced_sys[] = {
 };
 static const struct name replaced_dev[] = { NAME("/dev/vfio"), NAME("/dev/iommu"),
 					    NAME("/dev/kmsg") };
-static const struct name replaced_proc[] = { NAME("/proc/bus/pci"), NAME("/proc/modules") };
+static const struct name replaced_proc[] = { NAME("/proc/bus/pci"), NAME("/proc/modules"),
+					     NAME("/proc/sys/kernel/tainted") };
 
 static const struct name replaced_run[] = { NAME("/run/udev") };
 

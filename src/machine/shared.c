@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "machine/machine_priv.h"
 #include "machine/session_create.h"
 #include "machine/session_priv.h"
 
@@ -107,6 +108,7 @@ static void shared_fill(struct shared_header *shared, const struct session_ident
 	shared->gid = identity->gid;
 	shared->caps = identity->caps;
 	shared->memlock = identity->memlock;
+	shared->host_caps = process_effective_caps();
 	shared->owner = geteuid();
 	shared->generation = 1;
 	shared->num_devices = (uint32_t)count;

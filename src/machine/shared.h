@@ -94,9 +94,11 @@ struct shared_header {
 
 	/* Who the session's programs are (design D2b). */
 	uint32_t uid, gid;
-	uint64_t caps;	  /* bit n: capability n */
-	uint64_t memlock; /* bytes, UINT64_MAX: no limit */
-	uint32_t owner;	  /* the host's uid of the creator: shown as root */
+	uint64_t caps;		/* bit n: capability n */
+	uint64_t host_caps;	/* those of the creator's, on the host */
+	_Atomic uint64_t taint; /* as /proc/sys/kernel/tainted shows it */
+	uint64_t memlock;	/* bytes, UINT64_MAX: no limit */
+	uint32_t owner;		/* the host's uid of the creator: shown as root */
 
 	/* Raised after each change of the admin state, under the admin lock. */
 	_Atomic uint64_t generation;

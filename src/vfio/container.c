@@ -3,8 +3,9 @@
  * Containers: /dev/vfio/vfio (the kernel's drivers/vfio/container.c).
  *
  * A container is an address space that groups join. It does nothing itself: SET_IOMMU picks the
- * first registered IOMMU driver that supports the number, and every other command goes there. A
- * container without groups is unprivileged, so the last group that leaves takes the driver along.
+ * first registered IOMMU driver that supports the number and the groups, and every other command
+ * goes there. A container without groups is unprivileged, so the last group that leaves takes the
+ * driver along.
  *
  * container->lock is held for reading while the IOMMU driver works: its data cannot go away under
  * it.
@@ -58,6 +59,13 @@ void vfio_unregister_iommu_driver(struct vfio_core *core, const struct vfio_iomm
 	pthread_mutex_unlock(&core->lock);
 }
 
+/* Only no-IOMMU containers can use noiommu, and they can use nothing else. */
+static bool driver_allowed(const struct vfio_container *container,
+			   const struct vfio_iommu_driver *driver)
+{
+	return container->noiommu == (driver->ops == &vfio_iommu_driver_ops_noiommu);
+}
+
 /*
  * Drivers come with the machine and leave with it, when no file is open any more: the list may be
  * walked without core->lock, which must not be held over a driver's operation.
@@ -65,12 +73,16 @@ void vfio_unregister_iommu_driver(struct vfio_core *core, const struct vfio_iomm
 static long check_extension(struct vfio_container *container, unsigned long arg)
 {
 	const struct vfio_iommu_driver *driver = container->iommu_driver;
+	struct vfio_core *core = container->core;
 	long ret = 0;
 
 	if (driver)
-		return driver->ops->ioctl(container->iommu_data, VFIO_CHECK_EXTENSION, arg);
-	list_for_each_entry(driver, &container->core->iommu_drivers, node) {
-		ret = driver->ops->ioctl(NULL, VFIO_CHECK_EXTENSION, arg);
+		return driver->ops->ioctl(core, container->iommu_data, VFIO_CHECK_EXTENSION, arg);
+	list_for_each_entry(driver, &core->iommu_drivers, node) {
+		/* What the container may become: with groups, that is known. */
+		if (!list_empty(&container->groups) && !driver_allowed(container, driver))
+			continue;
+		ret = driver->ops->ioctl(core, NULL, VFIO_CHECK_EXTENSION, arg);
 		if (ret > 0)
 			break;
 	}
@@ -108,7 +120,8 @@ static long set_iommu(struct vfio_container *container, unsigned long arg)
 	if (list_empty(&container->groups) || container->iommu_driver)
 		return -EINVAL;
 	list_for_each_entry(driver, &container->core->iommu_drivers, node) {
-		if (driver->ops->ioctl(NULL, VFIO_CHECK_EXTENSION, arg) <= 0)
+		if (!driver_allowed(container, driver) ||
+		    driver->ops->ioctl(container->core, NULL, VFIO_CHECK_EXTENSION, arg) <= 0)
 			continue;
 		ret = driver->ops->open(container->core, arg, &data);
 		if (ret)
@@ -148,7 +161,7 @@ static long container_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		pthread_rwlock_rdlock(&container->lock);
 		driver = container->iommu_driver;
 		if (driver)
-			ret = driver->ops->ioctl(container->iommu_data, cmd, arg);
+			ret = driver->ops->ioctl(container->core, container->iommu_data, cmd, arg);
 		pthread_rwlock_unlock(&container->lock);
 		vfio_p2p_put_found(container->core);
 		return ret;
@@ -184,25 +197,35 @@ int vfio_container_open(struct vfio_core *core, int oflags, struct file **out)
 	return ret;
 }
 
-/* Whether the group's devices may be given to the user: the kernel's claim of DMA ownership, which
- * fails while a host driver uses a device of the group. */
-static int claim_dma_owner(struct vfio_core *core, struct vfio_group *group)
+/* Real groups and such as are made for a device without an IOMMU do not mix. */
+static int check_mix(const struct vfio_container *container, const struct vfio_group *group)
 {
-	return core->env.group_viable(core->env.arg, group->iommu_group) ? 0 : -EPERM;
+	return list_empty(&container->groups) ||
+			       container->noiommu == (group->type == VFIO_NO_IOMMU)
+		       ? 0
+		       : -EPERM;
 }
 
 int vfio_container_attach_group(struct vfio_container *container, struct vfio_group *group)
 {
-	int ret;
+	const struct vfio_group_type_ops *type = vfio_group_type(group);
+	const struct vfio_iommu_driver *driver;
+	int ret = vfio_group_check_user(group);
 
+	if (ret)
+		return ret;
 	pthread_rwlock_wrlock(&container->lock);
-	ret = claim_dma_owner(container->core, group);
-	if (!ret && container->iommu_driver)
-		ret = container->iommu_driver->ops->attach_group(container->iommu_data,
-								 group->iommu_group, group->type);
+	driver = container->iommu_driver;
+	ret = check_mix(container, group);
+	if (!ret && type->attach)
+		ret = type->attach(container->core, group);
+	if (!ret && driver)
+		ret = driver->ops->attach_group(container->iommu_data, group->iommu_group,
+						group->type);
 	if (!ret) {
 		group->container = container;
 		group->container_users = 1;
+		container->noiommu = group->type == VFIO_NO_IOMMU;
 		list_add(&group->container_node, &container->groups);
 		atomic_fetch_add(&container->refs, 1);
 	}
@@ -231,15 +254,19 @@ void vfio_group_detach_container(struct vfio_group *group)
 	container_put(container);
 }
 
-int vfio_group_use_container(struct vfio_group *group)
+int vfio_group_use_container(struct vfio_group *group, bool first)
 {
 	bool ready;
+	int ret;
 
 	pthread_rwlock_rdlock(&group->container->lock);
 	ready = group->container->iommu_driver;
 	pthread_rwlock_unlock(&group->container->lock);
 	if (!ready)
 		return -EINVAL;
+	ret = first ? vfio_group_check_user(group) : 0;
+	if (ret)
+		return ret;
 	group->container_users++;
 	return 0;
 }

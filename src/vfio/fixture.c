@@ -2,6 +2,7 @@
 #include "vfio/fixture.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,7 +224,7 @@ static struct iommu_group *env_group_of(void *arg, struct device *dev)
 {
 	unsigned int i = (unsigned int)(container_of(dev, struct fixture_device, dev) - fx.devs);
 
-	return fx.groups[group_of_dev(i)];
+	return iommu_group_of(fx.devs[i].iommu);
 }
 
 static bool env_viable(void *arg, struct iommu_group *group)
@@ -261,7 +262,32 @@ static bool env_unsafe(void *arg)
 
 static bool env_capable(void *arg, int cap)
 {
-	return true;
+	return cap != CAP_SYS_RAWIO || !fx.no_rawio;
+}
+
+static bool env_noiommu(void *arg)
+{
+	return fx.noiommu;
+}
+
+static int env_group_alloc(void *arg, struct device *dev, struct iommu_group **out)
+{
+	ck_assert_ptr_null(fx.made);
+	ck_assert_int_eq(iommu_group_create(FIXTURE_NOIOMMU, &fx.made), 0);
+	*out = fx.made;
+	return 0;
+}
+
+static void env_group_free(void *arg, struct device *dev)
+{
+	ck_assert_ptr_nonnull(fx.made);
+	iommu_group_destroy(fx.made);
+	fx.made = NULL;
+}
+
+static void env_add_taint(void *arg, unsigned int flag)
+{
+	fx.taints |= 1U << flag;
 }
 
 void fixture_setup_with(enum iommu_model model, enum iommu_model second, uint64_t memlock)
@@ -275,6 +301,10 @@ void fixture_setup_with(enum iommu_model model, enum iommu_model second, uint64_
 		.disable_hugepages = env_hugepages,
 		.allow_unsafe_interrupts = env_unsafe,
 		.capable = env_capable,
+		.noiommu = env_noiommu,
+		.group_alloc = env_group_alloc,
+		.group_free = env_group_free,
+		.add_taint = env_add_taint,
 	};
 	struct fixture_device *dev;
 
@@ -282,6 +312,7 @@ void fixture_setup_with(enum iommu_model model, enum iommu_model second, uint64_
 	memset(&fx, 0, sizeof(fx));
 	fx.dma_entry_limit = 65535;
 	fx.allow_unsafe = true;
+	fx.viable[FIXTURE_NOIOMMU] = true;
 	ck_assert_int_eq(fault_init(), 0);
 	ck_assert_int_eq(hostmem_create(memlock, &fx.hm), 0);
 	ck_assert_int_eq(iommu_create(model, "unit0", &fx.unit), 0);

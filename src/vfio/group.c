@@ -14,41 +14,98 @@
 
 #include "base/copy.h"
 #include "base/failpoint.h"
+#include "base/following.h"
+#include "base/log.h"
 #include "base/sysraw.h"
 #include "vfio/vfio_priv.h"
 
 #define NAME_MAX_BYTES 4096 /* GET_DEVICE_FD's string with its NUL */
 
-int vfio_group_find_or_create(struct vfio_core *core, struct iommu_group *iommu_group,
-			      enum vfio_group_type type, struct vfio_group **out)
+/* A group of @iommu_group for its first device. 0 or -ENOMEM. */
+static int create_group(struct vfio_core *core, struct iommu_group *iommu_group,
+			enum vfio_group_type type, struct vfio_group **out)
 {
-	struct vfio_group *group, *fresh;
+	struct vfio_group *group = FAIL_POINT() ? NULL : calloc(1, sizeof(*group));
 
-	fresh = FAIL_POINT() ? NULL : calloc(1, sizeof(*fresh));
-	if (!fresh)
+	if (!group)
 		return -ENOMEM;
+	group->core = core;
+	group->id = iommu_group_id(iommu_group);
+	group->type = type;
+	group->refs = 1;
+	group->iommu_group = iommu_group;
+	list_init(&group->devices);
+	list_init(&group->container_node);
+	pthread_mutex_init(&group->lock, NULL);
+	pthread_mutex_lock(&core->lock);
+	list_add_tail(&group->node, &core->groups);
+	pthread_mutex_unlock(&core->lock);
+	*out = group;
+	return 0;
+}
+
+static struct vfio_group *find_from_iommu(struct vfio_core *core, struct iommu_group *iommu_group)
+{
+	struct vfio_group *group, *found = NULL;
+
 	pthread_mutex_lock(&core->lock);
 	list_for_each_entry(group, &core->groups, node) {
 		if (group->iommu_group != iommu_group)
 			continue;
 		group->refs++;
-		pthread_mutex_unlock(&core->lock);
-		free(fresh);
-		*out = group;
+		found = group;
+		break;
+	}
+	pthread_mutex_unlock(&core->lock);
+	return found;
+}
+
+/* A group that is made for the device and goes with it. */
+static int noiommu_group_alloc(struct vfio_core *core, struct vfio_device *vdev,
+			       enum vfio_group_type type, struct vfio_group **out)
+{
+	struct iommu_group *iommu_group;
+	int ret;
+
+	if (!core->env.group_alloc)
+		return -EINVAL;
+	ret = core->env.group_alloc(core->env.arg, vdev->dev, &iommu_group);
+	if (ret)
+		return ret;
+	ret = create_group(core, iommu_group, type, out);
+	if (ret)
+		core->env.group_free(core->env.arg, vdev->dev);
+	return ret;
+}
+
+static int find_or_alloc(struct vfio_core *core, struct vfio_device *vdev, struct vfio_group **out)
+{
+	struct iommu_group *iommu_group = core->env.group_of(core->env.arg, vdev->dev);
+	int ret;
+
+	if (!iommu_group && vfio_noiommu(core)) {
+		ret = noiommu_group_alloc(core, vdev, VFIO_NO_IOMMU, out);
+		if (ret)
+			return ret;
+		core->env.add_taint(core->env.arg, TAINT_USER);
+		if (!lib_following)
+			pr_warn("%s %s: Adding kernel taint for vfio-noiommu group on device",
+				vdev->ops->name, vdev->dev->name);
 		return 0;
 	}
-	fresh->core = core;
-	fresh->id = iommu_group_id(iommu_group);
-	fresh->type = type;
-	fresh->refs = 1;
-	fresh->iommu_group = iommu_group;
-	list_init(&fresh->devices);
-	list_init(&fresh->container_node);
-	pthread_mutex_init(&fresh->lock, NULL);
-	list_add_tail(&fresh->node, &core->groups);
-	pthread_mutex_unlock(&core->lock);
-	*out = fresh;
-	return 0;
+	if (!iommu_group)
+		return -EINVAL;
+	*out = find_from_iommu(core, iommu_group);
+	return *out ? 0 : create_group(core, iommu_group, VFIO_IOMMU, out);
+}
+
+int vfio_device_set_group(struct vfio_core *core, struct vfio_device *vdev,
+			  enum vfio_group_type type)
+{
+	/* Registering is serialised by the device core's lock: nobody adds the same group. */
+	if (type == VFIO_IOMMU)
+		return find_or_alloc(core, vdev, &vdev->group);
+	return noiommu_group_alloc(core, vdev, type, &vdev->group);
 }
 
 void vfio_group_put(struct vfio_group *group)
@@ -70,6 +127,7 @@ void vfio_group_put(struct vfio_group *group)
 void vfio_group_remove_device(struct vfio_device *vdev)
 {
 	struct vfio_group *group = vdev->group;
+	const struct vfio_group_type_ops *ops = vfio_group_type(group);
 	struct vfio_core *core = group->core;
 	bool last;
 
@@ -87,6 +145,9 @@ void vfio_group_remove_device(struct vfio_device *vdev)
 		group->iommu_group = NULL;
 		pthread_mutex_unlock(&group->lock);
 	}
+	/* Behind the last use of the IOMMU group, which may go with the device. */
+	if (ops->remove_device)
+		ops->remove_device(vdev);
 	vfio_group_put(group);
 }
 
@@ -210,6 +271,8 @@ static long get_device_fd(struct vfio_group *group, unsigned long arg)
 		vfio_device_put_registration(vdev);
 		goto out_free;
 	}
+	if (vfio_group_type(group)->opened)
+		vfio_group_type(group)->opened(vdev);
 	ret = file_install(file, O_RDWR | O_CLOEXEC);
 	if (ret < 0)
 		file_put(file);
@@ -282,6 +345,9 @@ int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct 
 	if (!group)
 		return -ENODEV;
 	pthread_mutex_lock(&group->lock);
+	ret = vfio_group_check_user(group);
+	if (ret)
+		goto out_unlock;
 	if (group->opened_file) {
 		ret = -EBUSY;
 		goto out_unlock;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pluggable IOMMU drivers of a container (struct vfio_iommu_driver_ops in the kernel's
- * drivers/vfio/vfio.h). type1 serves VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU.
+ * drivers/vfio/vfio.h). type1 serves VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU, noiommu
+ * VFIO_NOIOMMU_IOMMU. The operations
+ * behind detach_group may be NULL: not offered.
  */
 #ifndef VFIO_IOMMU_DRIVER_H
 #define VFIO_IOMMU_DRIVER_H
@@ -17,7 +19,7 @@ struct vfio_iommu_driver_ops {
 	void (*release)(void *data);
 	/* Container ioctls that the container does not handle itself; @data is NULL for
 	 * VFIO_CHECK_EXTENSION asked before SET_IOMMU. */
-	long (*ioctl)(void *data, unsigned int cmd, unsigned long arg);
+	long (*ioctl)(struct vfio_core *core, void *data, unsigned int cmd, unsigned long arg);
 	int (*attach_group)(void *data, struct iommu_group *group, enum vfio_group_type type);
 	void (*detach_group)(void *data, struct iommu_group *group);
 	/* For emulated devices: pin pages of the user's memory by IOVA, and undo it. */
@@ -39,6 +41,7 @@ struct vfio_iommu_driver {
 int vfio_register_iommu_driver(struct vfio_core *core, const struct vfio_iommu_driver_ops *ops);
 void vfio_unregister_iommu_driver(struct vfio_core *core, const struct vfio_iommu_driver_ops *ops);
 
-extern const struct vfio_iommu_driver_ops vfio_iommu_driver_ops_type1;
+extern const struct vfio_iommu_driver_ops vfio_iommu_driver_ops_type1,
+	vfio_iommu_driver_ops_noiommu;
 
 #endif

@@ -165,7 +165,7 @@ static const struct type1_ioctl_op {
 	  -EACCES, dirty_pages },
 };
 
-static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+static long type1_ioctl(struct vfio_core *core, void *data, unsigned int cmd, unsigned long arg)
 {
 	const struct type1_ioctl_op *op = type1_ioctls;
 	struct vfio_iommu *iommu = data;

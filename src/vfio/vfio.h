@@ -11,6 +11,9 @@
 #include "hostmem/hostmem.h"
 #include "iommu/iommu.h"
 
+/* Bits of /proc/sys/kernel/tainted. */
+#define TAINT_USER 6
+
 struct file;
 struct vfio_core;
 struct vfio_group;
@@ -32,6 +35,13 @@ struct vfio_env {
 	bool (*disable_hugepages)(void *arg);
 	bool (*allow_unsafe_interrupts)(void *arg);
 	bool (*capable)(void *arg, int cap); /* CAP_* of the session's identity */
+	/* vfio's enable_unsafe_noiommu_mode: devices without an IOMMU may be given to users. */
+	bool (*noiommu)(void *arg);
+	/* Makes a group of the lowest free number for @dev, which has none: 0 or -errno. The device
+	 * core's lock is held. group_free() takes @dev out of it again, and no lock is held. */
+	int (*group_alloc)(void *arg, struct device *dev, struct iommu_group **out);
+	void (*group_free)(void *arg, struct device *dev);
+	void (*add_taint)(void *arg, unsigned int flag); /* TAINT_*, for the session's life */
 };
 
 int vfio_core_create(const struct vfio_env *env, struct vfio_core **out);
@@ -39,7 +49,8 @@ void vfio_core_destroy(struct vfio_core *core);
 
 /* Opening the device nodes. @oflags as open(2). 0 or -errno; the file has one reference. */
 int vfio_container_open(struct vfio_core *core, int oflags, struct file **out);
-/* -ENODEV: no such group; -EBUSY: open already (here or in another process). */
+/* -ENODEV: no such group; -EPERM: the user may not (no-IOMMU); -EBUSY: open already (here or in
+ * another process). */
 int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct file **out);
 
 /*

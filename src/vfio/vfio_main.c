@@ -122,18 +122,14 @@ int vfio_init_device(struct vfio_device *vdev, struct device *dev,
 int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
 {
 	struct vfio_core *core = vfio_core_get();
-	struct iommu_group *iommu_group;
 	int ret;
 
 	if (!core)
 		return -ENODEV;
-	iommu_group = core->env.group_of(core->env.arg, vdev->dev);
-	if (!iommu_group)
-		return -EINVAL;
-	ret = vfio_group_find_or_create(core, iommu_group, type, &vdev->group);
+	ret = vfio_device_set_group(core, vdev, type);
 	if (ret)
 		return ret;
-	vdev->type = type;
+	vdev->type = vdev->group->type;
 	vdev->users = 0;
 	vdev->unregistering = false;
 	pthread_mutex_lock(&core->lock);
@@ -246,7 +242,7 @@ static int device_open_locked(struct vfio_device_file *df, struct file **out, bo
 		return -EINVAL;
 	if (vdev->inherited)
 		return -EIO;
-	ret = vfio_group_use_container(vdev->group);
+	ret = vfio_group_use_container(vdev->group, vdev->open_count == 0);
 	if (ret)
 		return ret;
 	if (vdev->open_count++ == 0 && vdev->ops->open_device) {

@@ -33,6 +33,7 @@ struct vfio_container {
 	/* Held for reading over the IOMMU driver's ioctl, for writing when the fields change. */
 	pthread_rwlock_t lock;
 	struct list_head groups;
+	bool noiommu; /* of the groups: all of them are VFIO_NO_IOMMU, or none */
 	const struct vfio_iommu_driver *iommu_driver; /* NULL: SET_IOMMU has not been done */
 	void *iommu_data;
 };
@@ -53,6 +54,21 @@ struct vfio_group {
 	struct list_head container_node; /* container->lock */
 };
 
+/* What the types of groups differ in (group_type.c). NULL: nothing to do. */
+struct vfio_group_type_ops {
+	const char *name;
+	/* Whether the session's user may open the group, put it into a container and open a device
+	 * of it: 0 or -EPERM. No lock is taken. */
+	int (*check_user)(struct vfio_core *core);
+	/* The group enters a container: 0, or -EPERM when a host driver uses a device of it. The
+	 * group's and the container's lock are held. */
+	int (*attach)(struct vfio_core *core, struct vfio_group *group);
+	/* A file of the device has been opened. No lock is held. */
+	void (*opened)(struct vfio_device *vdev);
+	/* The device leaves the group for good. No lock is held. */
+	void (*remove_device)(struct vfio_device *vdev);
+};
+
 /* An open device file: what holds the group open. */
 struct vfio_device_file {
 	struct vfio_device *vdev;
@@ -61,15 +77,30 @@ struct vfio_device_file {
 
 extern const struct file_operations vfio_container_fops, vfio_group_fops, vfio_device_fops;
 
+/* group_type.c */
+const struct vfio_group_type_ops *vfio_group_type(const struct vfio_group *group);
+int vfio_group_check_user(const struct vfio_group *group);
+
+/* The host's administrator lets users have devices without an IOMMU. */
+static inline bool vfio_noiommu(const struct vfio_core *core)
+{
+	return core->env.noiommu && core->env.noiommu(core->env.arg);
+}
+
 /* container.c. The group's lock is held for all three. */
 int vfio_container_attach_group(struct vfio_container *container, struct vfio_group *group);
 void vfio_group_detach_container(struct vfio_group *group);
-/* A device of the group is to be opened: -EINVAL when the container has no IOMMU yet. */
-int vfio_group_use_container(struct vfio_group *group);
+/* A device of the group is to be opened: -EINVAL when the container has no IOMMU yet; with @first,
+ * when nobody has the device open, -EPERM when the user may not. */
+int vfio_group_use_container(struct vfio_group *group, bool first);
 
-/* group.c: the group of an IOMMU group for one more device, made when it is the first. */
-int vfio_group_find_or_create(struct vfio_core *core, struct iommu_group *iommu_group,
-			      enum vfio_group_type type, struct vfio_group **out);
+/*
+ * group.c: the group for one more device. VFIO_IOMMU: that of its IOMMU group, made when it is the
+ * first; where it has none, a no-IOMMU one when these are allowed, else -EINVAL. Any other type: a
+ * group of its own.
+ */
+int vfio_device_set_group(struct vfio_core *core, struct vfio_device *vdev,
+			  enum vfio_group_type type);
 void vfio_group_put(struct vfio_group *group);
 /* Takes @vdev out of its group and drops its reference. With the last device the group is nobody's
  * any more: it leaves its container, and what is still open answers -ENODEV. */
