@@ -38,7 +38,8 @@ struct description_device {
 struct description {
 	enum description_iommu iommu;
 	bool iommu_given;
-	bool noiommu; /* vfio's enable_unsafe_noiommu_mode at the start; not in the session's form */
+	/* vfio's enable_unsafe_noiommu_mode at the start. Not in the session's own form. */
+	bool noiommu;
 	struct huge_config huge; /* not in the session's own form: the session file has it */
 	struct description_device **devices;
 	size_t num_devices;
