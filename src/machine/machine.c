@@ -283,7 +283,8 @@ static int build_core(struct uvfio_machine *machine)
 {
 	const struct pci_bus_env env = { .arg = machine,
 					 .remove = admin_want_remove,
-					 .rescan = admin_want_rescan };
+					 .rescan = admin_want_rescan,
+					 .reset_elsewhere = inject_reset };
 	int ret = device_core_create(&machine->core);
 
 	if (!ret)

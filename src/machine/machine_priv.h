@@ -226,8 +226,10 @@ int admin_wait_released(struct machine_function *fn);
 /* The driver's dynamic ids, for other processes. Locks held, the tree writes. */
 void admin_write_dynids(struct uvfio_machine *machine, struct device_driver *drv);
 
-/* inject.c: makes the error in the device's slot happen, when one is wanted. */
+/* inject.c: does what the device's slot asks for, when something is wanted. */
 void inject_wanted(struct uvfio_machine *machine, const char *device);
+/* For struct pci_bus_env. */
+int inject_reset(void *machine, struct pci_dev *dev, enum pci_host_reset how);
 
 /*
  * mend.c: a tree that somebody left half written. Whoever is about to write says so with

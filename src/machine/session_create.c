@@ -17,6 +17,7 @@
 
 /* Bytes of "claims": IOMMU groups from 0 on, releases of slots from here. */
 #define CLAIM_RELEASE 4096
+#define CLAIM_REQUEST 8192
 /* A session of some devices needs that much. */
 #define SESSION_ROOM (1 << 20)
 
@@ -278,6 +279,11 @@ bool session_group_claimed(struct session *session, unsigned int id)
 int session_claim_release(struct session *session, unsigned int index)
 {
 	return lock_byte(session, "claims", CLAIM_RELEASE + index, F_OFD_SETLK);
+}
+
+int session_claim_request(struct session *session, unsigned int index)
+{
+	return lock_byte(session, "claims", CLAIM_REQUEST + index, F_OFD_SETLKW);
 }
 
 bool session_release_claimed(struct session *session, unsigned int index)

@@ -70,5 +70,7 @@ bool session_group_claimed(struct session *session, unsigned int id);
  * without the admin lock: held while its owner lives. */
 int session_claim_release(struct session *session, unsigned int index);
 bool session_release_claimed(struct session *session, unsigned int index);
+/* The same for a request to the user of that function (inject.c); waits for who has it. */
+int session_claim_request(struct session *session, unsigned int index);
 
 #endif

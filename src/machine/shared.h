@@ -40,14 +40,15 @@ struct shared_device {
 	uint64_t offset, size; /* of the model's piece in the file; size 0: none */
 	struct pci_stats stats;
 	struct dma_stats dma;
-	/* An error that the process which uses the function shall make happen (inject.c). */
+	/* What the process that uses the function shall do with it (inject.c). */
 	struct pci_aer_error error;
-	_Atomic uint32_t error_state; /* enum shared_error_state; a futex */
-	int32_t error_result;
+	uint32_t request;		/* 0: the error happens; else enum pci_host_reset */
+	_Atomic uint32_t request_state; /* enum shared_request_state */
+	int32_t request_result;
 };
 
-/* Set by one injector at a time (the admin lock), taken by the function's user. */
-enum shared_error_state { SHARED_ERROR_NONE, SHARED_ERROR_WANTED, SHARED_ERROR_DONE };
+/* Set by one asker at a time (session_claim_request()), taken by the function's user. */
+enum shared_request_state { SHARED_REQUEST_NONE, SHARED_REQUEST_WANTED, SHARED_REQUEST_DONE };
 
 struct shared_fault {
 	_Atomic uint32_t ready; /* written last */

@@ -23,6 +23,10 @@ struct pci_bus_env {
 	int (*add_vfs)(void *arg, struct pci_dev *pf, unsigned int num);
 	/* Takes them away when no lock is held any more, then calls pci_sriov_disabled(). */
 	void (*remove_vfs)(void *arg, struct pci_dev *pf);
+	/* The host is about to reset the function, core->lock held: 1 when that is to happen here,
+	 * otherwise it has happened in another process, which has the function: 0 or -errno. NULL:
+	 * always here. */
+	int (*reset_elsewhere)(void *arg, struct pci_dev *dev, enum pci_host_reset how);
 };
 
 /* Registers the bus type with @core. 0 or -errno. */

@@ -221,6 +221,14 @@ int pci_reset_only(struct pci_dev *dev);
 /* One function's part in a reset of its bus: saved, reset, restored. */
 int pci_reset_through_port(struct pci_dev *dev);
 bool pci_reset_supported(const struct pci_dev *dev);
+
+/* What the host does to a function by `reset`, `reset_subordinate`, and by Secondary Bus Reset,
+ * after which nobody restores anything. */
+enum pci_host_reset { PCI_HOST_RESET = 1, PCI_HOST_RESET_BUS, PCI_HOST_RESET_LINK };
+/* It happens in this process. 0 or -errno. */
+int pci_host_reset_here(struct pci_dev *dev, enum pci_host_reset how);
+/* It happens where the function's user is (struct pci_bus_env); core->lock held. 0 or -errno. */
+int pci_host_reset(struct pci_dev *dev, enum pci_host_reset how);
 /* The port above the function; NULL: it is on a root bus. */
 struct pci_dev *pci_upstream_port(const struct pci_dev *dev);
 bool pci_has_flr(const struct pci_dev *dev);

@@ -150,6 +150,31 @@ int pci_reset_through_port(struct pci_dev *dev)
 	return 0;
 }
 
+int pci_host_reset_here(struct pci_dev *dev, enum pci_host_reset how)
+{
+	unsigned int state = pci_power_state(dev);
+	int ret;
+
+	if (how == PCI_HOST_RESET_BUS)
+		return pci_reset_through_port(dev);
+	if (how == PCI_HOST_RESET_LINK) {
+		pci_dev_reset(dev);
+		return 0;
+	}
+	ret = pci_reset_function(dev);
+	/* What was idle before is idle again. */
+	pci_set_power_state(dev, state);
+	return ret;
+}
+
+int pci_host_reset(struct pci_dev *dev, enum pci_host_reset how)
+{
+	const struct pci_bus_env *env = &container_of(dev->dev.bus, struct pci_bus, type)->env;
+	int ret = env->reset_elsewhere ? env->reset_elsewhere(env->arg, dev, how) : 1;
+
+	return ret > 0 ? pci_host_reset_here(dev, how) : ret;
+}
+
 /* ---- sysfs ----------------------------------------------------------------------------------- */
 
 ssize_t pci_reset_method_show(void *obj, const struct attribute *attr, char *buf, size_t size)

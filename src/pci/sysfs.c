@@ -443,16 +443,12 @@ static bool is_physical(void *obj, const struct attribute *attr)
 
 static ssize_t reset_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
-	struct pci_dev *dev = dev_of(obj);
-	unsigned int state = pci_power_state(dev);
 	unsigned long value;
 	int ret;
 
 	if (sysfs_parse_ulong(buf, 0, &value) || value != 1)
 		return -EINVAL;
-	ret = pci_reset_function(dev);
-	/* What was idle before is idle again. */
-	pci_set_power_state(dev, state);
+	ret = pci_host_reset(dev_of(obj), PCI_HOST_RESET);
 	return ret ? ret : (ssize_t)len;
 }
 

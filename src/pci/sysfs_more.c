@@ -270,19 +270,17 @@ static ssize_t reset_subordinate_store(void *obj, const struct attribute *attr, 
 {
 	struct device *child;
 	unsigned long value;
+	int ret = 0, err;
 
 	if (sysfs_parse_ulong(buf, 0, &value))
 		return -EINVAL;
 	if (!value)
 		return (ssize_t)len;
 	list_for_each_entry(child, &dev_of(obj)->dev.children, child_node) {
-		uint8_t saved[PCI_CFG_EXT_SIZE];
-
-		pci_save_state(to_pci_dev(child), saved);
-		pci_dev_reset(to_pci_dev(child));
-		pci_restore_state(to_pci_dev(child), saved);
+		err = pci_host_reset(to_pci_dev(child), PCI_HOST_RESET_BUS);
+		ret = err ? err : ret;
 	}
-	return (ssize_t)len;
+	return ret ? ret : (ssize_t)len;
 }
 
 #define COUNTER(n, a)                                                             \

@@ -191,7 +191,7 @@ static void bridge_control_written(struct pci_dev *dev)
 	    !dev->dev.registered)
 		return;
 	list_for_each_entry(child, &dev->dev.children, child_node)
-		pci_dev_reset(to_pci_dev(child));
+		pci_host_reset(to_pci_dev(child), PCI_HOST_RESET_LINK);
 }
 
 int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out)
