@@ -100,6 +100,8 @@ void admin_observe(void *arg, struct device *dev, enum device_change what)
 	if (what != DEVICE_BOUND)
 		return;
 	names_bound(fn);
+	if (fn->physfn && tree_writing(machine->tree))
+		vfs_bound(fn);
 	/* What the driver's probe registered is there before the device counts as bound. */
 	names_update_vfio(machine);
 }
@@ -282,7 +284,8 @@ static void sync_found(struct uvfio_machine *machine)
 	char err[256];
 
 	list_for_each_entry(fn, &machine->functions, node) {
-		if (fn->pdev || !fn->slot->present || (fn->port && !fn->port->pdev))
+		if (fn->pdev || !fn->slot->present || (fn->port && !fn->port->pdev) ||
+		    (fn->physfn && !fn->physfn->pdev))
 			continue;
 		if (function_create(fn, fn->slot->group, err, sizeof(err)))
 			pr_err("pci %s: %s", fn->name, err);
@@ -348,6 +351,9 @@ static void follow(struct uvfio_machine *machine, uint64_t generation)
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
 			sync_bound(machine, fn);
+	list_for_each_entry(fn, &machine->functions, node)
+		if (fn->pdev)
+			pci_vfs_changed(fn->pdev);
 	modules_sync_unloaded(machine);
 	machine->generation = generation;
 }
@@ -374,8 +380,7 @@ void admin_sync(struct uvfio_machine *machine)
 
 /* ---- release --------------------------------------------------------------------------------- */
 
-/* Takes the release of @fn for this process. Locks held. 0 or -errno; -EBUSY: another has it. */
-static int release_claim(struct machine_function *fn)
+int admin_claim(struct machine_function *fn)
 {
 	struct session *session = fn->machine->session;
 	int fd = session_claim_release(session,
@@ -387,7 +392,7 @@ static int release_claim(struct machine_function *fn)
 	return 0;
 }
 
-static void release_unclaim(struct machine_function *fn)
+void admin_unclaim(struct machine_function *fn)
 {
 	fd_close(atomic_exchange(&fn->release_fd, -1));
 }
@@ -405,7 +410,7 @@ static bool release_lives(const struct machine_function *fn)
 static int release_begin(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
-	int ret = release_claim(fn);
+	int ret = admin_claim(fn);
 
 	if (ret)
 		return ret;
@@ -443,11 +448,13 @@ static void release_end(struct machine_function *fn, const char *driver)
 	machine_write_begin(machine);
 	noiommu_released(fn, driver);
 	names_update_vfio(machine);
-	if (fn->pdev)
+	if (fn->pdev) {
+		pci_vf_token_clear(fn->pdev);
 		device_uevent(&fn->pdev->dev, UEVENT_UNBIND);
+	}
 	machine_write_end(machine);
 	admin_changed(machine);
-	release_unclaim(fn);
+	admin_unclaim(fn);
 }
 
 /* Phases 2 and 3. Locks held, dropped in between; on failure, when there is no fd or no lock to be
@@ -456,8 +463,13 @@ static int release_finish(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	const char *driver = driver_name(fn);
-	int ret = -EAGAIN;
+	int ret = vfs_remove_claimed(fn);
 
+	if (ret) {
+		admin_unclaim(fn);
+		return ret;
+	}
+	ret = -EAGAIN;
 	admin_end(machine);
 	release_wait(fn);
 	for (int i = 0; i < FINISH_TRIES && ret; i++) {
@@ -466,7 +478,7 @@ static int release_finish(struct machine_function *fn)
 		ret = admin_begin(machine);
 	}
 	if (ret) {
-		release_unclaim(fn);
+		admin_unclaim(fn);
 		return ret;
 	}
 	release_end(fn, driver);
@@ -493,9 +505,10 @@ void admin_end_dead(struct uvfio_machine *machine)
 		return;
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->slot->unbinding && !release_lives(fn) &&
+		    (!fn->pdev || !pci_num_vf(fn->pdev)) &&
 		    (fn->slot->group == NO_GROUP ||
 		     !session_group_claimed(machine->session, fn->slot->group)) &&
-		    !release_claim(fn))
+		    !admin_claim(fn))
 			release_end(fn, driver_name(fn));
 	admin_end(machine);
 }
@@ -519,7 +532,7 @@ static struct machine_function *named_function(struct uvfio_machine *machine,
 {
 	const char *name = attr->attr->name;
 
-	if (attr->kind == TREE_DEVICE && !strcmp(name, "remove"))
+	if (attr->kind == TREE_DEVICE && (!strcmp(name, "remove") || !strcmp(name, "sriov_numvfs")))
 		return machine_function_of(machine, attr->obj);
 	if ((attr->kind == TREE_DRIVER && (!strcmp(name, "bind") || !strcmp(name, "unbind"))) ||
 	    (attr->kind == TREE_BUS && !strcmp(name, "drivers_probe")))
@@ -532,15 +545,20 @@ int admin_wait_released(struct machine_function *fn)
 	struct uvfio_machine *machine = fn->machine;
 	int ret;
 
-	if (!fn->slot->unbinding)
+	if (!fn->slot->unbinding && !fn->slot->vfs_going)
 		return 0;
-	ret = release_claim(fn);
+	ret = admin_claim(fn);
 	if (ret) {
 		admin_end(machine);
 		usleep(RETRY_USEC);
 		return ret == -EBUSY ? 1 : ret;
 	}
-	ret = release_finish(fn);
+	if (fn->slot->unbinding) {
+		ret = release_finish(fn);
+	} else {
+		ret = vfs_remove_claimed(fn);
+		admin_unclaim(fn);
+	}
 	if (ret)
 		return ret;
 	/* Here the driver may be bound yet: the next look follows what the dead one changed. */
@@ -556,6 +574,7 @@ static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *att
 
 	machine_write_begin(machine);
 	machine->remove_wanted = NULL;
+	machine->vfs_off_wanted = NULL;
 	machine->rescan_wanted = false;
 	ret = attribute_store(machine->core, attr->obj, attr->attr, text, len);
 	if (ret < 0)
@@ -597,15 +616,16 @@ static ssize_t store_other(struct uvfio_machine *machine, struct tree_attr *attr
 			   size_t len)
 {
 	ssize_t ret = store_locked(machine, attr, text, len);
-	struct machine_function *fn = machine->remove_wanted;
-	int failed;
+	struct machine_function *fn = machine->remove_wanted, *pf = machine->vfs_off_wanted;
+	int failed = 0;
 
-	machine->remove_wanted = NULL;
-	if (ret > 0 && fn) {
+	machine->remove_wanted = machine->vfs_off_wanted = NULL;
+	if (ret > 0 && fn)
 		failed = admin_remove(fn);
-		if (failed)
-			return failed;
-	}
+	else if (ret > 0 && pf)
+		failed = admin_remove_vfs(pf);
+	if (failed)
+		return failed;
 	admin_end(machine);
 	return ret;
 }
@@ -640,58 +660,4 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 	if (fn && !strcmp(attr.attr->name, "unbind"))
 		return store_unbind(machine, fn, attr.obj, len);
 	return store_other(machine, &attr, text, len);
-}
-
-/* ---- at the start ---------------------------------------------------------------------------- */
-
-/* A driver that does not ask for the function by itself gets it so. 0 or -errno. */
-static int override_driver(struct uvfio_machine *machine, struct device *dev, const char *driver)
-{
-	char path[SYSFS_PATH_MAX];
-	struct tree_attr attr;
-	ssize_t ret;
-
-	snprintf(path, sizeof(path), "%s/driver_override", dev->sysfs_path);
-	if (!tree_find(machine->tree, path, &attr))
-		return -ENOENT;
-	ret = attribute_store(machine->core, attr.obj, attr.attr, driver, strlen(driver));
-	return ret < 0 ? (int)ret : tree_store_text(machine->tree, &attr);
-}
-
-static int bind_described(struct uvfio_machine *machine, struct machine_function *fn, char *err,
-			  size_t err_size)
-{
-	struct device *dev = &fn->pdev->dev;
-	struct device_driver *drv = bus_find_driver(pci_bus_type(machine->pci), fn->desc->driver);
-	int ret;
-
-	if (!drv || !strcmp(drv->name, "pcieport")) {
-		snprintf(err, err_size,
-			 "%s: driver=%s: no such driver; take vfio-pci, none, or the function's "
-			 "native driver",
-			 fn->desc->model->name, fn->desc->driver);
-		return -EINVAL;
-	}
-	ret = pci_driver_fits(drv, fn->pdev) ? 0 : override_driver(machine, dev, drv->name);
-	if (ret < 0)
-		return ret;
-	/* A function that the driver refuses stays unbound, as on a real host at boot. */
-	ret = device_driver_attach(drv, dev);
-	if (ret)
-		pr_warn("%s %s: not bound: %s", drv->name, fn->name, strerror(-ret));
-	/* A shortage is no refusal: the machine would not be the one that was described. */
-	return ret == -ENOMEM ? ret : 0;
-}
-
-int admin_bind_described(struct uvfio_machine *machine, char *err, size_t err_size)
-{
-	struct machine_function *fn;
-	int ret = 0;
-
-	list_for_each_entry(fn, &machine->functions, node)
-		if (fn->desc && strcmp(fn->desc->driver, "none") && !ret)
-			ret = bind_described(machine, fn, err, err_size);
-	if (!ret)
-		names_update_vfio(machine);
-	return ret;
 }

@@ -123,7 +123,7 @@ API int uvfio_machine_device(struct uvfio_machine *machine, unsigned int index,
 		if (!fn->desc || !fn->pdev || index--)
 			continue;
 		info->address = fn->name;
-		info->model = fn->desc->model->name;
+		info->model = fn->pdev->model->name;
 		info->driver = fn->pdev->dev.driver ? fn->pdev->dev.driver->name : "";
 		info->group = fn->group == NO_GROUP ? -1 : (int)fn->group;
 		info->vendor = fn->pdev->vendor;

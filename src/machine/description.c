@@ -409,14 +409,34 @@ static struct description_device *find_rid(const struct description *desc, uint3
 static bool bus_taken(const struct description *desc, uint32_t bus)
 {
 	for (size_t i = 0; i < desc->num_devices; i++)
-		if (desc->devices[i]->placed && desc->devices[i]->rid >> 8 == bus)
+		if (desc->devices[i]->placed && bus >= desc->devices[i]->rid >> 8 &&
+		    bus <= description_last_bus(desc->devices[i]))
 			return true;
 	return false;
+}
+
+/* The first bus from @bus on where @dev fits with its virtual functions; 256: none. */
+static uint32_t free_bus(const struct description *desc, struct description_device *dev,
+			 uint32_t bus)
+{
+	for (; bus < 256; bus++) {
+		uint32_t last;
+		bool taken = false;
+
+		dev->rid = bus << 8;
+		last = description_last_bus(dev);
+		for (uint32_t b = bus; b <= last && !taken; b++)
+			taken = b > 255 || bus_taken(desc, b);
+		if (!taken)
+			return bus;
+	}
+	return bus;
 }
 
 static int check_addresses(const struct description *desc, char *err, size_t err_size)
 {
 	char at[PCI_ADDRESS_LEN], zero[PCI_ADDRESS_LEN];
+	int ret;
 
 	for (size_t i = 0; i < desc->num_devices; i++) {
 		const struct description_device *dev = desc->devices[i];
@@ -433,6 +453,9 @@ static int check_addresses(const struct description *desc, char *err, size_t err
 				    "%s: at=%s: a device needs a function 0; put one at %s first",
 				    dev->model->name, pci_address_format(dev->rid, at),
 				    pci_address_format(dev->rid & ~7U, zero));
+		ret = description_check_vfs(desc, dev, err, err_size);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -488,8 +511,7 @@ int description_finish(struct description *desc, char *err, size_t err_size)
 
 		if (dev->placed)
 			continue;
-		while (bus < 256 && bus_taken(desc, bus))
-			bus++;
+		bus = free_bus(desc, dev, bus);
 		if (bus == 256)
 			return fail(err, err_size,
 				    "%s: no bus is free in domain 0000; give at=0001:01:00.0",

@@ -13,6 +13,7 @@
 #include "base/types.h"
 #include "machine/huge_config.h"
 #include "pci/model.h"
+#include "pci/sriov.h"
 
 enum description_iommu { DESCRIPTION_IOMMU_AMD, DESCRIPTION_IOMMU_INTEL, DESCRIPTION_IOMMU_NONE };
 
@@ -73,6 +74,14 @@ int description_write(const struct description *desc, const char *path);
 int description_read(struct description *desc, const char *path, char *err, size_t err_size);
 /* The value of one of the model's options as the user gave it, or NULL. */
 const char *description_device_option(const struct description_device *dev, const char *key);
+
+/* The virtual functions that the device may have (pci/sriov.h); false: none. */
+bool description_vfs(const struct description_device *dev, struct pci_sriov *out);
+/* The bus of the last of them, or the device's own; as in rid >> 8. */
+uint32_t description_last_bus(const struct description_device *dev);
+/* Nobody is where a virtual function of @dev may come to be. 0 or -EINVAL. */
+int description_check_vfs(const struct description *desc, const struct description_device *dev,
+			  char *err, size_t err_size);
 
 /* "0000:01:00.0", also without the domain. 0 or -EINVAL. */
 int pci_address_parse(const char *text, uint32_t *rid);

@@ -41,8 +41,8 @@ struct machine_function *machine_function_of(struct uvfio_machine *machine, stru
 /* Whether @a and @b cannot be told apart by the IOMMU. */
 static bool same_group(const struct machine_function *a, const struct machine_function *b)
 {
-	/* Functions of one device. */
-	if (a->port && a->rid >> 3 == b->rid >> 3)
+	/* Functions of one device; a VF is told apart from all others. */
+	if (a->port && a->rid >> 3 == b->rid >> 3 && !a->physfn && !b->physfn)
 		return true;
 	if (a->port == b || b->port == a) {
 		const struct machine_function *port = a->port == b ? b : a;
@@ -74,9 +74,21 @@ static bool has_more_functions(const struct machine_function *fn)
 	const struct machine_function *other;
 
 	list_for_each_entry(other, &fn->machine->functions, node)
-		if (other != fn && other->rid >> 3 == fn->rid >> 3)
+		if (other != fn && other->rid >> 3 == fn->rid >> 3 && !other->physfn)
 			return (fn->rid & 7) == 0;
 	return false;
+}
+
+/* Behind @port: bus numbers are kept free for the virtual functions there may be. */
+static uint8_t last_bus(const struct machine_function *port)
+{
+	const struct description *desc = port->machine->desc;
+	uint32_t last = port->secondary;
+
+	for (size_t i = 0; i < desc->num_devices; i++)
+		if (desc->devices[i]->rid >> 8 == port->secondary)
+			last = MAX(last, description_last_bus(desc->devices[i]));
+	return (uint8_t)last;
 }
 
 static int create_pci(struct machine_function *fn, struct pci_dev **out, char *err, size_t err_size)
@@ -88,9 +100,21 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 		return pci_host_bridge_create(fn->rid, out);
 	if (!fn->desc) {
 		ret = pci_root_port_create(fn->rid, (uint8_t)fn->secondary, out);
+		if (!ret)
+			(*out)->config[PCI_SUBORDINATE_BUS] = last_bus(fn);
 		if (!ret && fn->acs)
 			ret = pci_add_acs_cap(*out);
 		return MIN(ret, 0);
+	}
+	if (fn->physfn) {
+		ret = pci_vf_create(fn->physfn->pdev, fn->vf_index, &fn->desc->config, &pdev, err,
+				    err_size);
+		if (ret)
+			return ret;
+		pci_dev_created(pdev);
+		pdev->no_mmap = !fn->desc->mmap;
+		*out = pdev;
+		return 0;
 	}
 	ret = pci_dev_create(fn->rid, fn->desc->model, &pdev);
 	if (ret)
@@ -248,7 +272,7 @@ void functions_rescan(struct uvfio_machine *machine)
 	char err[256];
 
 	list_for_each_entry(fn, &machine->functions, node) {
-		fn->found = !fn->pdev && (!fn->port || fn->port->pdev);
+		fn->found = !fn->pdev && !fn->physfn && (!fn->port || fn->port->pdev);
 		if (fn->found && function_discover(fn, err, sizeof(err))) {
 			pr_err("pci %s: %s", fn->name, err);
 			fn->found = false;

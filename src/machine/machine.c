@@ -88,6 +88,30 @@ static struct machine_function *find_port(struct list_head *functions, uint32_t 
 	return NULL;
 }
 
+/* Places for the VFs that the domain's functions may have, whether they are enabled or not. */
+static int plan_vfs(uint32_t domain, struct list_head *functions)
+{
+	struct machine_function *pf, *vf;
+	struct pci_sriov sriov;
+	int ret;
+
+	list_for_each_entry(pf, functions, node) {
+		if (!pf->desc || pf->physfn || pf->rid >> 16 != domain ||
+		    !description_vfs(pf->desc, &sriov))
+			continue;
+		for (unsigned int i = 0; i < sriov.total_vfs; i++) {
+			ret = plan_function(functions, pci_vf_rid(pf->rid, &sriov, i), &vf);
+			if (ret)
+				return ret;
+			vf->desc = pf->desc;
+			vf->port = pf->port;
+			vf->physfn = pf;
+			vf->vf_index = i;
+		}
+	}
+	return 0;
+}
+
 static int plan_domain(const struct description *desc, uint32_t domain, struct list_head *functions)
 {
 	int64_t bus = (int64_t)domain << 8, rid = (int64_t)domain << 16;
@@ -114,7 +138,7 @@ static int plan_domain(const struct description *desc, uint32_t domain, struct l
 			if (desc->devices[i]->rid == rid)
 				fn->desc = desc->devices[i];
 	}
-	return 0;
+	return plan_vfs(domain, functions);
 }
 
 static int plan(const struct description *desc, struct list_head *functions)
@@ -130,11 +154,21 @@ static int plan(const struct description *desc, struct list_head *functions)
 	return ret;
 }
 
+static const struct pci_model *model_of(const struct machine_function *fn)
+{
+	struct pci_sriov sriov;
+
+	if (!fn->physfn)
+		return fn->desc->model;
+	description_vfs(fn->desc, &sriov);
+	return sriov.vf_model;
+}
+
 /* Bytes of the session's file for a function. Every endpoint has some, since what the host wrote to
  * its config space stands in front of the model's own. */
 static size_t shared_piece(const struct machine_function *fn)
 {
-	return fn->desc ? MAX(fn->desc->model->shared_size, sizeof(uint64_t)) : 0;
+	return fn->desc ? MAX(model_of(fn)->shared_size, sizeof(uint64_t)) : 0;
 }
 
 int machine_plan(const struct description *desc, struct session_device **out, size_t *count)
@@ -161,7 +195,7 @@ int machine_plan(const struct description *desc, struct session_device **out, si
 		device->rid = fn->rid;
 		device->endpoint = fn->desc != NULL;
 		snprintf(device->model, sizeof(device->model), "%s",
-			 fn->desc	   ? fn->desc->model->name
+			 fn->desc	   ? model_of(fn)->name
 			 : fn->host_bridge ? "host-bridge"
 					   : "root-port");
 		device->shared_size = shared_piece(fn);
@@ -284,6 +318,8 @@ static int build_core(struct uvfio_machine *machine)
 	const struct pci_bus_env env = { .arg = machine,
 					 .remove = admin_want_remove,
 					 .rescan = admin_want_rescan,
+					 .add_vfs = vfs_add,
+					 .remove_vfs = vfs_want_off,
 					 .reset_elsewhere = inject_reset };
 	int ret = device_core_create(&machine->core);
 
@@ -309,9 +345,10 @@ static int build_functions(struct uvfio_machine *machine, bool create, char *err
 	int ret = 0;
 
 	list_for_each_entry(fn, &machine->functions, node) {
-		if (create)
+		/* VFs come when somebody enables them. */
+		if (create && !fn->physfn)
 			ret = function_discover(fn, err, err_size);
-		else if (fn->slot->present)
+		else if (!create && fn->slot->present)
 			ret = function_create(fn, fn->slot->group, err, err_size);
 		if (ret)
 			return ret;

@@ -48,6 +48,8 @@ struct machine_function {
 	bool acs;			       /* of a port: it isolates what is behind it */
 	struct machine_function *port;	       /* above it; NULL: on a root bus */
 	struct machine_bus *root;	       /* of its domain */
+	struct machine_function *physfn;       /* of a virtual function: its PF, and which it is */
+	unsigned int vf_index;
 	bool host_bridge;
 	_Atomic int binding;	    /* enum function_binding; readable without lock */
 	struct pci_dev *pdev;	    /* NULL: removed. Guarded by the core's lock */
@@ -100,6 +102,7 @@ struct uvfio_machine {
 	 * Guarded by the core's lock. */
 	struct machine_function *remove_wanted;
 	bool rescan_wanted;
+	struct machine_function *vfs_off_wanted; /* of this PF; see admin_remove_vfs() */
 	bool kvm; /* machine_use_kvm() was called. Guarded by the core's lock */
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
@@ -171,6 +174,9 @@ int names_add_vfio(struct uvfio_machine *machine);
 void names_remove_vfio(struct uvfio_machine *machine);
 int names_add_function(struct machine_function *fn);
 void names_remove_function(struct machine_function *fn);
+/* virtfnN and physfn between a PF and its VF. */
+int names_add_virtfn(struct machine_function *vf);
+void names_remove_virtfn(struct machine_function *vf);
 int names_add_driver(struct uvfio_machine *machine, struct device_driver *drv);
 int names_add_group(struct uvfio_machine *machine, unsigned int id);
 void names_remove_group(struct uvfio_machine *machine, unsigned int id);
@@ -215,6 +221,24 @@ void admin_changed(struct uvfio_machine *machine);
 /* Unbinds a function and waits for its user. Locks held, dropped in between; on failure they stay
  * dropped. */
 int admin_release(struct machine_function *fn);
+/* A slot's release claim for this process (session_claim_release()). Locks held. 0, -errno, -EBUSY:
+ * another process has it. */
+int admin_claim(struct machine_function *fn);
+void admin_unclaim(struct machine_function *fn);
+/*
+ * vfs.c: virtual functions come and go. The bus' callbacks; then the removal of a PF's VFs, for
+ * which this process must have claimed the PF's slot: locks held, dropped in between; on failure
+ * they stay dropped. admin_remove_vfs() claims by itself.
+ */
+int vfs_add(void *machine, struct pci_dev *pf, unsigned int num);
+void vfs_want_off(void *machine, struct pci_dev *pf);
+void vfs_bound(struct machine_function *vf);
+int vfs_remove_claimed(struct machine_function *pf);
+int admin_remove_vfs(struct machine_function *pf);
+/* What a process that died in between left: as many VFs are enabled as there are. Locks held. */
+void vfs_mend(struct uvfio_machine *machine);
+/* VF @index of @pf; NULL: it has not so many. */
+struct machine_function *vfs_find(const struct machine_function *pf, unsigned int index);
 /* admin_remove.c: @fn and what is behind it are released and go. Locks held, dropped in between; on
  * failure they stay dropped. */
 int admin_remove(struct machine_function *fn);

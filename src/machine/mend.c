@@ -149,6 +149,8 @@ static void purge_function(struct machine_function *fn)
 			 fn->secondary & 0xff);
 		tree_remove(fn->machine->tree, path);
 	}
+	if (fn->physfn && fn->physfn->path[0])
+		names_remove_virtfn(fn);
 	/* Without a path its port is not there either, and goes with all below it. */
 	if (!parent[0])
 		return;
@@ -204,6 +206,7 @@ void machine_mend(struct uvfio_machine *machine)
 	names_drop_torn_vfio(machine);
 	names_update_vfio(machine);
 	tree_set_mending(machine->tree, false);
+	vfs_mend(machine);
 	machine_write_end(machine);
 	admin_changed(machine);
 }

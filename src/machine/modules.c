@@ -308,6 +308,7 @@ static int register_driver(struct machine_module *mod)
 			.disable_idle_d3 = &machine->params.disable_idle_d3,
 			.disable_vga = &machine->params.disable_vga,
 			.disable_denylist = &machine->params.disable_denylist,
+			.enable_sriov = &machine->params.enable_sriov,
 		};
 
 		ret = vfio_pci_register(machine->pci, &params, &machine->vfio_pci);

@@ -260,6 +260,8 @@ int names_add_function(struct machine_function *fn)
 		ret = add_pci_bus(tree, path, fn->secondary);
 		pci_bus_uevent(machine, UEVENT_ADD, path, fn->secondary);
 	}
+	if (!ret && fn->physfn)
+		ret = names_add_virtfn(fn);
 	if (ret || fn->group == NO_GROUP)
 		return ret;
 	ret = names_add_membership(fn);
@@ -273,11 +275,27 @@ int names_add_function(struct machine_function *fn)
 	return ret;
 }
 
+int names_add_virtfn(struct machine_function *vf)
+{
+	const char *path = vf->pdev->dev.sysfs_path, *pf = vf->physfn->pdev->dev.sysfs_path;
+	int ret = add_link(vf->machine->tree, "%s/virtfn%u>%s", pf, vf->vf_index, path);
+
+	return ret ? ret : add_link(vf->machine->tree, "%s/physfn>%s", path, pf);
+}
+
+void names_remove_virtfn(struct machine_function *vf)
+{
+	remove_name(vf->machine->tree, "%s/virtfn%u", vf->physfn->path, vf->vf_index);
+	remove_name(vf->machine->tree, "%s/physfn", vf->path);
+}
+
 void names_remove_function(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	struct tree *tree = machine->tree;
 
+	if (fn->physfn)
+		names_remove_virtfn(fn);
 	remove_name(tree, "/sys/bus/pci/devices/%s", fn->name);
 	if (!fn->desc && !fn->host_bridge) {
 		remove_name(tree, "/sys/class/pci_bus/%04x:%02x", fn->secondary >> 8,

@@ -19,7 +19,7 @@
 #include "pci/pci.h"
 
 #define SHARED_MAGIC		  0x6f69667675ULL /* "uvfio" */
-#define SHARED_VERSION		  4
+#define SHARED_VERSION		  5
 #define SHARED_MAX_DEVICES	  384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS	  32
 #define SHARED_MAX_OWNERS	  128
@@ -37,6 +37,8 @@ struct shared_device {
 	/* 1: the names say unbound, and somebody waits for the device's user to give it back: who
 	 * holds the slot's release claim (session_claim_release()); nobody, when he died. */
 	_Atomic uint32_t unbinding;
+	/* Of a PF: 1: its VFs are being taken away, by the holder of the same claim. */
+	_Atomic uint32_t vfs_going;
 	uint64_t offset, size; /* of the model's piece in the file; size 0: none */
 	struct pci_stats stats;
 	struct dma_stats dma;

@@ -78,9 +78,13 @@ struct pci_driver {
 	/* Enables @num VFs (pci_enable_sriov()) or disables them (0): @num or -errno. A driver's
 	 * VFs go when it is unbound. core->lock held; NULL: it knows no SR-IOV. */
 	int (*sriov_configure)(struct pci_dev *dev, unsigned int num);
-	/* @vf of the driver's @pf is new; no driver has been asked yet. core->lock held; may be
+	/* The number of @dev's VFs is another now, by whichever process. core->lock held; may be
 	 * NULL. */
+	void (*vfs_changed)(struct pci_dev *dev);
+	/* @vf of the driver's @pf is new, and no driver has been asked yet; it was bound. In the
+	 * process that does it. core->lock held; may be NULL. */
 	void (*vf_added)(struct pci_dev *pf, struct pci_dev *vf);
+	void (*vf_bound)(struct pci_dev *pf, struct pci_dev *vf);
 };
 
 /* The kernel's pci_match_one_device(). */

@@ -86,6 +86,11 @@ void pci_disable_sriov(struct pci_dev *pf);
 /* All VFs are gone: the end of pci_disable_sriov(). core->lock held. */
 void pci_sriov_disabled(struct pci_dev *pf);
 
+/* Another process may have changed the number of @pf's VFs: tells its driver. core->lock held. */
+void pci_vfs_changed(struct pci_dev *pf);
+/* Who did it died in the middle: @num VFs are there. core->lock held. */
+void pci_sriov_mend(struct pci_dev *pf, unsigned int num);
+
 /*
  * What a PF's driver keeps for all processes while it is bound: a token that users of VFs show, and
  * who uses VFs. pci_vf_token_get(): false, none was set. A VF's user is its process, so that one

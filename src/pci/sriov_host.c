@@ -67,6 +67,17 @@ static void follow(struct pci_dev *pf)
 	pci_dev_unlock(pf);
 }
 
+void pci_vfs_changed(struct pci_dev *pf)
+{
+	struct pci_driver *drv;
+
+	if (!pf->sriov || !pf->dev.driver || pf->dev.unbinding)
+		return;
+	drv = container_of(pf->dev.driver, struct pci_driver, drv);
+	if (drv->vfs_changed)
+		drv->vfs_changed(pf);
+}
+
 int pci_enable_sriov(struct pci_dev *pf, unsigned int num)
 {
 	struct pci_bus *bus = bus_of(pf);
@@ -89,6 +100,7 @@ int pci_enable_sriov(struct pci_dev *pf, unsigned int num)
 	}
 	device_uevent(&pf->dev, UEVENT_CHANGE);
 	atomic_store(&pf->internal->vfs->num_vfs, num);
+	pci_vfs_changed(pf);
 	return (int)num;
 }
 
@@ -105,6 +117,16 @@ void pci_sriov_disabled(struct pci_dev *pf)
 	follow(pf);
 	atomic_store(&pf->internal->vfs->num_vfs, 0);
 	set_vfs(pf, 0);
+	pci_vfs_changed(pf);
+}
+
+void pci_sriov_mend(struct pci_dev *pf, unsigned int num)
+{
+	follow(pf);
+	set_vfs(pf, 0);
+	if (num)
+		set_vfs(pf, num);
+	atomic_store(&pf->internal->vfs->num_vfs, num);
 }
 
 /* ---- attributes ------------------------------------------------------------------------------ */

@@ -216,6 +216,7 @@ int vfio_pci_config_init(struct vfio_pci_device *vpd)
 	memset(c->write, 0xff, sizeof(c->write));
 	memset(c->vconfig, 0, sizeof(c->vconfig));
 	add_cap(vpd, 0, PCI_STD_HEADER_SIZEOF, &vfio_pci_header_cap, false);
+	vfio_pci_virtualize_vf(vpd);
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
 		c->rbar[i] = pci_get_long(pdev, PCI_BASE_ADDRESS_0 + 4 * i);
 	c->rbar[PCI_ROM_BAR] = pci_get_long(pdev, PCI_ROM_ADDRESS);

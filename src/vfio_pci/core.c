@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "pci/sriov.h"
 #include "vfio_pci/core.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
@@ -67,6 +68,8 @@ static int open_device(struct vfio_device *vdev)
 	find_msix_table(vpd);
 	vpd->has_vga = !vpd->disable_vga && is_vga(pdev);
 	vfio_pci_memory_init(vpd);
+	if (pdev->physfn)
+		pci_vf_set_user(pdev, true);
 	vdev->memfd = pdev->memfd;
 	return 0;
 }
@@ -76,6 +79,8 @@ static void close_device(struct vfio_device *vdev)
 	struct vfio_pci_device *vpd = to_vpd(vdev);
 	struct pci_dev *pdev = vpd->pdev;
 
+	if (pdev->physfn)
+		pci_vf_set_user(pdev, false);
 	vfio_pci_low_power_exit(vpd);
 	pthread_mutex_lock(&vpd->memory_lock);
 	vfio_pci_set_power_state(vpd, 0);
@@ -261,29 +266,13 @@ static int parse_uuid(const char *text, uint8_t uuid[16])
 	return 0;
 }
 
-/* A function without SR-IOV takes no token; for a physical one whose virtual functions nobody uses
- * it is set by giving it. */
-static int match_token(struct vfio_pci_device *vpd, const uint8_t *uuid)
-{
-	if (!uuid)
-		return 1;
-	if (!vpd->pdev->sriov_cap) {
-		pr_info("vfio-pci %s: VF token incorrectly provided, not a PF or VF",
-			vpd->pdev->dev.name);
-		return -EINVAL;
-	}
-	pthread_mutex_lock(&vpd->req_lock);
-	memcpy(vpd->vf_token, uuid, sizeof(vpd->vf_token));
-	pthread_mutex_unlock(&vpd->req_lock);
-	return 1;
-}
-
 /* "BDF[ vf_token=UUID]" */
 static int match(struct vfio_device *vdev, const char *name)
 {
 	size_t len = strlen(vdev->dev->name);
 	uint8_t uuid[16] = { 0 };
 	bool token = false;
+	int ret;
 
 	if (strncmp(vdev->dev->name, name, len))
 		return 0;
@@ -301,7 +290,8 @@ static int match(struct vfio_device *vdev, const char *name)
 		token = true;
 		name += 9 + 36;
 	}
-	return match_token(to_vpd(vdev), token ? uuid : NULL);
+	ret = vfio_pci_validate_vf_token(to_vpd(vdev), token ? uuid : NULL);
+	return ret ? ret : 1;
 }
 
 static long bus_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)

@@ -28,7 +28,9 @@ void vfio_pci_command_before(struct vfio_pci_device *vpd, const struct vfio_pci_
 {
 	uint16_t seen = vfio_pci_vconfig_word(vpd, PCI_COMMAND);
 	uint16_t real = (uint16_t)pci_config_read(vpd->pdev, PCI_COMMAND, 2);
-	uint32_t again = w->value & seen & ~real & (PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+	/* A VF's real register has no such bits. */
+	uint32_t decode = vpd->pdev->physfn ? 0 : PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+	uint32_t again = w->value & seen & ~real & decode;
 
 	if (!(w->value & PCI_COMMAND_MEMORY))
 		vfio_pci_memory_zap(vpd);
@@ -58,7 +60,9 @@ void vfio_pci_command_written(struct vfio_pci_device *vpd, unsigned int reg,
 			vfio_pci_intx_unmask(vpd);
 	}
 	if (w->pos == PCI_COMMAND) {
-		atomic_store(&vpd->command_memory, (w->value & PCI_COMMAND_MEMORY) != 0);
+		/* A VF's memory is not enabled by its COMMAND. */
+		atomic_store(&vpd->command_memory,
+			     vpd->pdev->physfn || (w->value & PCI_COMMAND_MEMORY));
 		vfio_pci_memory_update(vpd);
 	}
 }

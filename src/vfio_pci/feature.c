@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pci/sriov.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
 #define FEATURE_DMA_BUF 11 /* VFIO_DEVICE_FEATURE_DMA_BUF of newer headers */
@@ -52,14 +53,12 @@ static int feature_vf_token(struct vfio_pci_device *vpd, uint32_t flags, const v
 {
 	int ret;
 
-	if (!vpd->pdev->sriov_cap)
+	if (!vpd->pdev->sriov)
 		return -ENOTTY;
-	ret = check_feature(flags, size, VFIO_DEVICE_FEATURE_SET, sizeof(vpd->vf_token));
+	ret = check_feature(flags, size, VFIO_DEVICE_FEATURE_SET, 16);
 	if (ret != 1)
 		return ret;
-	pthread_mutex_lock(&vpd->req_lock);
-	memcpy(vpd->vf_token, data, sizeof(vpd->vf_token));
-	pthread_mutex_unlock(&vpd->req_lock);
+	pci_vf_token_set(vpd->pdev, data);
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "pci/bus.h"
+#include "pci/model.h"
+#include "pci/sriov.h"
 #include "vfio_pci/testdev.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -298,12 +300,17 @@ END_TEST
 
 static void sriov(struct pci_dev *dev)
 {
-	ck_assert_int_eq(pci_add_ext_capability(dev, PCI_EXT_CAP_ID_SRIOV, 1, 64), 0x100);
+	static const struct pci_model vf_model = { .name = "vf" };
+	const struct pci_sriov vfs = {
+		.total_vfs = 2, .offset = 128, .stride = 2, .vf_model = &vf_model
+	};
+
+	ck_assert_int_eq(pci_add_sriov_cap(dev, &vfs), 0x100);
 }
 
 START_TEST(token)
 {
-	uint8_t uuid[16] = { 1, 2, 3 };
+	uint8_t uuid[16] = { 1, 2, 3 }, given[16];
 	char name[96];
 
 	testdev_create(NULL);
@@ -321,10 +328,12 @@ START_TEST(token)
 		-EINVAL);
 	ck_assert_int_eq(feature(SET, VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, uuid, 15), -EINVAL);
 	ck_assert_int_eq(feature(SET, VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, uuid, 16), 0);
-	ck_assert(!memcmp(test_vpd->vf_token, uuid, 16));
+	ck_assert(pci_vf_token_get(test_pdev, given));
+	ck_assert_mem_eq(given, uuid, 16);
 	ck_assert_int_eq(ops->match(&test_vpd->vdev, name), 1);
-	ck_assert_uint_eq(test_vpd->vf_token[0], 0xbd);
-	ck_assert_uint_eq(test_vpd->vf_token[15], 0xf3);
+	ck_assert(pci_vf_token_get(test_pdev, given));
+	ck_assert_uint_eq(given[0], 0xbd);
+	ck_assert_uint_eq(given[15], 0xf3);
 	testdev_close();
 	testdev_destroy();
 }
@@ -334,7 +343,7 @@ START_TEST(denied)
 {
 	static const bool no;
 	bool disabled = false;
-	const struct vfio_pci_params params = { &no, &no, &no, &disabled };
+	const struct vfio_pci_params params = { &no, &no, &no, &disabled, &no };
 	const struct pci_bus_env env = { .arg = NULL };
 	struct device_core *core;
 	struct pci_driver *drv;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pci/sriov.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
 static bool forgets(const struct pci_dev *pdev)
@@ -56,7 +57,7 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, unsigned int state)
 
 void vfio_pci_sleep(struct vfio_pci_device *vpd)
 {
-	if (!vpd->disable_idle_d3)
+	if (!vpd->disable_idle_d3 && !pci_num_vf(vpd->pdev))
 		change_state(vpd, 3, &vpd->idle_saved);
 }
 

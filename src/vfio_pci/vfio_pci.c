@@ -110,6 +110,10 @@ int vfio_pci_register(struct pci_bus *bus, const struct vfio_pci_params *params,
 	drv->drv.probe = probe;
 	drv->drv.remove = driver_remove;
 	drv->error_detected = error_detected;
+	drv->sriov_configure = vfio_pci_sriov_configure;
+	drv->vfs_changed = vfio_pci_vfs_changed;
+	drv->vf_added = vfio_pci_vf_added;
+	drv->vf_bound = vfio_pci_vf_bound;
 	drv->id_table = ids;
 	ret = pci_driver_register(bus, drv);
 	if (ret) {

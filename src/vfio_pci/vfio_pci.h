@@ -7,7 +7,7 @@
 
 /* Where the module's parameters are; they are looked at when a function is probed. */
 struct vfio_pci_params {
-	const bool *nointxmask, *disable_idle_d3, *disable_vga, *disable_denylist;
+	const bool *nointxmask, *disable_idle_d3, *disable_vga, *disable_denylist, *enable_sriov;
 };
 
 /* Registers the driver with @bus; vfio_core_set() must have been called. 0 or -errno. */

@@ -132,9 +132,6 @@ struct vfio_pci_device {
 	unsigned int low_power_uses;
 	struct irq_trigger *wakeup;
 
-	/* VFIO_DEVICE_FEATURE_PCI_VF_TOKEN of a physical function with SR-IOV; req_lock. */
-	uint8_t vf_token[16];
-
 	/* Interrupts; vdev->lock. */
 	_Atomic unsigned int irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	atomic_bool virq_disabled;     /* the user's COMMAND.INTX_DISABLE */
@@ -269,6 +266,15 @@ ssize_t vfio_pci_vga_rw(struct vfio_pci_device *vpd, uint64_t off, void *buf, si
 uint64_t vfio_pci_rom_size(const struct vfio_pci_device *vpd);
 /* dmabuf.c: a dma-buf fd or -errno. */
 int vfio_pci_feature_dma_buf(struct vfio_pci_device *vpd, const void *data, size_t size);
+
+/* sriov.c: what of the driver concerns VFs (struct pci_driver). */
+int vfio_pci_sriov_configure(struct pci_dev *pf, unsigned int num);
+void vfio_pci_vfs_changed(struct pci_dev *pf);
+void vfio_pci_vf_added(struct pci_dev *pf, struct pci_dev *vf);
+void vfio_pci_vf_bound(struct pci_dev *pf, struct pci_dev *vf);
+/* Whether who gives the token @uuid (NULL: none) may open the function: 0, -EACCES, -EINVAL. */
+int vfio_pci_validate_vf_token(struct vfio_pci_device *vpd, const uint8_t *uuid);
+void vfio_pci_virtualize_vf(struct vfio_pci_device *vpd);
 
 /* feature.c */
 int vfio_pci_feature(struct vfio_device *vdev, uint32_t flags, uint32_t feature, void *data,
