@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "models/igb/igb.h"
 #include "models/ioat/ioat.h"
 #include "models/nvme/nvme.h"
 
 const struct pci_model *const models[] = {
 	&nvme_model,
 	&ioat_model,
+	&igb_model,
 	NULL,
 };
 
