@@ -3,9 +3,9 @@
  * Interrupts (7.3): causes become bits of EICR, bits of EICR become messages.
  *
  * In the modes without MSI-X, and in MSI-X with one vector, causes stand in ICR, and those of
- * queues also in EICR where IVAR points to. With several vectors (GPIE.Multiple_MSIX) EICR has a bit for
- * each vector: IVAR and IVAR_MISC say which one a cause sets. EITR holds a vector back for its
- * interval; what falls due then is sent by the timer thread.
+ * queues also in EICR where IVAR points to. With several vectors (GPIE.Multiple_MSIX) EICR has a
+ * bit for each vector: IVAR and IVAR_MISC say which one a cause sets. EITR holds a vector back for
+ * its interval; what falls due then is sent by the timer thread.
  */
 #include "models/igb/igb_priv.h"
 
