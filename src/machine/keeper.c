@@ -29,7 +29,7 @@
 #include "machine/session_priv.h"
 
 #define MAX_HELD  64
-#define POLL_NSEC 50000000 /* how often a group that nobody owns up to is looked at */
+#define POLL_NSEC 50000000 /* between looks at a group that nobody owns up to, or for a free fd */
 
 struct client {
 	struct list_head node;
@@ -61,6 +61,7 @@ struct keeper {
 	int lock_fd, listen_fd, epoll_fd, timer_fd;
 	struct list_head clients, releases;
 	unsigned int num_clients;
+	bool deaf; /* nobody can be accepted now; the timer listens again */
 	uint32_t next_id;
 	struct keeper_uevents *uevents;
 	struct keeper_udev *udev;
@@ -450,6 +451,15 @@ static void client_work(struct keeper *keeper, struct client *client)
 		close(packet.fd);
 }
 
+/* Whoever wants to connect waits in the socket's queue meanwhile, which wakes nobody. */
+static void set_deaf(struct keeper *keeper, bool deaf)
+{
+	struct epoll_event event = { .events = deaf ? 0 : EPOLLIN, .data.ptr = &keeper->listen_fd };
+
+	if (epoll_ctl(keeper->epoll_fd, EPOLL_CTL_MOD, keeper->listen_fd, &event) == 0)
+		keeper->deaf = deaf;
+}
+
 /* False: there is no room for one now, and asking again at once would not help. */
 static bool accept_client(struct keeper *keeper)
 {
@@ -475,6 +485,8 @@ static void timer_work(struct keeper *keeper)
 
 	if (read(keeper->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
+	if (keeper->deaf)
+		set_deaf(keeper, false);
 	list_for_each_entry_safe(release, tmp, &keeper->releases, node)
 		release_check(keeper, release);
 }
@@ -486,8 +498,11 @@ void keeper_work(struct keeper *keeper)
 	/* One event at a time: handling one may free the client of another. */
 	while (epoll_wait(keeper->epoll_fd, &event, 1, 0) == 1) {
 		if (event.data.ptr == &keeper->listen_fd) {
-			if (!accept_client(keeper))
-				return;
+			if (accept_client(keeper))
+				continue;
+			set_deaf(keeper, true);
+			arm_timer(keeper, true);
+			return;
 		} else if (event.data.ptr == &keeper->timer_fd) {
 			timer_work(keeper);
 		} else if (event.data.ptr == &keeper->uevents) {

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -170,6 +171,36 @@ START_TEST(nonsense_is_the_end)
 }
 END_TEST
 
+/* Without a free fd it sleeps, and takes the client when there is one again. */
+START_TEST(no_room_for_a_client)
+{
+	struct rlimit old, none;
+	struct pollfd pfd = { .fd = keeper_fd(keeper), .events = POLLIN };
+	int fd, wakes = 0;
+
+	fd = keeper_connect(session, false);
+	ck_assert_int_ge(fd, 0);
+	getrlimit(RLIMIT_NOFILE, &old);
+	none = (struct rlimit){ .rlim_cur = 3, .rlim_max = old.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* A spinning keeper is woken thousands of times. */
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(poll(&pfd, 1, 5000), 1);
+		keeper_work(keeper);
+		for (wakes = 0; poll(&pfd, 1, 0) == 1 && wakes < 10; wakes++)
+			keeper_work(keeper);
+		ck_assert_int_lt(wakes, 10);
+	}
+	ck_assert_uint_eq(keeper_clients(keeper), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	while (!keeper_clients(keeper)) {
+		ck_assert_int_eq(poll(&pfd, 1, 5000), 1);
+		keeper_work(keeper);
+	}
+	close(fd);
+}
+END_TEST
+
 /* ---- a real unbind --------------------------------------------------------------------------- */
 
 static void set_req_eventfd(int device, int eventfd)
@@ -276,7 +307,7 @@ START_TEST(an_unbind_ends_with_the_user)
 	pthread_create(&thread, NULL, keeper_thread, NULL);
 	ck_assert_int_eq(read(ready[0], word, 1), 1);
 	kill(pid, SIGSTOP);
-	alarm(3);
+	alarm(60);
 	/* The stopped process cannot answer; its death does. */
 	if (!fork()) {
 		usleep(200000);
@@ -303,6 +334,7 @@ int main(void)
 	tcase_add_test(tc, a_free_group_needs_no_waiting);
 	tcase_add_test(tc, a_holder_may_come_late);
 	tcase_add_test(tc, nonsense_is_the_end);
+	tcase_add_test(tc, no_room_for_a_client);
 	tcase_add_test(tc, an_unbind_waits_for_the_user_elsewhere);
 	tcase_add_test(tc, an_unbind_ends_with_the_user);
 	suite_add_tcase(suite, tc);
