@@ -46,7 +46,7 @@ static int in_child(void (*fn)(void))
 	ck_assert_int_ge(pid, 0);
 	if (!pid) {
 		setrlimit(RLIMIT_CORE, &no_core);
-		alarm(5);
+		alarm(60);
 		fn();
 		_exit(0);
 	}

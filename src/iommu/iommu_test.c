@@ -378,11 +378,14 @@ END_TEST
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 static atomic_int phase;
+static atomic_bool about_to_wait;
 
 static void *holds_section(void *arg)
 {
 	dma_enter(dev);
 	atomic_store(&phase, 1);
+	while (!atomic_load(&about_to_wait))
+		usleep(100);
 	usleep(30000);
 	atomic_store(&phase, 2);
 	dma_leave(dev);
@@ -400,6 +403,7 @@ START_TEST(unmap_waits_for_a_section)
 		usleep(100);
 	ck_assert_uint_eq(iommu_unmap_nosync(domain, 0, K4), K4);
 	ck_assert_int_eq(atomic_load(&phase), 1);
+	atomic_store(&about_to_wait, true);
 	iommu_sync(domain);
 	ck_assert_int_eq(atomic_load(&phase), 2);
 	pthread_join(thread, NULL);
@@ -415,6 +419,7 @@ START_TEST(detach_waits_for_a_section)
 	pthread_create(&thread, NULL, holds_section, NULL);
 	while (atomic_load(&phase) != 1)
 		usleep(100);
+	atomic_store(&about_to_wait, true);
 	iommu_detach_group(domain, group);
 	ck_assert_int_eq(atomic_load(&phase), 2);
 	pthread_join(thread, NULL);
@@ -482,6 +487,7 @@ START_TEST(frozen_then_unmapped)
 	expect_fault(seq++, 0, false, DMA_FAULT_STALE);
 	ck_assert_int_eq(dma_read(dev, K4, buf, 8), 0);
 	iommu_freeze(domain, 0, 2 * K4);
+	atomic_store(&about_to_wait, true);
 	pthread_create(&thread, NULL, holds_section, NULL);
 	pthread_join(thread, NULL);
 	ck_assert_uint_eq(iommu_unmap(domain, 0, 2 * K4), 2 * K4);

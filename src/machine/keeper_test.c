@@ -240,7 +240,7 @@ static void user(int ready)
 	if (device < 0)
 		_exit(12);
 	set_req_eventfd(device, req);
-	if (write(ready, "r", 1) != 1 || poll(&poll_req, 1, 10000) != 1)
+	if (write(ready, "r", 1) != 1 || poll(&poll_req, 1, 60000) != 1)
 		_exit(13);
 	usleep(100000);
 	if (write(ready, "c", 1) != 1)

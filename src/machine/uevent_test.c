@@ -212,7 +212,7 @@ START_TEST(a_closed_socket_gives_its_slot_back)
 	usleep(20000);
 	ck_assert_uint_eq(shared->num_uevent_sockets, 1);
 	close(copy);
-	for (int i = 0; i < 200 && shared->num_uevent_sockets; i++)
+	for (int i = 0; i < 12000 && shared->num_uevent_sockets; i++)
 		usleep(5000);
 	ck_assert_uint_eq(shared->num_uevent_sockets, 0);
 	ck_assert_uint_eq(slot->ino, 0);

@@ -434,7 +434,7 @@ START_TEST(spawning_in_the_child_of_a_busy_program)
 	for (int i = 0; i < 50; i++) {
 		pid = fork();
 		if (pid == 0) {
-			alarm(10);
+			alarm(60);
 			make_actions_once();
 			_exit(0);
 		}

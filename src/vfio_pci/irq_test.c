@@ -231,7 +231,7 @@ static uint64_t wait_eventfd(int efd)
 {
 	uint64_t value = 0;
 
-	for (unsigned int i = 0; i < 2000 && !value; i++) {
+	for (unsigned int i = 0; i < 60000 && !value; i++) {
 		value = test_eventfd(efd);
 		if (!value)
 			usleep(1000);

@@ -338,7 +338,7 @@ START_TEST(ioeventfd)
 	ck_assert_int_eq(ops->ioctl(vdev, VFIO_DEVICE_IOEVENTFD, (uintptr_t)&req), 0);
 	ck_assert_int_eq(ops->ioctl(vdev, VFIO_DEVICE_IOEVENTFD, (uintptr_t)&req), -EEXIST);
 	ck_assert_int_eq(eventfd_write(fd, 1), 0);
-	for (unsigned int i = 0; i < 2000 && !test_writes; i++)
+	for (unsigned int i = 0; i < 60000 && !test_writes; i++)
 		usleep(1000);
 	ck_assert_uint_eq(test_writes, 1);
 	req.fd = -1;

@@ -26,7 +26,7 @@
 #define MAX_ALLOCS 16384u
 #define FRAMES	   12
 #define SECONDS	   25
-#define LIMIT	   30 /* seconds of one process */
+#define LIMIT	   90 /* seconds of one process */
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>

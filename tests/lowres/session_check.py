@@ -8,7 +8,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("UVFIO_BUILD", ROOT / "build"))
 UVFIO = str(BUILD / "src/cli/uvfio")
-LIMIT = 20
+LIMIT = 90
 
 SCRIPT = r"""
 set -e

@@ -157,12 +157,12 @@ START_TEST(shutdown_of_a_file)
 	close(fd);
 	drv_start_enabled((const char *const[]){ "file=nvme_ctrl_test.img", NULL });
 	drv_write32(NVME_REG_CC, drv_read32(NVME_REG_CC) | 1u << 14);
-	for (i = 0; i < 5000; i++) {
+	for (i = 0; i < 60000; i++) {
 		if ((drv_read32(NVME_REG_CSTS) & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_COMPLETE)
 			break;
 		usleep(1000);
 	}
-	ck_assert_uint_lt(i, 5000);
+	ck_assert_uint_lt(i, 60000);
 	drv_stop();
 	unlink("nvme_ctrl_test.img");
 }
