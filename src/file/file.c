@@ -18,14 +18,12 @@
 #include "file/mapping_priv.h"
 
 #define HASH_SIZE 256
-/* High enough that no file of the program's stands there, below the largest offset of a memfd. */
-#define COOKIE_BASE 0x2d5e000000000000LL
 
 pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct file_obj *hash[HASH_SIZE];  /* files_lock */
-static struct file_obj *free_files;	  /* files_lock */
-static int64_t next_cookie = COOKIE_BASE; /* files_lock */
+static struct file_obj *hash[HASH_SIZE]; /* files_lock */
+static struct file_obj *free_files;	 /* files_lock */
+static uint32_t next_cookie;		 /* files_lock */
 static atomic_uint live_files;
 static _Atomic(struct file_obj *) deferred;
 
@@ -99,9 +97,9 @@ static void give_obj(struct file_obj *obj)
 	pthread_mutex_unlock(&files_lock);
 }
 
-/* Takes @memfd, a high fd, in any case. */
+/* Takes @memfd, a high fd, in any case. @cookie 0: a new one. */
 static int publish(struct file_obj *obj, const struct file_operations *ops, void *priv, int oflags,
-		   int memfd, struct file_obj **existing)
+		   int memfd, int64_t cookie, struct file_obj **existing)
 {
 	struct file *file = &obj->file;
 	struct stat st;
@@ -130,7 +128,7 @@ static int publish(struct file_obj *obj, const struct file_operations *ops, void
 	pthread_mutex_lock(&files_lock);
 	*existing = find_locked(st.st_dev, st.st_ino);
 	if (!*existing) {
-		obj->cookie = next_cookie++;
+		obj->cookie = cookie ? cookie : share_cookie(ops->kind, next_cookie++);
 		sysraw3(SYS_lseek, memfd, obj->cookie, SEEK_SET);
 		obj->hash_next = *bucket(st.st_ino);
 		*bucket(st.st_ino) = obj;
@@ -143,8 +141,8 @@ static int publish(struct file_obj *obj, const struct file_operations *ops, void
 	return 0;
 }
 
-static int alloc_common(const struct file_operations *ops, void *priv, int oflags, int memfd,
-			struct file **out, bool *existed)
+int file_alloc_high(const struct file_operations *ops, void *priv, int oflags, int memfd,
+		    int64_t cookie, struct file **out, bool *existed)
 {
 	struct file_obj *obj, *existing;
 	int ret;
@@ -156,7 +154,7 @@ static int alloc_common(const struct file_operations *ops, void *priv, int oflag
 		fd_close(memfd);
 		return -ENOMEM;
 	}
-	ret = publish(obj, ops, priv, oflags, memfd, &existing);
+	ret = publish(obj, ops, priv, oflags, memfd, cookie, &existing);
 	if (ret || existing)
 		give_obj(obj);
 	if (ret)
@@ -172,8 +170,8 @@ int file_alloc(const struct file_operations *ops, void *priv, int oflags, uint64
 	bool existed;
 
 	file_drain_deferred();
-	return alloc_common(ops, priv, oflags, fd_memfd(ops->name, size ? size : HOST_PAGE_SIZE),
-			    out, &existed);
+	return file_alloc_high(ops, priv, oflags, fd_memfd(ops->name, size ? size : HOST_PAGE_SIZE),
+			       0, out, &existed);
 }
 
 int file_alloc_memfd(const struct file_operations *ops, void *priv, int oflags, int memfd,
@@ -193,10 +191,13 @@ int file_alloc_memfd(const struct file_operations *ops, void *priv, int oflags, 
 		*existed = true;
 		return 0;
 	}
-	fd = raw_dup(memfd);
+	/* What other processes may hold is an open file description apart from the library's. */
+	fd = ops->kind == FILE_LOCAL ? -ENOENT : share_reopen(memfd);
+	if (fd < 0)
+		fd = raw_dup(memfd);
 	if (fd >= 0)
 		fd = fd_move_high(fd);
-	return alloc_common(ops, priv, oflags, fd, out, existed);
+	return file_alloc_high(ops, priv, oflags, fd, 0, out, existed);
 }
 
 struct file *file_get(struct file *file)

@@ -26,9 +26,18 @@ enum page_access {
 	PAGE_REVOKED,	 /* any touch raises SIGBUS, as in Linux */
 };
 
+/* What a file is to another process that gets an fd of it (share.c). */
+enum file_kind {
+	FILE_LOCAL, /* nothing: it is served here alone */
+	FILE_CONTAINER,
+	FILE_GROUP,
+	FILE_DEVICE,
+};
+
 /* All return -errno on failure; NULL means what is said behind. */
 struct file_operations {
 	const char *name;
+	enum file_kind kind;
 	/* The last reference is gone. Cannot fail. */
 	void (*release)(struct file *file);
 	/* @arg may be garbage for commands without argument. NULL: -ENOTTY */
@@ -107,6 +116,36 @@ void file_fd_close(int fd);
 void file_fd_close_range(unsigned int first, unsigned int last);
 /* Loads now what the first mapping of a page that traps would load. 0 or -errno. */
 int file_prepare_traps(void);
+/*
+ * Files of other processes (share.c). The position of the open file description, which all fds of
+ * it share wherever they are, tells whose a file is and what.
+ */
+struct file_owner {
+	int pid;
+	enum file_kind kind;
+};
+/* Whether @fd, of which no file is known here, is one of another process'. Two system calls. */
+bool file_is_foreign(int fd, struct file_owner *owner);
+/* A file on the open file description of @fd (not consumed), which is another process'; what that
+ * one says of the file is the caller's to fill in. Existing ones as with file_alloc_memfd(). */
+int file_alloc_foreign(const struct file_operations *ops, void *priv, int oflags, int fd,
+		       struct file **out, bool *existed);
+/* The live file with this identity with a reference for the caller, or NULL. */
+struct file *file_from_identity(dev_t dev, uint64_t ino);
+dev_t file_dev(const struct file *file);
+/* From now on file_held_elsewhere() sees who holds the open file description of @fd. 0 or
+ * -errno. */
+int file_mark_shared(int fd);
+/* Whether any process has an fd or a mapping of an open file description of @file's that was
+ * marked, or one is on its way in a message; only for a file without fds and mappings here. */
+bool file_held_elsewhere(struct file *file);
+/* How the page at @off behaves; *@last is the end of the run of the same that starts there. */
+enum page_access file_access_at(struct file *file, uint64_t off, uint64_t *last);
+/* Called after file_set_access() has changed something, with the caller's locks held. NULL: none.
+ * May be in signal context. */
+extern void (*_Atomic file_access_hook)(struct file *file, uint64_t off, uint64_t len,
+					enum page_access access);
+
 /* Around fork(): nothing is half changed when the child gets its copy. */
 void file_fork_prepare(void);
 void file_fork_parent(void);

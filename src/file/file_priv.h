@@ -47,6 +47,14 @@ struct file_obj *file_find_identity(dev_t dev, uint64_t ino);
 /* Calls @fn for each live file under files_lock. */
 void file_for_each(void (*fn)(struct file_obj *obj));
 
+/* file_alloc() on @memfd, a high fd that is taken in any case. @cookie 0: a new one. */
+int file_alloc_high(const struct file_operations *ops, void *priv, int oflags, int memfd,
+		    int64_t cookie, struct file **out, bool *existed);
+
+/* share.c: the cookie of a file of this process'; a new open file description of a memfd. */
+int64_t share_cookie(enum file_kind kind, uint32_t number);
+int share_reopen(int memfd);
+
 void fdtable_fork_child(void);
 
 /* The head of memory that is read without lock and given to access_retire(). */

@@ -634,6 +634,7 @@ bool mapping_mend(uintptr_t addr)
 
 int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_access access)
 {
+	void (*hook)(struct file *, uint64_t, uint64_t, enum page_access);
 	struct file_obj *obj = file_obj(file);
 	const struct map_table *table;
 	uint64_t last, first, stop;
@@ -656,6 +657,9 @@ int file_set_access(struct file *file, uint64_t off, uint64_t len, enum page_acc
 		ret = err ? err : ret;
 	}
 	pthread_mutex_unlock(&mappings_lock);
+	hook = atomic_load_explicit(&file_access_hook, memory_order_acquire);
+	if (unlikely(hook != NULL) && ret)
+		hook(file, off, len, access);
 	return MIN(ret, 0);
 }
 

@@ -13,6 +13,7 @@
 #include "irq/trigger.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
+#include "machine/share.h"
 
 static struct iommu_group *env_group_of(void *arg, struct device *dev)
 {
@@ -183,6 +184,7 @@ void machine_after_fork(struct uvfio_machine *machine)
 	fd_close(machine->lock_fd);
 	machine->lock_fd = -1;
 	keeper_client_after_fork(machine);
+	share_after_fork(machine);
 	vfio_core_after_fork(machine->vfio);
 	irq_after_fork();
 	pci_after_fork();

@@ -79,6 +79,7 @@ struct machine_params {
 };
 
 struct keeper_client;
+struct share_server;
 
 struct uvfio_machine {
 	struct session *session;
@@ -119,6 +120,10 @@ struct uvfio_machine {
 	pthread_mutex_t claims_lock;
 	struct keeper_client *keeper;	      /* NULL: not needed yet. Guarded by claims_lock */
 	struct keeper_client *parents_keeper; /* in a child: kept for leak checkers alone */
+	/* Who serves files that other processes have fds of; NULL: none has. Set under
+	 * claims_lock, for good. */
+	_Atomic(struct share_server *) share;
+	struct share_server *parents_share; /* as parents_keeper */
 };
 
 /* machine.c */

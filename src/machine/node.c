@@ -17,6 +17,7 @@
 #include "file/file.h"
 #include "machine/kmsg.h"
 #include "machine/machine_priv.h"
+#include "machine/share.h"
 #include "machine/uevent_host.h"
 #include "machine/owner.h"
 #include "machine/session_priv.h"
@@ -57,6 +58,9 @@ static int open_device_node(struct uvfio_machine *machine, const char *path, int
 	} else {
 		if (!names_parse_group(name, &id) || id >= MACHINE_GROUPS)
 			return -ENXIO;
+		/* Another process that had it may have closed it just now. */
+		if (unlikely(atomic_load(&share_count)))
+			share_sweep(machine);
 		ret = vfio_group_open(machine->vfio, id, oflags, out);
 	}
 	if (ret)

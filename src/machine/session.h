@@ -14,6 +14,7 @@
  *			the one that unbinds or removes the function in slot N of `shared`
  *   keeper, keeper.sock  the keeper's lock and socket
  *   kmsg		the kernel log
+ *   share.PID		socket of a process whose open files other processes use
  *   loaded		the preload library has come up in a process
  *   texts/		texts of the tree that several of its names share
  *   escape		programs that the library cannot come up in may run

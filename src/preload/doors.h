@@ -109,6 +109,12 @@ bool door_dup3(int *ret, int from, int to, int flags);
 int fd_plain_copy(int fd);
 bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg);
 bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags);
+bool door_recvmmsg_fds(int *ret, int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+		       struct timespec *timeout);
+bool door_sendmsg_fds(ssize_t *ret, int fd, const struct msghdr *msg);
+bool door_sendmmsg_fds(int *ret, int fd, const struct mmsghdr *msgs, unsigned int n);
+/* messages.c: a file of @fd, when it is another process' of the session. Depth raised. */
+bool message_adopt(int fd);
 
 /* uevent.c: what is done natively is left to libc. */
 bool door_socket(int *ret, int domain, int type, int protocol);

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/sysraw.h"
 #include "file/file.h"
+#include "machine/share.h"
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/fdset.h"
@@ -72,6 +73,23 @@ static bool known(int fd)
 	       fdset_has(&fdset_huge, fd);
 }
 
+/* When close returns, a file that is in two processes is released if nobody else holds it: the
+ * number goes first, then its file. */
+static int close_shared(int fd)
+{
+	struct uvfio_machine *machine = atomic_load(&door_machine_ptr);
+	struct file *file = file_from_fd(fd);
+	int ret;
+
+	forget(fd);
+	ret = raw_close(fd);
+	if (file)
+		file_put(file);
+	if (machine)
+		share_sweep(machine);
+	return ret;
+}
+
 bool door_close(int *ret, int fd)
 {
 	struct door door;
@@ -84,6 +102,11 @@ bool door_close(int *ret, int fd)
 	door_enter(&door);
 	if (huge_fd_known(fd)) {
 		*ret = (int)door_return(&door, huge_close(fd));
+		return true;
+	}
+	if (unlikely(atomic_load_explicit(&share_count, memory_order_relaxed)) &&
+	    file_fd_maybe(fd)) {
+		*ret = (int)door_return(&door, close_shared(fd));
 		return true;
 	}
 	forget(fd);
@@ -285,42 +308,4 @@ bool door_fcntl(int *ret, int fd, int cmd, unsigned long arg)
 	default:
 		return false;
 	}
-}
-
-/* Fds that arrive over a socket, from this process or another. */
-static void learn_received(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg;
-	struct file *file;
-	size_t i, n;
-	int *fds;
-
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		fds = (int *)CMSG_DATA(cmsg);
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
-		for (i = 0; i < n; i++) {
-			file = file_from_fd(fds[i]);
-			if (file)
-				file_put(file);
-			else if (!uevent_adopt(fds[i]))
-				huge_learn(fds[i]);
-		}
-	}
-}
-
-bool door_recvmsg(ssize_t *ret, int fd, struct msghdr *msg, int flags)
-{
-	struct door door;
-
-	if (fdset_has(&fdset_uevents, fd) && door_uevent_recvmsg(ret, fd, msg, flags))
-		return true;
-	*ret = real_recvmsg(fd, msg, flags);
-	if (*ret >= 0 && msg->msg_controllen > 0) {
-		door_enter(&door);
-		learn_received(msg);
-		door_leave(&door);
-	}
-	return true;
 }

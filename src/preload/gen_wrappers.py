@@ -25,8 +25,8 @@ GUARDS = {
     "socket": lambda a: f"door_wants_socket({a[0]}, {a[1]})",
     "uevent": lambda a: f"door_fd_uevent({a[0]})",
     "connect": lambda a: f"door_wants_connect({a[0]}, {a[1]}, {a[2]})",
-    "recvmsg": lambda a: f"(door_machine_lives() || door_fd_uevent({a[0]}) || "
-                         "huge_in_session())",
+    "recvmsg": lambda a: "door_on()",
+    "sendmsg": lambda a: f"door_wants_sendmsg({a[0]})",
     "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",
     "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
     "shm": lambda a: "huge_in_session()",
@@ -54,6 +54,7 @@ FIRST = {
     "fd_any": "door_fds_known()",
     "close": "door_fds_known()",
     "uevent": "door_fds_known()",
+    "sendmsg": "door_fds_known()",
 }
 
 # These wait, and a signal handler may leave them by longjmp: they stay on the caller's stack, of

@@ -77,7 +77,13 @@ static inline bool door_wants_ioctl(int fd, unsigned long cmd)
 {
 	if (lib_depth > 0)
 		return false;
-	return file_fd_maybe(fd) || (_IOC_TYPE(cmd) == VFIO_TYPE && door_machine_lives());
+	return file_fd_maybe(fd) || (_IOC_TYPE(cmd) == VFIO_TYPE && door_on());
+}
+
+/* A message may take an fd of ours along. */
+static inline bool door_wants_sendmsg(int fd)
+{
+	return (door_files_known() && lib_depth == 0) || door_fd_uevent(fd);
 }
 
 /* A new number from libc: whatever was known of it is over. */

@@ -5,6 +5,7 @@
  * cancellation off, because locks are taken behind it.
  */
 #include <limits.h>
+#include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -64,6 +65,21 @@ static void note_nonblock(int fd, unsigned long arg)
 	leave(&door, file, 0);
 }
 
+/* A command of VFIO's to an fd of which nothing is known: another process' file, that came past the
+ * doors. */
+static bool came_unseen(int fd, unsigned long cmd)
+{
+	struct door door;
+	bool ret;
+
+	if (_IOC_TYPE(cmd) != VFIO_TYPE)
+		return false;
+	door_enter(&door);
+	ret = message_adopt(fd);
+	door_leave(&door);
+	return ret;
+}
+
 bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg)
 {
 	struct door door;
@@ -74,6 +90,8 @@ bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg)
 	if (of_every_fd(cmd))
 		return false;
 	file = enter(&door, fd, false);
+	if (!file && came_unseen(fd, cmd))
+		file = enter(&door, fd, false);
 	if (!file)
 		return false;
 	*ret = (int)leave(&door, file, file_ioctl(file, (unsigned int)cmd, arg));

@@ -307,6 +307,12 @@ static bool sockets(long *ret, long number, long a, long b, long c, long d, long
 	case SYS_sendmsg:
 		*ret = wrap_sendmsg(INT(a), PTR(b), INT(c));
 		return true;
+	case SYS_recvmmsg:
+		*ret = wrap_recvmmsg(INT(a), PTR(b), (unsigned int)c, INT(d), PTR(e));
+		return true;
+	case SYS_sendmmsg:
+		*ret = wrap_sendmmsg(INT(a), PTR(b), (unsigned int)c, INT(d));
+		return true;
 	}
 	return false;
 }

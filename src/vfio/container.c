@@ -175,6 +175,7 @@ static void container_release(struct file *file)
 
 const struct file_operations vfio_container_fops = {
 	.name = "vfio",
+	.kind = FILE_CONTAINER,
 	.release = container_release,
 	.ioctl = container_ioctl,
 };

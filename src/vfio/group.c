@@ -246,10 +246,10 @@ static int group_memfd(struct vfio_group *group)
 	return memfd;
 }
 
-static long get_device_fd(struct vfio_group *group, unsigned long arg)
+/* Opens the device that the user's string at @arg names. 0 with its file, or -errno. */
+static int open_named(struct vfio_group *group, uintptr_t arg, struct file **file)
 {
 	struct vfio_device *vdev;
-	struct file *file;
 	int ret, spare;
 	char *name;
 
@@ -264,21 +264,34 @@ static long get_device_fd(struct vfio_group *group, unsigned long arg)
 		goto out_free;
 	/* Without a number for it the device is neither opened nor reset: hold one meanwhile. */
 	spare = raw_fcntl(group_memfd(group), F_DUPFD_CLOEXEC, 0);
-	ret = spare < 0 ? spare : vfio_device_open_file(vdev, &file);
+	ret = spare < 0 ? spare : vfio_device_open_file(vdev, file);
 	if (spare >= 0)
 		raw_close(spare);
-	if (ret) {
+	if (ret)
 		vfio_device_put_registration(vdev);
-		goto out_free;
-	}
-	if (vfio_group_type(group)->opened)
+	else if (vfio_group_type(group)->opened)
 		vfio_group_type(group)->opened(vdev);
-	ret = file_install(file, O_RDWR | O_CLOEXEC);
-	if (ret < 0)
-		file_put(file);
 out_free:
 	free(name);
 	return ret;
+}
+
+static long get_device_fd(struct vfio_group *group, unsigned long arg)
+{
+	struct file *file;
+	int ret = open_named(group, arg, &file);
+
+	if (ret)
+		return ret;
+	ret = file_install(file, O_RDWR | O_CLOEXEC);
+	if (ret < 0)
+		file_put(file);
+	return ret;
+}
+
+int vfio_group_open_device(struct file *group_file, uintptr_t name, struct file **out)
+{
+	return open_named(group_file->priv, name, out);
 }
 
 static const struct group_ioctl_op {
@@ -317,6 +330,7 @@ static void group_release(struct file *file)
 
 const struct file_operations vfio_group_fops = {
 	.name = "vfio-group",
+	.kind = FILE_GROUP,
 	.release = group_release,
 	.ioctl = group_ioctl,
 };

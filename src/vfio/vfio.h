@@ -53,6 +53,10 @@ int vfio_container_open(struct vfio_core *core, int oflags, struct file **out);
  * another process). */
 int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct file **out);
 
+/* GET_DEVICE_FD on an open group without an fd: @name is an address of the user's. 0, the file has
+ * one reference, or -errno. */
+int vfio_group_open_device(struct file *group_file, uintptr_t name, struct file **out);
+
 /*
  * In the child of a fork, whose inherited files are dead: groups are closed here, locks are free. A
  * device that was open at that moment stays the parent's: opening it in the child gives -EIO.

@@ -362,6 +362,7 @@ static void device_mmio_write(struct file *file, uint64_t off, unsigned int widt
 
 const struct file_operations vfio_device_fops = {
 	.name = "vfio-device",
+	.kind = FILE_DEVICE,
 	.release = device_release,
 	.ioctl = vfio_device_ioctl,
 	.read = vfio_device_read,
