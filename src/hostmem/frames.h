@@ -92,14 +92,21 @@ void frames_pagemap_of(struct frames *frames, int maps_fd, uintptr_t addr, uint6
 
 /*
  * Around a call that takes pages in [@addr, @addr + @len) from the program. When begin has returned
- * no device reaches them; none finds them anew before end. On the same thread, with nothing in
- * between but the call. @addr and @len as the program gave them.
+ * no device reaches them; it waits for the end. @done: the call took them; otherwise all is as it
+ * was. On the same thread, with nothing in between but the call. @addr and @len as the program gave
+ * them.
  */
-void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how);
-void frames_unmap_end(struct frames *frames);
-/* Around an mremap(): pages keep their numbers. @new_addr 0: it failed. */
-void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, size_t new_len);
-void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t new_addr);
+void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len);
+void frames_unmap_end(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how,
+		      bool done);
+/* Around an mremap(): pages keep their numbers, those at the new place go. @fixed: the new place
+ * when the program chose it, or 0. @new_addr 0: it failed. */
+void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
+		       size_t new_len);
+void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
+		     size_t new_len, uintptr_t new_addr);
+/* Bytes of the mapping that begins at @addr, as long as it is of one file; 0: none does. */
+size_t frames_mapping_length(struct frames *frames, uintptr_t addr);
 
 /*
  * Around fork(). Private pages that the child gets, too, lose their numbers in the parent: whoever

@@ -137,16 +137,27 @@ static void withdraw_page(struct frames *frames, struct page_block *block, uintp
 	block->live--;
 }
 
+/* What is mapped at @addr, as long as it is. */
+static void note_name(struct frames *frames, uintptr_t addr)
+{
+	struct map_range map = { .start = 0 };
+
+	if (!maps_find(frames->maps_fd, addr, &map))
+		map.name[0] = '\0';
+	memcpy(frames->leaving, map.name, sizeof(frames->leaving));
+	frames->leaving_known = true;
+}
+
 /* What the range was, for reports. Readers come without lock. */
 static void remember(struct frames *frames, uintptr_t start, uintptr_t end)
 {
 	struct gone_record *record = &frames->gone[frames->gone_next++ % GONE_RECORDS];
 	uint64_t words[GONE_NAME / 8];
-	struct map_range map;
 
-	if (!maps_find(frames->maps_fd, start, &map))
-		map.name[0] = '\0';
-	memcpy(words, map.name, sizeof(words));
+	if (!frames->leaving_known)
+		note_name(frames, start);
+	frames->leaving_known = false;
+	memcpy(words, frames->leaving, sizeof(words));
 	atomic_fetch_add(&record->seq, 1);
 	atomic_store(&record->start, start);
 	atomic_store(&record->end, end);
@@ -203,30 +214,16 @@ static bool call_pages(uintptr_t addr, size_t len, uintptr_t *end)
 	return true;
 }
 
-void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how)
-{
-	uintptr_t end;
-
-	pthread_mutex_lock(&frames->lock);
-	if (!call_pages(addr, len, &end))
-		return;
-	pages_withdraw(frames, addr, end, how, NULL);
-	pages_sync(frames);
-}
-
-void frames_unmap_end(struct frames *frames)
-{
-	pthread_mutex_unlock(&frames->lock);
-}
-
-/* Sets or clears the mark of moving pages. */
-static void mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, bool frozen)
+/* Marks the pages of a range as being moved, or takes the mark away. An entry that leads to another
+ * mapping of the same page stays as it is. True: there are some. */
+static bool mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, bool frozen)
 {
 	struct itree_node *node;
+	bool any = false;
 
 	itree_for_each(node, &frames->blocks, start, end - 1) {
-		struct page_block *block = block_of(node);
-		uintptr_t addr = MAX(start, block->node.start);
+		const struct page_block *block = block_of(node);
+		uintptr_t addr = block->large ? block->node.start : MAX(start, block->node.start);
 		uintptr_t last = MIN(end - 1, block->node.last);
 
 		for (; addr <= last; addr += block->large ? HUGE_SIZE : HOST_PAGE_SIZE) {
@@ -237,30 +234,75 @@ static void mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, b
 						  : block->large ? large_place(frames, frame)
 								 : entry_place(frames, frame);
 
-			if (!place)
+			if (!place || (atomic_load(place) & ENTRY_ADDR) != addr)
 				continue;
 			if (frozen)
 				atomic_fetch_or(place, ENTRY_FROZEN);
 			else
 				atomic_fetch_and(place, ~(uint64_t)ENTRY_FROZEN);
-			frames->withdrew = true;
+			any = true;
 		}
 	}
+	return any;
 }
 
-void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, size_t new_len)
+static void freeze(struct frames *frames, uintptr_t start, uintptr_t end)
 {
-	uintptr_t end, kept;
+	struct itree_node *node = itree_first(&frames->blocks, start, end - 1);
+
+	if (!mark_frozen(frames, start, end, true))
+		return;
+	note_name(frames, MAX(start, node->start));
+	frames->withdrew = true;
+}
+
+static void thaw(struct frames *frames)
+{
+	if (frames->ops->thaw)
+		frames->ops->thaw(frames->arg);
+}
+
+void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len)
+{
+	uintptr_t end;
 
 	pthread_mutex_lock(&frames->lock);
+	frames->leaving_known = false;
 	if (!call_pages(addr, len, &end))
 		return;
-	if (!call_pages(addr, new_len, &kept))
-		kept = addr;
-	if (kept < end)
-		pages_withdraw(frames, kept, end, FRAMES_MREMAP, NULL);
-	if (addr < MIN(kept, end))
-		mark_frozen(frames, addr, MIN(kept, end), true);
+	freeze(frames, addr, end);
+	pages_sync(frames);
+}
+
+void frames_unmap_end(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how,
+		      bool done)
+{
+	uintptr_t end;
+
+	if (call_pages(addr, len, &end)) {
+		if (done)
+			pages_withdraw(frames, addr, end, how, NULL);
+		else
+			mark_frozen(frames, addr, end, false);
+		/* What was frozen was waited for. */
+		frames->withdrew = false;
+		thaw(frames);
+	}
+	pthread_mutex_unlock(&frames->lock);
+}
+
+void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
+		       size_t new_len)
+{
+	uintptr_t end;
+
+	pthread_mutex_lock(&frames->lock);
+	frames->leaving_known = false;
+	if (fixed && call_pages(fixed, new_len, &end))
+		freeze(frames, fixed, end);
+	if (call_pages(addr, len, &end))
+		freeze(frames, addr, end);
+	frames->leaving_known = false;
 	pages_sync(frames);
 }
 
@@ -315,23 +357,58 @@ static void move_range(struct frames *frames, uintptr_t start, uintptr_t end, ui
 	}
 }
 
-void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t new_addr)
+void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
+		     size_t new_len, uintptr_t new_addr)
 {
-	uintptr_t end;
+	uintptr_t end, new_end, kept;
 
-	if (call_pages(addr, len, &end)) {
-		/* What stood at a place that the kernel chose is not there any more. */
-		if (new_addr && new_addr != addr) {
-			pages_withdraw(frames, new_addr, new_addr + (end - addr), FRAMES_UNSEEN,
-				       NULL);
-			move_range(frames, addr, end, new_addr);
-		} else {
+	if (!new_addr) {
+		if (fixed && call_pages(fixed, new_len, &end))
+			mark_frozen(frames, fixed, end, false);
+		if (call_pages(addr, len, &end))
 			mark_frozen(frames, addr, end, false);
+	} else if (call_pages(addr, len, &end) && call_pages(new_addr, new_len, &new_end)) {
+		kept = MIN(end, addr + (new_end - new_addr));
+		if (kept < end)
+			pages_withdraw(frames, kept, end, FRAMES_MREMAP, NULL);
+		if (new_addr == addr) {
+			mark_frozen(frames, addr, kept, false);
+		} else {
+			pages_withdraw(frames, new_addr, new_end, FRAMES_MREMAP, NULL);
+			move_range(frames, addr, kept, new_addr);
 		}
-		frames->withdrew = true;
-		pages_sync(frames);
-		if (frames->ops->thaw)
-			frames->ops->thaw(frames->arg);
 	}
+	/* What stood at a place that the kernel chose was not frozen. */
+	pages_sync(frames);
+	thaw(frames);
 	pthread_mutex_unlock(&frames->lock);
+}
+
+struct run {
+	uintptr_t start, end;
+	uint64_t dev, ino, next;
+};
+
+static bool extend(const struct map_range *map, void *arg)
+{
+	struct run *run = arg;
+
+	if (run->end && (map->start != run->end || map->dev != run->dev || map->ino != run->ino ||
+			 map->off != run->next))
+		return true;
+	if (!run->end && map->start != run->start)
+		return true;
+	run->end = map->end;
+	run->dev = map->dev;
+	run->ino = map->ino;
+	run->next = map->off + (map->end - map->start);
+	return false;
+}
+
+size_t frames_mapping_length(struct frames *frames, uintptr_t addr)
+{
+	struct run run = { .start = addr };
+
+	maps_each(frames->maps_fd, addr, extend, &run);
+	return run.end ? run.end - addr : 0;
 }

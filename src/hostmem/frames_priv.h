@@ -144,7 +144,10 @@ struct frames {
 	uint32_t block_used;		  /* of it */
 	uint32_t history[HISTORY_BLOCKS]; /* blocks of small frames in order, a ring */
 	uint32_t history_first, history_count;
-	bool told_full, withdrew;
+	bool told_full;
+	bool withdrew; /* what devices may have seen is gone or frozen since the last sync */
+	bool leaving_known;
+	char leaving[GONE_NAME]; /* the name of the mapping that a call is taking away */
 	uint32_t gone_next;
 	struct gone_record gone[GONE_RECORDS];
 };

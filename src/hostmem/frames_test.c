@@ -116,9 +116,9 @@ static void says(uint64_t addr, bool write, const char *what)
 
 static void program_munmap(void *addr, size_t len)
 {
-	frames_unmap_begin(frames, (uintptr_t)addr, len, FRAMES_MUNMAP);
+	frames_unmap_begin(frames, (uintptr_t)addr, len);
 	munmap(addr, len);
-	frames_unmap_end(frames);
+	frames_unmap_end(frames, (uintptr_t)addr, len, FRAMES_MUNMAP, true);
 }
 
 #define NOTHING ((char *)(intptr_t)-EFAULT)
@@ -338,12 +338,19 @@ static void how_gone(enum frames_gone how, const char *what)
 
 	mem[0] = 1;
 	frame = frame_of(mem);
-	frames_unmap_begin(frames, (uintptr_t)mem, 2 * K4, how);
+	/* A call that failed. */
+	frames_unmap_begin(frames, (uintptr_t)mem, 2 * K4);
+	ck_assert_ptr_eq(behind(frame, true), (char *)(intptr_t)-EAGAIN);
+	frames_unmap_end(frames, (uintptr_t)mem, 2 * K4, how, false);
+	ck_assert_ptr_eq(behind(frame, true), mem);
+
+	frames_unmap_begin(frames, (uintptr_t)mem, 2 * K4);
 	if (how == FRAMES_MADVISE)
 		madvise(mem, 2 * K4, MADV_DONTNEED);
 	else
 		munmap(mem, 2 * K4);
-	frames_unmap_end(frames);
+	frames_unmap_end(frames, (uintptr_t)mem, 2 * K4, how, true);
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
 	says(frame * K4 + 8, true, what);
 	says(frame * K4 + 8, true, "anonymous memory");
 }
@@ -395,29 +402,48 @@ START_TEST(wild_addresses)
 }
 END_TEST
 
+static char *move(char *mem, size_t len, char *to, size_t new_len)
+{
+	uintptr_t fixed = (uintptr_t)to, at;
+
+	frames_move_begin(frames, (uintptr_t)mem, len, fixed, new_len);
+	at = (uintptr_t)mremap(mem, len, new_len, MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0), to);
+	frames_move_end(frames, (uintptr_t)mem, len, fixed, new_len, ~at ? at : 0);
+	return (char *)at;
+}
+
 START_TEST(moved_pages)
 {
-	char *mem = new_mem(8 * K4, MAP_PRIVATE, -1), *to;
-	uint64_t first, last;
+	char *mem = new_mem(8 * K4, MAP_PRIVATE, -1), *to = new_mem(8 * K4, MAP_PRIVATE, -1);
+	uint64_t first, last, there;
 
-	mem[0] = mem[7 * K4] = 1;
+	mem[0] = mem[7 * K4] = to[K4] = 1;
 	first = frame_of(mem);
 	last = frame_of(mem + 7 * K4);
-	to = mmap(NULL, 8 * K4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	frames_move_begin(frames, (uintptr_t)mem, 8 * K4, 4 * K4);
+	there = frame_of(to + K4);
+	/* A call that fails changes nothing. */
+	ck_assert_ptr_eq(move(mem, 8 * K4, mem + K4, 4 * K4), MAP_FAILED);
+	ck_assert_ptr_eq(behind(first, true), mem);
+	ck_assert_ptr_eq(behind(last, true), mem + 7 * K4);
+
+	frames_move_begin(frames, (uintptr_t)mem, 8 * K4, (uintptr_t)to, 4 * K4);
 	ck_assert_ptr_eq(behind(first, true), (char *)(intptr_t)-EAGAIN);
-	ck_assert_ptr_eq(behind(last, true), NOTHING);
-	ck_assert_ptr_eq(mremap(mem, 8 * K4, 4 * K4, MREMAP_MAYMOVE | MREMAP_FIXED, to), to);
-	frames_move_end(frames, (uintptr_t)mem, 8 * K4, (uintptr_t)to);
+	ck_assert_ptr_eq(behind(there, true), (char *)(intptr_t)-EAGAIN);
+	frames_move_end(frames, (uintptr_t)mem, 8 * K4, (uintptr_t)to, 4 * K4, 0);
+	ck_assert_ptr_eq(behind(there, true), to + K4);
+
+	ck_assert_ptr_eq(move(mem, 8 * K4, to, 4 * K4), to);
 	ck_assert_ptr_eq(behind(first, true), to);
 	ck_assert_uint_eq(frame_of(to), first);
+	ck_assert_ptr_eq(behind(there, true), NOTHING);
 	says(last * K4, true, "taken away by mremap");
-
-	/* A call that fails changes nothing. */
-	frames_move_begin(frames, (uintptr_t)to, 4 * K4, 4 * K4);
-	frames_move_end(frames, (uintptr_t)to, 4 * K4, 0);
-	ck_assert_ptr_eq(behind(first, true), to);
-	program_munmap(to, 4 * K4);
+	mem = move(to, 4 * K4, NULL, 64 * M2);
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	ck_assert_ptr_eq(behind(first, true), mem);
+	ck_assert_uint_eq(frame_of(mem), first);
+	ck_assert_uint_eq(frames_mapping_length(frames, (uintptr_t)mem) % (64 * M2), 0);
+	program_munmap(mem, 64 * M2);
+	says(first * K4, true, "unmapped by munmap");
 }
 END_TEST
 
@@ -479,8 +505,8 @@ START_TEST(history)
 	memset(mem, 1, 256 * K4);
 	first = frame_of(mem);
 	do {
-		frames_unmap_begin(frames, (uintptr_t)mem, 256 * K4, FRAMES_MADVISE);
-		frames_unmap_end(frames);
+		frames_unmap_begin(frames, (uintptr_t)mem, 256 * K4);
+		frames_unmap_end(frames, (uintptr_t)mem, 256 * K4, FRAMES_MADVISE, true);
 		entries_of(mem, entries, 256);
 		for (size_t i = 0; i < 256; i++)
 			ck_assert((entries[i] & PAGEMAP_FRAME) != first || blocks > 500);
