@@ -41,10 +41,10 @@ uint64_t report_faults(const struct session *session, uint64_t before, FILE *out
 		if (!atomic_load_explicit(&f->ready, memory_order_acquire))
 			continue;
 		listed++;
-		fprintf(out,
-			"  %s: %s of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s (%s, pid %u)\n",
-			f->name, f->write ? "write" : "read", f->len, f->iova,
-			dma_fault_reason_text(f->reason), f->comm, f->pid);
+		fprintf(out, "  %s: %s of %" PRIu64 " bytes at %s 0x%" PRIx64 ": %s (%s, pid %u)\n",
+			f->name, f->write ? "write" : "read", f->len,
+			f->what[0] ? "address" : "IOVA", f->iova,
+			f->what[0] ? f->what : dma_fault_reason_text(f->reason), f->comm, f->pid);
 	}
 	if (listed < last - before)
 		fprintf(out, "  and %" PRIu64 " more\n", last - before - listed);

@@ -237,6 +237,7 @@ uint64_t private_frame(struct frames *frames, size_t size)
 
 struct find_page {
 	struct file_page page;
+	const struct frames *frames;
 	uintptr_t addr; /* 0: not mapped */
 	bool write;
 };
@@ -246,12 +247,15 @@ static bool maps_page(const struct map_range *map, void *arg)
 	struct find_page *find = arg;
 	uint64_t first = map->off >> HOST_PAGE_SHIFT;
 	uint64_t last = first + ((map->end - map->start) >> HOST_PAGE_SHIFT) - 1;
+	uintptr_t addr;
 
 	if (!map->shared || map->ino != find->page.ino || map->dev != find->page.dev ||
 	    find->page.page < first || find->page.page > last)
 		return false;
-	if (!find->addr || map->write)
-		find->addr = map->start + ((find->page.page - first) << HOST_PAGE_SHIFT);
+	addr = map->start + ((find->page.page - first) << HOST_PAGE_SHIFT);
+	if (pages_leave(find->frames, addr, addr + 1) || (find->addr && !map->write))
+		return false;
+	find->addr = addr;
 	find->write = map->write;
 	return map->write;
 }
@@ -260,7 +264,7 @@ static bool maps_page(const struct map_range *map, void *arg)
  * held. */
 static bool find_mapping(struct frames *frames, uint64_t frame)
 {
-	struct find_page find = { .addr = 0 };
+	struct find_page find = { .frames = frames };
 	unsigned char resident = 1;
 	bool huge;
 
@@ -309,7 +313,8 @@ int frames_translate(struct frames *frames, uint64_t addr, bool write, paddr_t *
 
 	for (;;) {
 		entry = look_up(frames, addr >> HOST_PAGE_SHIFT, &large);
-		if (likely((entry & (ENTRY_PRESENT | ENTRY_FROZEN)) == ENTRY_PRESENT))
+		if (likely((entry & (ENTRY_PRESENT | ENTRY_FROZEN | ENTRY_LEAVING)) ==
+			   ENTRY_PRESENT))
 			break;
 		ret = translate_slow(frames, addr, entry);
 		if (ret)
@@ -346,6 +351,7 @@ int frames_create(struct frames_shared *shared, int fd, const struct frames_ops 
 	frames->arg = arg;
 	frames->maps_fd = -1;
 	frames->pagemap_fd = -1;
+	list_init(&frames->leaving);
 	pthread_mutex_init(&frames->lock, NULL);
 	frames->gibs = map_chunk(GIBS * sizeof(*frames->gibs));
 	if (!frames->gibs)

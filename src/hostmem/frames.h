@@ -9,9 +9,9 @@
  * or of shared memory have the same numbers in each mapping and in each process of the session; a
  * private page's number is never equal to a virtual address's and is given out once.
  *
- * Physical memory has 46 bits. [4, 32) TiB are windows of files, 2 GiB for 1 GiB of a file: pages
- * of 4 KiB have the even frames. [32, 64) TiB are extents of 1 GiB, each of one process, for its
- * private pages. What below 4 TiB is asked for is no memory.
+ * Memory ends at 16 TiB (44 bits; large BARs come behind). [4, 12) TiB are windows of files, 2 GiB
+ * for 1 GiB of a file: pages of 4 KiB have the even frames. [12, 16) TiB are extents of 1 GiB, each
+ * of one process, for its private pages. Below 4 TiB there is none.
  *
  * A number is valid from the moment at which it was asked for. What the program takes away
  * (munmap() and its like, as doors report it), is withdrawn: the device is stopped from reaching it
@@ -20,12 +20,13 @@
 #ifndef HOSTMEM_FRAMES_H
 #define HOSTMEM_FRAMES_H
 
+#include "base/list.h"
 #include "base/types.h"
 
 struct frames;
 struct frames_shared;
 
-#define FRAMES_ADDRESS_BITS 46
+#define FRAMES_ADDRESS_BITS 44
 
 /* Bits of a pagemap entry (Documentation/admin-guide/mm/pagemap.rst). */
 #define PAGEMAP_FRAME	  (BIT_ULL(55) - 1)
@@ -90,21 +91,32 @@ void frames_pagemap(struct frames *frames, uintptr_t addr, uint64_t *entries, si
 void frames_pagemap_of(struct frames *frames, int maps_fd, uintptr_t addr, uint64_t *entries,
 		       size_t count);
 
+/* A range that a call is taking away: the caller's storage between begin and end. */
+struct frames_leaving {
+	struct list_head link;
+	uintptr_t start, end; /* equal: nothing */
+	bool named;
+	char name[48];
+};
+
 /*
  * Around a call that takes pages in [@addr, @addr + @len) from the program. When begin has returned
- * no device reaches them; it waits for the end. @done: the call took them; otherwise all is as it
- * was. On the same thread, with nothing in between but the call. @addr and @len as the program gave
- * them.
+ * no device reaches them; a DMA there is one to freed memory. @done: the call took them; otherwise
+ * all is as it was. @addr and @len as the program gave them. No lock is held in between; who asks
+ * for frames in the range, or takes it away as well, waits for the end.
  */
-void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len);
-void frames_unmap_end(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how,
+void frames_unmap_begin(struct frames *frames, struct frames_leaving *leaving, uintptr_t addr,
+			size_t len);
+void frames_unmap_end(struct frames *frames, struct frames_leaving *leaving, enum frames_gone how,
 		      bool done);
-/* Around an mremap(): pages keep their numbers, those at the new place go. @fixed: the new place
- * when the program chose it, or 0. @new_addr 0: it failed. */
-void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
-		       size_t new_len);
-void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
-		     size_t new_len, uintptr_t new_addr);
+/*
+ * Around an mremap(): pages keep their numbers. Nothing but the system call may stand in between:
+ * devices wait. @new_addr 0: it failed. @replaced: what stands at the place that the program chose,
+ * begun before with frames_unmap_begin(), and ended here; or NULL.
+ */
+void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len);
+void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, size_t new_len,
+		     uintptr_t new_addr, struct frames_leaving *replaced);
 /* Bytes of the mapping that begins at @addr, as long as it is of one file; 0: none does. */
 size_t frames_mapping_length(struct frames *frames, uintptr_t addr);
 

@@ -209,7 +209,10 @@ void frames_explain(struct frames *frames, uint64_t addr, bool write, char *out,
 	bool large, large_there;
 	uint64_t entry = entry_at(frames, addr >> HOST_PAGE_SHIFT, &large);
 
-	if (entry & ENTRY_PRESENT)
+	if (entry & ENTRY_LEAVING)
+		snprintf(out, size, "freed page: 0x%llx is being taken away at this moment",
+			 PRId(entry & ENTRY_ADDR));
+	else if (entry & ENTRY_PRESENT)
 		explain_present(&w, entry, large);
 	else if (entry)
 		explain_gone(&w, entry);

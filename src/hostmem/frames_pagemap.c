@@ -11,6 +11,9 @@
 #include "base/sysraw.h"
 #include "hostmem/frames_priv.h"
 
+/* A question may be about a whole huge page. */
+#define MAX_HUGE (1UL << GIB_SHIFT)
+
 struct pagemap {
 	struct frames *frames;
 	int maps_fd; /* the frames' own, or another process' */
@@ -278,8 +281,10 @@ void frames_pagemap(struct frames *frames, uintptr_t addr, uint64_t *entries, si
 {
 	struct pagemap pm = { .frames = frames, .maps_fd = frames->maps_fd, .own = true };
 
+	addr = ALIGN_DOWN(addr, HOST_PAGE_SIZE);
 	pthread_mutex_lock(&frames->lock);
-	fill(&pm, ALIGN_DOWN(addr, HOST_PAGE_SIZE), entries, count);
+	pages_wait(frames, addr, addr + MAX(count * HOST_PAGE_SIZE, MAX_HUGE));
+	fill(&pm, addr, entries, count);
 	pages_sync(frames);
 	pthread_mutex_unlock(&frames->lock);
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/sysraw.h"
 #include "hostmem/frames_priv.h"
 
 static struct page_block *block_of(struct itree_node *node)
@@ -68,7 +69,7 @@ static void set_entry(struct frames *frames, uintptr_t addr, uint64_t frame, boo
 			 (large ? ENTRY_LARGE : 0);
 
 	/* Any mapping of a shared page will do, but one that can be written is better. */
-	if ((was & ENTRY_PRESENT) && (was & ENTRY_ADDR) != addr &&
+	if ((was & ENTRY_PRESENT) && !(was & ENTRY_LEAVING) && (was & ENTRY_ADDR) != addr &&
 	    (read_only || !(was & ENTRY_READ_ONLY)))
 		return;
 	entry_set(frames, frame, place, value);
@@ -138,26 +139,54 @@ static void withdraw_page(struct frames *frames, struct page_block *block, uintp
 }
 
 /* What is mapped at @addr, as long as it is. */
-static void note_name(struct frames *frames, uintptr_t addr)
+static void mapping_name(const struct frames *frames, uintptr_t addr, char *out)
 {
 	struct map_range map = { .start = 0 };
 
 	if (!maps_find(frames->maps_fd, addr, &map))
 		map.name[0] = '\0';
-	memcpy(frames->leaving, map.name, sizeof(frames->leaving));
-	frames->leaving_known = true;
+	memcpy(out, map.name, GONE_NAME);
+}
+
+static const struct frames_leaving *leaving_at(const struct frames *frames, uintptr_t start,
+					       uintptr_t end)
+{
+	const struct frames_leaving *leaving;
+
+	list_for_each_entry(leaving, &frames->leaving, link)
+		if (leaving->start < end && start < leaving->end)
+			return leaving;
+	return NULL;
+}
+
+bool pages_leave(const struct frames *frames, uintptr_t start, uintptr_t end)
+{
+	return leaving_at(frames, start, end) != NULL;
+}
+
+void pages_wait(struct frames *frames, uintptr_t start, uintptr_t end)
+{
+	while (leaving_at(frames, start, end)) {
+		pthread_mutex_unlock(&frames->lock);
+		raw_sched_yield();
+		pthread_mutex_lock(&frames->lock);
+	}
 }
 
 /* What the range was, for reports. Readers come without lock. */
 static void remember(struct frames *frames, uintptr_t start, uintptr_t end)
 {
+	const struct frames_leaving *leaving;
+	char name[GONE_NAME];
 	struct gone_record *record = &frames->gone[frames->gone_next++ % GONE_RECORDS];
 	uint64_t words[GONE_NAME / 8];
 
-	if (!frames->leaving_known)
-		note_name(frames, start);
-	frames->leaving_known = false;
-	memcpy(words, frames->leaving, sizeof(words));
+	leaving = leaving_at(frames, start, end);
+	if (leaving && leaving->named)
+		memcpy(name, leaving->name, sizeof(name));
+	else
+		mapping_name(frames, start, name);
+	memcpy(words, name, sizeof(words));
 	atomic_fetch_add(&record->seq, 1);
 	atomic_store(&record->start, start);
 	atomic_store(&record->end, end);
@@ -214,9 +243,10 @@ static bool call_pages(uintptr_t addr, size_t len, uintptr_t *end)
 	return true;
 }
 
-/* Marks the pages of a range as being moved, or takes the mark away. An entry that leads to another
- * mapping of the same page stays as it is. True: there are some. */
-static bool mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, bool frozen)
+/* Sets @mark in the entries of a range, or takes it away. An entry that leads to another mapping of
+ * the same page stays as it is. True: there are some. */
+static bool mark_pages(struct frames *frames, uintptr_t start, uintptr_t end, uint64_t mark,
+		       bool set)
 {
 	struct itree_node *node;
 	bool any = false;
@@ -236,73 +266,73 @@ static bool mark_frozen(struct frames *frames, uintptr_t start, uintptr_t end, b
 
 			if (!place || (atomic_load(place) & ENTRY_ADDR) != addr)
 				continue;
-			if (frozen)
-				atomic_fetch_or(place, ENTRY_FROZEN);
+			if (set)
+				atomic_fetch_or(place, mark);
 			else
-				atomic_fetch_and(place, ~(uint64_t)ENTRY_FROZEN);
+				atomic_fetch_and(place, ~mark);
 			any = true;
 		}
 	}
+	frames->withdrew |= any && set;
 	return any;
 }
 
-static void freeze(struct frames *frames, uintptr_t start, uintptr_t end)
-{
-	struct itree_node *node = itree_first(&frames->blocks, start, end - 1);
-
-	if (!mark_frozen(frames, start, end, true))
-		return;
-	note_name(frames, MAX(start, node->start));
-	frames->withdrew = true;
-}
-
-static void thaw(struct frames *frames)
-{
-	if (frames->ops->thaw)
-		frames->ops->thaw(frames->arg);
-}
-
-void frames_unmap_begin(struct frames *frames, uintptr_t addr, size_t len)
+void frames_unmap_begin(struct frames *frames, struct frames_leaving *leaving, uintptr_t addr,
+			size_t len)
 {
 	uintptr_t end;
 
-	pthread_mutex_lock(&frames->lock);
-	frames->leaving_known = false;
+	leaving->start = leaving->end = 0;
+	leaving->named = false;
 	if (!call_pages(addr, len, &end))
 		return;
-	freeze(frames, addr, end);
-	pages_sync(frames);
-}
+	pthread_mutex_lock(&frames->lock);
+	pages_wait(frames, addr, end);
+	leaving->start = addr;
+	leaving->end = end;
+	list_add(&leaving->link, &frames->leaving);
+	if (mark_pages(frames, addr, end, ENTRY_LEAVING, true)) {
+		const struct itree_node *node = itree_first(&frames->blocks, addr, end - 1);
 
-void frames_unmap_end(struct frames *frames, uintptr_t addr, size_t len, enum frames_gone how,
-		      bool done)
-{
-	uintptr_t end;
-
-	if (call_pages(addr, len, &end)) {
-		if (done)
-			pages_withdraw(frames, addr, end, how, NULL);
-		else
-			mark_frozen(frames, addr, end, false);
-		/* What was frozen was waited for. */
-		frames->withdrew = false;
-		thaw(frames);
+		mapping_name(frames, MAX(addr, node->start), leaving->name);
+		leaving->named = true;
 	}
+	pages_sync(frames);
 	pthread_mutex_unlock(&frames->lock);
 }
 
-void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
-		       size_t new_len)
+static void end_leaving(struct frames *frames, struct frames_leaving *leaving, enum frames_gone how,
+			bool done)
+{
+	if (leaving->start == leaving->end)
+		return;
+	if (done)
+		pages_withdraw(frames, leaving->start, leaving->end, how, NULL);
+	else
+		mark_pages(frames, leaving->start, leaving->end, ENTRY_LEAVING, false);
+	/* What is gone now was waited for. */
+	frames->withdrew = false;
+	list_del(&leaving->link);
+	leaving->start = leaving->end;
+}
+
+void frames_unmap_end(struct frames *frames, struct frames_leaving *leaving, enum frames_gone how,
+		      bool done)
+{
+	pthread_mutex_lock(&frames->lock);
+	end_leaving(frames, leaving, how, done);
+	pthread_mutex_unlock(&frames->lock);
+}
+
+void frames_move_begin(struct frames *frames, uintptr_t addr, size_t len)
 {
 	uintptr_t end;
 
 	pthread_mutex_lock(&frames->lock);
-	frames->leaving_known = false;
-	if (fixed && call_pages(fixed, new_len, &end))
-		freeze(frames, fixed, end);
-	if (call_pages(addr, len, &end))
-		freeze(frames, addr, end);
-	frames->leaving_known = false;
+	if (!call_pages(addr, len, &end))
+		return;
+	pages_wait(frames, addr, end);
+	mark_pages(frames, addr, end, ENTRY_FROZEN, true);
 	pages_sync(frames);
 }
 
@@ -357,30 +387,31 @@ static void move_range(struct frames *frames, uintptr_t start, uintptr_t end, ui
 	}
 }
 
-void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, uintptr_t fixed,
-		     size_t new_len, uintptr_t new_addr)
+void frames_move_end(struct frames *frames, uintptr_t addr, size_t len, size_t new_len,
+		     uintptr_t new_addr, struct frames_leaving *replaced)
 {
 	uintptr_t end, new_end, kept;
 
+	if (replaced)
+		end_leaving(frames, replaced, FRAMES_MREMAP, new_addr != 0);
 	if (!new_addr) {
-		if (fixed && call_pages(fixed, new_len, &end))
-			mark_frozen(frames, fixed, end, false);
 		if (call_pages(addr, len, &end))
-			mark_frozen(frames, addr, end, false);
+			mark_pages(frames, addr, end, ENTRY_FROZEN, false);
 	} else if (call_pages(addr, len, &end) && call_pages(new_addr, new_len, &new_end)) {
 		kept = MIN(end, addr + (new_end - new_addr));
 		if (kept < end)
 			pages_withdraw(frames, kept, end, FRAMES_MREMAP, NULL);
 		if (new_addr == addr) {
-			mark_frozen(frames, addr, kept, false);
+			mark_pages(frames, addr, kept, ENTRY_FROZEN, false);
 		} else {
 			pages_withdraw(frames, new_addr, new_end, FRAMES_MREMAP, NULL);
 			move_range(frames, addr, kept, new_addr);
 		}
 	}
-	/* What stood at a place that the kernel chose was not frozen. */
+	/* What no door had seen go from the new place was not waited for. */
 	pages_sync(frames);
-	thaw(frames);
+	if (frames->ops->thaw)
+		frames->ops->thaw(frames->arg);
 	pthread_mutex_unlock(&frames->lock);
 }
 

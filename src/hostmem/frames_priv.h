@@ -28,7 +28,7 @@
 /* By GiB of physical memory. */
 #define GIBS	      (1U << (FRAMES_ADDRESS_BITS - GIB_SHIFT))
 #define WINDOWS_GIB   4096U
-#define EXTENTS_GIB   32768U
+#define EXTENTS_GIB   12288U
 #define FRAME_WINDOWS ((EXTENTS_GIB - WINDOWS_GIB) / 2)
 #define FRAME_EXTENTS (GIBS - EXTENTS_GIB)
 
@@ -40,7 +40,8 @@
  */
 #define ENTRY_PRESENT	 0x1U
 #define ENTRY_READ_ONLY	 0x2U /* for the program, or until it has written to its own copy */
-#define ENTRY_FROZEN	 0x4U /* being moved */
+#define ENTRY_FROZEN	 0x4U /* being moved: wait */
+#define ENTRY_LEAVING	 0x8U /* being taken away, which may fail yet */
 #define ENTRY_GONE_SHIFT 4    /* enum frames_gone */
 #define ENTRY_ADDR	 0x7ffffffff000ULL
 /* In a table of blocks: the entry is that of a whole huge page, and no pointer to a block. */
@@ -108,7 +109,7 @@ struct page_block {
 _Static_assert(sizeof(struct page_block) <= POOL_OBJECT, "comes from the pool");
 
 #define GONE_RECORDS 64
-#define GONE_NAME    48
+#define GONE_NAME    48 /* as frames_leaving.name */
 
 /* What was taken away, for reports: one of the last ranges. @seq odd: being written. */
 struct gone_record {
@@ -119,7 +120,7 @@ struct gone_record {
 
 /* How many blocks of private frames are kept before old ones are given out again. */
 #define HISTORY_BLOCKS 1024U
-#define MAX_EXTENTS    2048U
+#define MAX_EXTENTS    1024U
 
 struct frames {
 	/* Read by devices. */
@@ -146,8 +147,7 @@ struct frames {
 	uint32_t history_first, history_count;
 	bool told_full;
 	bool withdrew; /* what devices may have seen is gone or frozen since the last sync */
-	bool leaving_known;
-	char leaving[GONE_NAME]; /* the name of the mapping that a call is taking away */
+	struct list_head leaving; /* struct frames_leaving */
 	uint32_t gone_next;
 	struct gone_record gone[GONE_RECORDS];
 };
@@ -181,6 +181,10 @@ uint64_t page_frame(struct frames *frames, uintptr_t addr);
 void pages_withdraw(struct frames *frames, uintptr_t start, uintptr_t end, enum frames_gone how,
 		    bool (*want)(uint64_t frame));
 void pages_sync(struct frames *frames);
+/* Whether a call is taking something of the range away now. */
+bool pages_leave(const struct frames *frames, uintptr_t start, uintptr_t end);
+/* Waits until none does; drops the lock meanwhile. */
+void pages_wait(struct frames *frames, uintptr_t start, uintptr_t end);
 
 /* ---- mappings (frames_maps.c) --------------------------------------------------------------- */
 

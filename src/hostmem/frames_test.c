@@ -116,9 +116,11 @@ static void says(uint64_t addr, bool write, const char *what)
 
 static void program_munmap(void *addr, size_t len)
 {
-	frames_unmap_begin(frames, (uintptr_t)addr, len);
+	struct frames_leaving leaving;
+
+	frames_unmap_begin(frames, &leaving, (uintptr_t)addr, len);
 	munmap(addr, len);
-	frames_unmap_end(frames, (uintptr_t)addr, len, FRAMES_MUNMAP, true);
+	frames_unmap_end(frames, &leaving, FRAMES_MUNMAP, true);
 }
 
 #define NOTHING ((char *)(intptr_t)-EFAULT)
@@ -141,7 +143,7 @@ START_TEST(anonymous)
 		ck_assert(entries[i] & PAGEMAP_PRESENT);
 		ck_assert(!(entries[i] & PAGEMAP_FILE));
 		ck_assert_uint_gt(frame, 1U << 20);
-		ck_assert_uint_lt(frame * K4, 1ULL << 46);
+		ck_assert_uint_lt(frame * K4, 1ULL << 44);
 		ck_assert_uint_ne(frame, (uintptr_t)(mem + i * K4) / K4);
 		ck_assert_ptr_eq(behind(frame, true), mem + i * K4);
 		/* The frames beside it are nobody's. */
@@ -334,22 +336,24 @@ END_TEST
 static void how_gone(enum frames_gone how, const char *what)
 {
 	char *mem = new_mem(2 * K4, MAP_PRIVATE, -1);
+	struct frames_leaving leaving;
 	uint64_t frame;
 
 	mem[0] = 1;
 	frame = frame_of(mem);
 	/* A call that failed. */
-	frames_unmap_begin(frames, (uintptr_t)mem, 2 * K4);
-	ck_assert_ptr_eq(behind(frame, true), (char *)(intptr_t)-EAGAIN);
-	frames_unmap_end(frames, (uintptr_t)mem, 2 * K4, how, false);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)mem, 2 * K4);
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
+	says(frame * K4, true, "taken away at this moment");
+	frames_unmap_end(frames, &leaving, how, false);
 	ck_assert_ptr_eq(behind(frame, true), mem);
 
-	frames_unmap_begin(frames, (uintptr_t)mem, 2 * K4);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)mem, 2 * K4);
 	if (how == FRAMES_MADVISE)
 		madvise(mem, 2 * K4, MADV_DONTNEED);
 	else
 		munmap(mem, 2 * K4);
-	frames_unmap_end(frames, (uintptr_t)mem, 2 * K4, how, true);
+	frames_unmap_end(frames, &leaving, how, true);
 	ck_assert_ptr_eq(behind(frame, true), NOTHING);
 	says(frame * K4 + 8, true, what);
 	says(frame * K4 + 8, true, "anonymous memory");
@@ -404,11 +408,13 @@ END_TEST
 
 static char *move(char *mem, size_t len, char *to, size_t new_len)
 {
-	uintptr_t fixed = (uintptr_t)to, at;
+	struct frames_leaving leaving;
+	uintptr_t at;
 
-	frames_move_begin(frames, (uintptr_t)mem, len, fixed, new_len);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)to, to ? new_len : 0);
+	frames_move_begin(frames, (uintptr_t)mem, len);
 	at = (uintptr_t)mremap(mem, len, new_len, MREMAP_MAYMOVE | (to ? MREMAP_FIXED : 0), to);
-	frames_move_end(frames, (uintptr_t)mem, len, fixed, new_len, ~at ? at : 0);
+	frames_move_end(frames, (uintptr_t)mem, len, new_len, ~at ? at : 0, &leaving);
 	return (char *)at;
 }
 
@@ -422,15 +428,14 @@ START_TEST(moved_pages)
 	last = frame_of(mem + 7 * K4);
 	there = frame_of(to + K4);
 	/* A call that fails changes nothing. */
-	ck_assert_ptr_eq(move(mem, 8 * K4, mem + K4, 4 * K4), MAP_FAILED);
+	ck_assert_ptr_eq(move(mem, 8 * K4, (char *)1 + K4, 4 * K4), MAP_FAILED);
 	ck_assert_ptr_eq(behind(first, true), mem);
 	ck_assert_ptr_eq(behind(last, true), mem + 7 * K4);
 
-	frames_move_begin(frames, (uintptr_t)mem, 8 * K4, (uintptr_t)to, 4 * K4);
+	frames_move_begin(frames, (uintptr_t)mem, 8 * K4);
 	ck_assert_ptr_eq(behind(first, true), (char *)(intptr_t)-EAGAIN);
-	ck_assert_ptr_eq(behind(there, true), (char *)(intptr_t)-EAGAIN);
-	frames_move_end(frames, (uintptr_t)mem, 8 * K4, (uintptr_t)to, 4 * K4, 0);
-	ck_assert_ptr_eq(behind(there, true), to + K4);
+	frames_move_end(frames, (uintptr_t)mem, 8 * K4, 4 * K4, 0, NULL);
+	ck_assert_ptr_eq(behind(first, true), mem);
 
 	ck_assert_ptr_eq(move(mem, 8 * K4, to, 4 * K4), to);
 	ck_assert_ptr_eq(behind(first, true), to);
@@ -441,9 +446,22 @@ START_TEST(moved_pages)
 	ck_assert_ptr_ne(mem, MAP_FAILED);
 	ck_assert_ptr_eq(behind(first, true), mem);
 	ck_assert_uint_eq(frame_of(mem), first);
-	ck_assert_uint_eq(frames_mapping_length(frames, (uintptr_t)mem) % (64 * M2), 0);
 	program_munmap(mem, 64 * M2);
 	says(first * K4, true, "unmapped by munmap");
+}
+END_TEST
+
+START_TEST(lengths)
+{
+	int fd = memfd_create("length", 0);
+	char *mem = new_mem(64 * K4, MAP_PRIVATE, -1);
+
+	ck_assert_int_eq(ftruncate(fd, 8 * K4), 0);
+	ck_assert_ptr_eq(mmap(mem, 8 * K4, RW, MAP_SHARED | MAP_FIXED, fd, 0), mem);
+	ck_assert_int_eq(mprotect(mem + K4, K4, PROT_READ), 0);
+	ck_assert_uint_eq(frames_mapping_length(frames, (uintptr_t)mem), 8 * K4);
+	ck_assert_uint_eq(frames_mapping_length(frames, (uintptr_t)mem + 1), 0);
+	close(fd);
 }
 END_TEST
 
@@ -499,14 +517,15 @@ END_TEST
 START_TEST(history)
 {
 	char *mem = new_mem(256 * K4, MAP_PRIVATE, -1);
+	struct frames_leaving leaving;
 	uint64_t entries[256], first;
 	size_t blocks = 0;
 
 	memset(mem, 1, 256 * K4);
 	first = frame_of(mem);
 	do {
-		frames_unmap_begin(frames, (uintptr_t)mem, 256 * K4);
-		frames_unmap_end(frames, (uintptr_t)mem, 256 * K4, FRAMES_MADVISE, true);
+		frames_unmap_begin(frames, &leaving, (uintptr_t)mem, 256 * K4);
+		frames_unmap_end(frames, &leaving, FRAMES_MADVISE, true);
 		entries_of(mem, entries, 256);
 		for (size_t i = 0; i < 256; i++)
 			ck_assert((entries[i] & PAGEMAP_FRAME) != first || blocks > 500);
@@ -612,6 +631,7 @@ int main(void)
 	tcase_add_test(tc, unseen);
 	tcase_add_test(tc, wild_addresses);
 	tcase_add_test(tc, moved_pages);
+	tcase_add_test(tc, lengths);
 	tcase_add_test(tc, forked);
 	tcase_add_test(tc, history);
 	tcase_add_test(tc, maps);

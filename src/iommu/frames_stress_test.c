@@ -110,6 +110,7 @@ static void *mapper_main(void *arg)
 		mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *mem = (char *)ALIGN_UP((uintptr_t)map, HUGE);
 
+	struct frames_leaving leaving;
 	unsigned long before;
 
 	ck_assert_ptr_ne(map, MAP_FAILED);
@@ -119,16 +120,16 @@ static void *mapper_main(void *arg)
 		for (before = done; done < before + 6 && !stop;)
 			sched_yield();
 		/* Stands for munmap(): what is gone could not be watched. */
-		frames_unmap_begin(frames, (uintptr_t)mem, HUGE);
+		frames_unmap_begin(frames, &leaving, (uintptr_t)mem, HUGE);
 		if (with_sync)
 			watch(mem);
-		frames_unmap_end(frames, (uintptr_t)mem, HUGE, FRAMES_MUNMAP, true);
+		frames_unmap_end(frames, &leaving, FRAMES_MUNMAP, true);
 		watch(mem);
 		atomic_fetch_add_explicit(&unmaps, 1, memory_order_relaxed);
 	}
-	frames_unmap_begin(frames, (uintptr_t)map, 2 * HUGE);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)map, 2 * HUGE);
 	munmap(map, 2 * HUGE);
-	frames_unmap_end(frames, (uintptr_t)map, 2 * HUGE, FRAMES_MUNMAP, true);
+	frames_unmap_end(frames, &leaving, FRAMES_MUNMAP, true);
 	close(pagemap);
 	return NULL;
 }

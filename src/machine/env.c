@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "hostmem/frames.h"
 #include "irq/trigger.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
@@ -154,12 +155,21 @@ void machine_fork_prepare(struct uvfio_machine *machine)
 {
 	pthread_mutex_lock(&machine->admin_lock);
 	machine->fork_holds_admin = true;
+	if (machine->frames)
+		frames_fork_prepare(machine->frames);
 }
 
-void machine_fork_parent(struct uvfio_machine *machine)
+static void give_admin(struct uvfio_machine *machine)
 {
 	machine->fork_holds_admin = false;
 	pthread_mutex_unlock(&machine->admin_lock);
+}
+
+void machine_fork_parent(struct uvfio_machine *machine, bool copies)
+{
+	if (machine->frames)
+		frames_fork_parent(machine->frames, copies);
+	give_admin(machine);
 }
 
 void machine_after_fork(struct uvfio_machine *machine)
@@ -169,7 +179,7 @@ void machine_after_fork(struct uvfio_machine *machine)
 	/* Only this thread is left: locks that others held are made anew. */
 	pthread_mutex_init(&machine->claims_lock, NULL);
 	if (machine->fork_holds_admin)
-		machine_fork_parent(machine);
+		give_admin(machine);
 	else
 		pthread_mutex_init(&machine->admin_lock, NULL);
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {
@@ -190,4 +200,6 @@ void machine_after_fork(struct uvfio_machine *machine)
 	pci_after_fork();
 	iommu_after_fork();
 	hostmem_after_fork(machine->hm);
+	if (machine->frames)
+		frames_fork_child(machine->frames);
 }

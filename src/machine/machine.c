@@ -396,6 +396,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	machine->session = session;
 	machine->desc = desc;
 	machine->lock_fd = -1;
+	machine->frames_fd = -1;
 	list_init(&machine->uevents);
 	list_init(&machine->buses);
 	list_init(&machine->functions);
@@ -412,6 +413,8 @@ int machine_build(struct session *session, struct description *desc, bool create
 		ret = fault_init();
 	if (!ret)
 		ret = build_objects(machine, create, err, err_size);
+	if (!ret && !machine->iommu)
+		ret = machine_frames_create(machine, create);
 	if (ret) {
 		if (!err[0])
 			snprintf(err, err_size, "the machine cannot be built: %s", strerror(-ret));
@@ -481,6 +484,7 @@ void machine_detach(struct uvfio_machine *machine)
 		vfio_core_set(NULL);
 		vfio_core_destroy(machine->vfio);
 	}
+	machine_frames_destroy(machine);
 	hostmem_destroy(machine->hm);
 	pci_bus_destroy(machine->pci);
 	iommu_destroy(machine->iommu);

@@ -11,6 +11,7 @@
 #include "machine/session.h"
 
 struct file;
+struct frames;
 struct hostmem;
 struct vfio_core;
 struct uvfio_machine;
@@ -20,6 +21,10 @@ struct uvfio_machine;
 int machine_attach(struct session *session, struct uvfio_machine **out, char *err, size_t err_size);
 void machine_detach(struct uvfio_machine *machine);
 struct hostmem *machine_hostmem(struct uvfio_machine *machine);
+/* Page frame numbers, by which devices without an IOMMU find memory; NULL: there is one. */
+struct frames *machine_frames(struct uvfio_machine *machine);
+/* The same question without a machine. */
+bool machine_without_iommu(const struct session *session);
 
 /*
  * Opens @path, an absolute normalised path of the program's view that session_translate() accepts,
@@ -47,9 +52,9 @@ void machine_fix_stat(struct session *session, const char *path, struct stat *st
 void machine_use_kvm(struct uvfio_machine *machine);
 
 /* Around fork(): the child must not inherit the session's admin lock, which a copy of its fd holds.
- * In the parent afterwards: parent. */
+ * In the parent afterwards: parent, @copies as in frames_fork_parent(). */
 void machine_fork_prepare(struct uvfio_machine *machine);
-void machine_fork_parent(struct uvfio_machine *machine);
+void machine_fork_parent(struct uvfio_machine *machine, bool copies);
 /* In the child of a fork. */
 void machine_after_fork(struct uvfio_machine *machine);
 

@@ -78,6 +78,8 @@ struct machine_params {
 	bool disable_denylist, disable_idle_d3, disable_vga, enable_sriov, nointxmask;
 };
 
+struct frames;
+struct frames_shared;
 struct keeper_client;
 struct share_server;
 
@@ -92,6 +94,10 @@ struct uvfio_machine {
 	struct list_head buses, functions;
 	struct iommu *iommu; /* NULL: there is none, DMA goes by physical address */
 	struct iommu_bypass bypass;
+	/* Without an IOMMU (frames.c); NULL, -1. */
+	struct frames *frames;
+	struct frames_shared *frames_shared;
+	int frames_fd;
 	struct machine_group groups[MACHINE_GROUPS];
 	struct machine_params params;
 	struct hostmem *hm;
@@ -171,6 +177,10 @@ void noiommu_drop_group(struct machine_function *fn);
 /* The calling thread's effective capabilities as the host has them. */
 uint64_t process_effective_caps(void);
 extern const struct attribute kernel_sysctls[]; /* of the machine: /proc/sys/kernel */
+
+/* frames.c: physical memory of a machine without an IOMMU. 0 or -errno; destroy in any case. */
+int machine_frames_create(struct uvfio_machine *machine, bool create);
+void machine_frames_destroy(struct uvfio_machine *machine);
 
 /* names.c: the directories that are neither device nor driver. Writes when the tree writes. */
 int names_add_static(struct uvfio_machine *machine);

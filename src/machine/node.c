@@ -20,6 +20,7 @@
 #include "machine/share.h"
 #include "machine/uevent_host.h"
 #include "machine/owner.h"
+#include "machine/pagemap.h"
 #include "machine/session_priv.h"
 
 #define MEM_MAJOR  1
@@ -114,6 +115,8 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 	ret = resolve(machine, path, oflags, canonical, &st);
 	if (ret == 1 && uevent_host_wants(path, oflags))
 		return uevent_host_open(machine, path, oflags, out);
+	if (ret == 1 && pagemap_wants(machine->session, path, oflags))
+		return pagemap_open(machine, path, oflags, out);
 	if (ret)
 		return ret;
 	if ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))

@@ -187,6 +187,8 @@ void shared_report_fault(struct shared_header *shared, const struct dma_fault *f
 	f->len = fault->len;
 	f->write = fault->write;
 	f->reason = fault->reason;
+	memcpy(f->what, fault->what, sizeof(f->what));
+	f->what[sizeof(f->what) - 1] = '\0';
 	/* The reader takes only what is marked: release after the fields. */
 	atomic_store_explicit(&f->ready, 1, memory_order_release);
 }

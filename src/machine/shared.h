@@ -60,6 +60,7 @@ struct shared_fault {
 	uint64_t iova, len;
 	uint32_t write;
 	uint32_t reason; /* enum dma_fault_reason */
+	char what[DMA_FAULT_WHAT];
 };
 
 /* A name whose owner was changed. */

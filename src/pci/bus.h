@@ -51,6 +51,8 @@ int pci_bus_add_device(struct pci_bus *bus, struct pci_dev *dev, struct pci_dev 
 /* BAR addresses (a function of the place alone, so that every process agrees), COMMAND, the
  * interrupt line. -ENOSPC: the BARs do not fit below 4 GiB. */
 int pci_firmware_init(struct pci_dev *dev);
+/* Whether @addr lies where the BARs below 4 GiB are given out, and on which bus of its domain. */
+bool pci_bar_window(uint64_t addr, unsigned int *bus);
 
 /* A PCI Express root port at @rid with @secondary below it. */
 int pci_root_port_create(uint32_t rid, uint8_t secondary, struct pci_dev **out);

@@ -46,6 +46,19 @@ static uint64_t low_slice(const struct pci_dev *dev, uint64_t *size)
 	return window_base(bus) + (slot ? 0 : fn) * SLICE_SIZE;
 }
 
+bool pci_bar_window(uint64_t addr, unsigned int *bus)
+{
+	const uint64_t buses = 256;
+
+	*bus = 0;
+	if (addr >= ROOT_BUS_BASE && addr < ROOT_BUS_BASE + 32ULL * ROOT_SLOT_SIZE)
+		return true;
+	if (addr >= WINDOW_TOP || addr < WINDOW_TOP - (buses - 1) * WINDOW_SIZE)
+		return false;
+	*bus = (unsigned int)((WINDOW_TOP - 1 - addr) / WINDOW_SIZE) + 1;
+	return true;
+}
+
 static void set_bar(struct pci_dev *dev, unsigned int i, uint64_t addr)
 {
 	unsigned int reg = i == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * i;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "file/file.h"
+#include "hostmem/frames.h"
 #include "machine/machine.h"
 #include "machine/session.h"
 #include "pci/pci.h"
@@ -152,6 +153,8 @@ int door_machine(struct uvfio_machine **out)
 	machine = atomic_load(&door_machine_ptr);
 	if (!machine && !ret) {
 		ret = attach(session, &machine);
+		if (!ret && machine_frames(machine))
+			frames_set_huge(machine_frames(machine), huge_page_at);
 		if (!ret && kvm_opened)
 			machine_use_kvm(machine);
 		if (!ret)

@@ -30,6 +30,7 @@ GUARDS = {
     "ioctl": lambda a: f"door_wants_ioctl({a[0]}, {a[1]})",
     "mmap": lambda a: f"door_wants_mmap({a[0]}, {a[1]})",
     "shm": lambda a: "huge_in_session()",
+    "shmdt": lambda a: "(huge_in_session() || door_machine_lives())",
     "sigset": lambda a: f"({a[0]} && door_on())",
     "seccomp": lambda a: f"door_wants_seccomp({a[0]})",
     "mem": lambda a: "(door_machine_lives() || huge_mapped())",

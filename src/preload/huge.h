@@ -121,6 +121,8 @@ bool huge_let_go(void *addr, size_t len, bool release, uint64_t *ino);
 void huge_unmapped(void *addr, size_t len);
 /* How long the range is that begins at @addr; 0: none does. */
 size_t huge_length_at(const void *addr);
+/* The size of the huge page with @addr in it; 0: none is there. Depth raised. */
+size_t huge_page_at(uintptr_t addr);
 /* A segment was attached at @addr. */
 int huge_attached(void *addr, size_t len, enum huge_size size);
 /* madvise(): 0 libc goes on, 1 with the result in *@ret. */

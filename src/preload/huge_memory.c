@@ -600,6 +600,15 @@ size_t huge_length_at(const void *addr)
 									: 0;
 }
 
+size_t huge_page_at(uintptr_t addr)
+{
+	struct huge_range range;
+
+	if (!atomic_load_explicit(&huge_range_count, memory_order_relaxed))
+		return 0;
+	return range_at((const void *)addr, &range) ? huge_bytes(range.size) : 0;
+}
+
 int huge_attached(void *addr, size_t len, enum huge_size size)
 {
 	const struct huge_id id = { 0, size };

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 
 #include "base/sysraw.h"
+#include "hostmem/frames.h"
+#include "machine/machine.h"
 #include "preload/doors.h"
 #include "preload/huge.h"
 
@@ -119,15 +121,13 @@ bool door_shmat(void **ret, int id, const void *addr, int flags)
 	return true;
 }
 
-bool door_shmdt(int *ret, const void *addr)
+static bool detach_pages(int *ret, const void *addr)
 {
 	struct door door;
 	uint64_t ino;
 	size_t len;
 	int err;
 
-	if (!huge_mapped())
-		return false;
 	door_enter(&door);
 	len = huge_length_at(addr);
 	if (!len) {
@@ -138,6 +138,30 @@ bool door_shmdt(int *ret, const void *addr)
 	err = (int)sysraw3(SYS_shmdt, (long)addr, 0, 0);
 	if (!err)
 		huge_sweep(ino);
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+bool door_shmdt(int *ret, const void *addr)
+{
+	struct uvfio_machine *machine =
+		atomic_load_explicit(&door_machine_ptr, memory_order_acquire);
+	struct frames *frames = machine ? machine_frames(machine) : NULL;
+	struct frames_leaving leaving;
+	bool pages = huge_mapped();
+	struct door door;
+	int err;
+
+	if (likely(!frames))
+		return pages && detach_pages(ret, addr);
+	door_enter(&door);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)addr,
+			   frames_mapping_length(frames, (uintptr_t)addr));
+	if (pages && detach_pages(ret, addr))
+		err = *ret ? -errno : 0;
+	else
+		err = (int)sysraw3(SYS_shmdt, (long)addr, 0, 0);
+	frames_unmap_end(frames, &leaving, FRAMES_SHMDT, !err);
 	*ret = (int)door_return(&door, err);
 	return true;
 }

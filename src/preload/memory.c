@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/sysraw.h"
 #include "file/file.h"
+#include "hostmem/frames.h"
 #include "hostmem/hostmem.h"
 #include "machine/machine.h"
 #include "preload/door.h"
@@ -26,6 +27,15 @@ static struct hostmem *hostmem(void)
 static bool machine_lives(void)
 {
 	return atomic_load_explicit(&door_machine_ptr, memory_order_acquire) != NULL;
+}
+
+/* Page frame numbers, as a program without an IOMMU has them. */
+static struct frames *frames_here(void)
+{
+	struct uvfio_machine *machine =
+		atomic_load_explicit(&door_machine_ptr, memory_order_acquire);
+
+	return machine ? machine_frames(machine) : NULL;
 }
 
 /* The pages that a call on [addr, addr + len) takes; false: the call fails by itself. */
@@ -100,7 +110,7 @@ static int map_over_pages(void **ret, void *addr, size_t len, int prot, int flag
 	return 0;
 }
 
-bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+static bool map_door(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	const struct map_call call = { addr, len, prot, flags, fd, off };
 	struct file *file;
@@ -171,7 +181,7 @@ static int unmap_pages(void *addr, size_t len)
 	return err;
 }
 
-bool door_munmap(int *ret, void *addr, size_t len)
+static bool unmap_door(int *ret, void *addr, size_t len)
 {
 	struct door door;
 	int err;
@@ -219,7 +229,7 @@ static bool discards(int advice)
 	       advice == MADV_DONTNEED_LOCKED;
 }
 
-bool door_madvise(int *ret, void *addr, size_t len, int advice)
+static bool advise_door(int *ret, void *addr, size_t len, int advice)
 {
 	struct door door;
 
@@ -237,9 +247,11 @@ bool door_madvise(int *ret, void *addr, size_t len, int advice)
 }
 
 /* The pages, their pins and the program stay together at the new place. */
-static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+static void *move(struct frames_leaving *replaced, void *addr, size_t old_len, size_t new_len,
+		  int flags, void *new_addr)
 {
 	uintptr_t from = (uintptr_t)addr;
+	struct frames *frames = frames_here();
 	bool pinned = false;
 	void *to;
 
@@ -249,7 +261,12 @@ static void *move(void *addr, size_t old_len, size_t new_len, int flags, void *n
 		hostmem_will_unmap(hostmem(), from, old_len);
 	else
 		pinned = hostmem_move_begin(hostmem(), from, old_len, new_len);
+	if (frames)
+		frames_move_begin(frames, from, old_len);
 	to = mremap(addr, old_len, new_len, flags, new_addr);
+	if (frames)
+		frames_move_end(frames, from, old_len, new_len,
+				to == MAP_FAILED ? 0 : (uintptr_t)to, replaced);
 	if (pinned)
 		hostmem_move_end(hostmem(), from, old_len, to == MAP_FAILED ? 0 : (uintptr_t)to);
 	if (to != MAP_FAILED)
@@ -267,7 +284,8 @@ static bool refused(uintptr_t from, size_t old_len, uintptr_t to, size_t new_len
 	       (from < to + new_len && to < from + old_len);
 }
 
-bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+static bool remap_door(struct frames_leaving *replaced, void **ret, void *addr, size_t old_len,
+		       size_t new_len, int flags, void *new_addr)
 {
 	size_t len = new_len;
 	struct door door;
@@ -297,10 +315,104 @@ bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int fla
 		errno = (int)-to;
 		*ret = MAP_FAILED;
 	} else {
-		*ret = move(addr, old_len, len, flags, new_addr);
+		*ret = move(replaced, addr, old_len, len, flags, new_addr);
 		if (*ret != MAP_FAILED && !pages_here)
 			huge_moved(addr, old_len, *ret, len);
 	}
 	door_return(&door, *ret == MAP_FAILED ? -errno : 0);
+	return true;
+}
+
+/*
+ * ---- without an IOMMU -----------------------------------------------------------------------
+ *
+ * Pages that a call takes away lose their frame numbers before it, for good when it has succeeded.
+ * The call is made here then, rather than by libc behind the door.
+ */
+
+bool door_mmap(void **ret, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct frames *frames = frames_here();
+	struct frames_leaving leaving;
+	struct door door;
+	long at;
+	int err;
+
+	if (likely(!frames) || !(flags & MAP_FIXED))
+		return map_door(ret, addr, len, prot, flags, fd, off);
+	door_enter(&door);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)addr, len);
+	if (map_door(ret, addr, len, prot, flags, fd, off)) {
+		err = *ret == MAP_FAILED ? -errno : 0;
+	} else {
+		at = raw_mmap(addr, len, prot, flags, fd, (uint64_t)off);
+		err = at < 0 && at > -4096 ? (int)at : 0;
+		*ret = err ? MAP_FAILED : (void *)at;
+	}
+	frames_unmap_end(frames, &leaving, FRAMES_MMAP, !err);
+	door_return(&door, err);
+	return true;
+}
+
+bool door_munmap(int *ret, void *addr, size_t len)
+{
+	struct frames *frames = frames_here();
+	struct frames_leaving leaving;
+	struct door door;
+	int err;
+
+	if (likely(!frames))
+		return unmap_door(ret, addr, len);
+	door_enter(&door);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)addr, len);
+	if (unmap_door(ret, addr, len))
+		err = *ret ? -errno : 0;
+	else
+		err = raw_munmap(addr, len);
+	frames_unmap_end(frames, &leaving, FRAMES_MUNMAP, !err);
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+bool door_madvise(int *ret, void *addr, size_t len, int advice)
+{
+	struct frames *frames = discards(advice) ? frames_here() : NULL;
+	struct frames_leaving leaving;
+	struct door door;
+	int err;
+
+	if (likely(!frames))
+		return advise_door(ret, addr, len, advice);
+	door_enter(&door);
+	frames_unmap_begin(frames, &leaving, (uintptr_t)addr, len);
+	if (advise_door(ret, addr, len, advice))
+		err = *ret ? -errno : 0;
+	else
+		err = raw_madvise(addr, len, advice);
+	frames_unmap_end(frames, &leaving, FRAMES_MADVISE, !err);
+	*ret = (int)door_return(&door, err);
+	return true;
+}
+
+bool door_mremap(void **ret, void *addr, size_t old_len, size_t new_len, int flags, void *new_addr)
+{
+	struct frames *frames = frames_here();
+	struct frames_leaving replaced;
+	struct door door;
+	bool done;
+	int err;
+
+	if (likely(!frames))
+		return remap_door(NULL, ret, addr, old_len, new_len, flags, new_addr);
+	door_enter(&door);
+	frames_unmap_begin(frames, &replaced, (uintptr_t)new_addr,
+			   flags & MREMAP_FIXED ? new_len : 0);
+	done = remap_door(&replaced, ret, addr, old_len, new_len, flags, new_addr);
+	if (!done)
+		*ret = mremap(addr, old_len, new_len, flags, new_addr);
+	err = *ret == MAP_FAILED ? -errno : 0;
+	/* Unless move() has. */
+	frames_unmap_end(frames, &replaced, FRAMES_MREMAP, !err);
+	door_return(&door, err);
 	return true;
 }

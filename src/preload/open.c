@@ -13,6 +13,7 @@
 #include "file/file.h"
 #include "machine/kmsg.h"
 #include "machine/machine.h"
+#include "machine/pagemap.h"
 #include "machine/session.h"
 #include "machine/shared.h"
 #include "machine/tree.h"
@@ -109,13 +110,19 @@ static bool matters(const char *path)
 	       !strcmp(path, "/sys") || !strncmp(path, "/sys/", 5);
 }
 
+/* A name of the host's that the machine serves when it is opened so. */
+static bool machine_wants(const char *path, int flags)
+{
+	return uevent_host_wants(path, flags) || pagemap_wants(door_session(), path, flags);
+}
+
 static int open_host(const struct tree_path *tp, int dirfd, const char *path, int flags,
 		     mode_t mode)
 {
 	struct stat st;
 	int fd;
 
-	if (uevent_host_wants(tp->logical, flags))
+	if (machine_wants(tp->logical, flags))
 		return open_machine(tp->logical, flags);
 	fd = openat(dirfd, path, flags, mode);
 	if (fd < 0)
@@ -166,7 +173,7 @@ bool door_open(int *ret, int dirfd, const char *path, int flags, mode_t mode)
 			*ret = (int)door_return(&door, fd);
 			return true;
 		}
-		if (!matters(tp.logical)) {
+		if (!matters(tp.logical) && !machine_wants(tp.logical, flags)) {
 			door_leave(&door);
 			return false;
 		}
@@ -240,7 +247,7 @@ static bool is_ours(const char *path, int flags, struct tree_path *tp)
 		return true;
 	tp->tree = false;
 	return door_session() && !path_logical(AT_FDCWD, path, tp) &&
-	       uevent_host_wants(tp->logical, flags);
+	       machine_wants(tp->logical, flags);
 }
 
 bool door_fopen(FILE **ret, const char *path, const char *how)
@@ -252,7 +259,7 @@ bool door_fopen(FILE **ret, const char *path, const char *how)
 	if (flags < 0 || !is_ours(path, flags, &tp))
 		return false;
 	door_enter(&door);
-	if (!tp.tree && !uevent_host_wants(tp.logical, flags)) {
+	if (!tp.tree && !machine_wants(tp.logical, flags)) {
 		*ret = fopen(tp.real, how);
 		door_return(&door, *ret ? 0 : -errno);
 		return true;

@@ -33,6 +33,9 @@ static void in_child(void)
  */
 static _Thread_local struct uvfio_machine *forking __attribute__((tls_model("initial-exec")));
 
+/* The fork stands for a vfork(), after which Linux has nothing to copy. */
+static _Thread_local bool for_vfork __attribute__((tls_model("initial-exec")));
+
 static void before_fork(void)
 {
 	if (lib_depth)
@@ -54,7 +57,7 @@ static void in_parent(void)
 	huge_fork_parent();
 	file_fork_parent();
 	if (forking)
-		machine_fork_parent(forking);
+		machine_fork_parent(forking, !for_vfork);
 	uevent_fork_parent();
 }
 
@@ -74,9 +77,19 @@ bool door_Fork(pid_t *ret)
 	return true;
 }
 
+static pid_t vfork_by_fork(void)
+{
+	pid_t pid;
+
+	for_vfork = true;
+	pid = fork();
+	for_vfork = false;
+	return pid;
+}
+
 void *process_vfork_target(void)
 {
-	return door_on() ? (void *)fork : (void *)real_vfork;
+	return door_on() ? (void *)vfork_by_fork : (void *)real_vfork;
 }
 
 struct clone_call {
