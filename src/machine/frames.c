@@ -23,7 +23,7 @@ bool machine_without_iommu(const struct session *session)
 	return !session_path(session, "frames", path, sizeof(path)) && !access(path, F_OK);
 }
 
-/* ---- what the functions ask -------------------------------------------------------------------- */
+/* ---- what the functions ask ---------------------------------------------------------------- */
 
 static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig)
 {
@@ -59,7 +59,7 @@ static void thaw_devices(void *arg)
 
 static const struct frames_ops frames_ops = { .sync = sync_devices, .thaw = thaw_devices };
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static int open_shared(struct uvfio_machine *machine, bool create)
 {

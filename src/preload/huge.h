@@ -119,6 +119,9 @@ bool huge_cuttable(const void *addr, size_t len);
 bool huge_let_go(void *addr, size_t len, bool release, uint64_t *ino);
 /* All of it, of pages that are gone or replaced. */
 void huge_unmapped(void *addr, size_t len);
+/* The range with @addr in it; false: none has it. Depth raised. */
+struct huge_range;
+bool huge_range_at(const void *addr, struct huge_range *out);
 /* How long the range is that begins at @addr; 0: none does. */
 size_t huge_length_at(const void *addr);
 /* The size of the huge page with @addr in it; 0: none is there. Depth raised. */

@@ -248,7 +248,7 @@ bool huge_cuttable(const void *addr, size_t len)
 }
 
 /* The range with @addr in it. */
-static bool range_at(const void *addr, struct huge_range *out)
+bool huge_range_at(const void *addr, struct huge_range *out)
 {
 	const struct huge_range *range;
 
@@ -596,17 +596,9 @@ size_t huge_length_at(const void *addr)
 {
 	struct huge_range range;
 
-	return range_at(addr, &range) && range.start == (uintptr_t)addr ? range.end - range.start
-									: 0;
-}
-
-size_t huge_page_at(uintptr_t addr)
-{
-	struct huge_range range;
-
-	if (!atomic_load_explicit(&huge_range_count, memory_order_relaxed))
-		return 0;
-	return range_at((const void *)addr, &range) ? huge_bytes(range.size) : 0;
+	return huge_range_at(addr, &range) && range.start == (uintptr_t)addr
+		       ? range.end - range.start
+		       : 0;
 }
 
 int huge_attached(void *addr, size_t len, enum huge_size size)
@@ -647,7 +639,7 @@ int huge_madvise(void *addr, size_t len, int advice, int *ret)
 	*ret = -EINVAL;
 	if (marks(advice))
 		return !huge_cuttable(addr, len);
-	if (!range_at(addr, &range))
+	if (!huge_range_at(addr, &range))
 		return 0;
 	if (advice == MADV_FREE)
 		return 1;
@@ -668,7 +660,7 @@ int huge_mremap_check(void *addr, size_t *old_len, size_t *new_len, int flags, v
 	struct huge_range range;
 	uint64_t page;
 
-	if (!range_at(addr, &range))
+	if (!huge_range_at(addr, &range))
 		return 1;
 	page = huge_bytes(range.size);
 	*old_len = ALIGN_UP(*old_len, page);
@@ -693,7 +685,7 @@ void huge_moved(void *addr, size_t old_len, void *to, size_t new_len)
 
 	if (new_len < old_len)
 		huge_unmapped((char *)addr + new_len, old_len - new_len);
-	if (to == addr || !range_at(addr, &range))
+	if (to == addr || !huge_range_at(addr, &range))
 		return;
 	huge_unmapped(to, new_len);
 	forget(req.first, req.end, &private, &shared, &ino);

@@ -11,6 +11,7 @@
 
 #include "base/sysraw.h"
 #include "hostmem/frames.h"
+#include "hugetlb/ranges.h"
 #include "machine/machine.h"
 #include "preload/doors.h"
 #include "preload/huge.h"
@@ -164,4 +165,13 @@ bool door_shmdt(int *ret, const void *addr)
 	frames_unmap_end(frames, &leaving, FRAMES_SHMDT, !err);
 	*ret = (int)door_return(&door, err);
 	return true;
+}
+
+size_t huge_page_at(uintptr_t addr)
+{
+	struct huge_range range;
+
+	if (!atomic_load_explicit(&huge_range_count, memory_order_relaxed))
+		return 0;
+	return huge_range_at((const void *)addr, &range) ? huge_bytes(range.size) : 0;
 }
