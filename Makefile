@@ -25,11 +25,13 @@ test-ci: all
 	@tools/deps build test
 	@tools/test-ci
 
-# Both transcripts side by side, with the intel and the amd IOMMU: what a real kernel said and what
-# uvfio says. PROBES="config-* irq-*" chooses, LIVE=1 boots the kernel rather than reading records.
+# Both transcripts side by side, with the intel IOMMU, the amd one and none: what a real kernel said
+# and what uvfio says. PROBES="config-* irq-*" chooses, LIVE=1 boots the kernel rather than reading
+# records, KERNEL=bzImage one with no-IOMMU mode, which Debian's has not.
 transcripts: all
-	@for iommu in intel amd; do \
+	@for iommu in intel amd none; do \
 		tests/uapi/compare --show --iommu $$iommu $(if $(LIVE),,--recorded) \
+			$$([ $$iommu != none ] || echo $(if $(KERNEL),--kernel $(KERNEL))) \
 			--program $(BUILD)/tests/uapi/uapi-probes \
 			--static $(BUILD)/tests/uapi/uapi-probes-static $(PROBES) || exit 1; \
 	done

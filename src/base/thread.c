@@ -19,6 +19,8 @@
 /* What stays unblocked: faults of the thread's own instructions. */
 #define SYNC_SIGNALS (KSIG(SIGSEGV) | KSIG(SIGBUS) | KSIG(SIGILL) | KSIG(SIGFPE) | KSIG(SIGTRAP))
 
+#define FIRST_RT_SIGNAL 32 /* the kernel's */
+
 enum note_state { NOT_NOTED, NOTING, NOTED };
 
 struct thread_start {
@@ -79,9 +81,20 @@ static void *thread_main(void *arg)
 	return start.fn(start.arg);
 }
 
+/* The C library's own signals, below SIGRTMIN: setuid() and its like wait until each thread of the
+ * process has taken one. */
+static ksigset_t libc_signals(void)
+{
+	ksigset_t set = 0;
+
+	for (int signal = FIRST_RT_SIGNAL; signal < SIGRTMIN; signal++)
+		set |= KSIG(signal);
+	return set;
+}
+
 int thread_create(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg)
 {
-	const ksigset_t blocked = ~SYNC_SIGNALS;
+	const ksigset_t blocked = ~(SYNC_SIGNALS | libc_signals());
 	struct thread_start *start;
 	ksigset_t before;
 	int err;

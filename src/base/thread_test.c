@@ -3,9 +3,11 @@
 
 #include <check.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/depth.h"
 #include "base/log.h"
@@ -73,6 +75,29 @@ static void remember(void *arg, enum log_level level, const char *message)
 	strncpy(last_line, message, sizeof(last_line) - 1);
 }
 
+static void *wait_word(void *arg)
+{
+	atomic_int *stop = arg;
+
+	while (!atomic_load(stop))
+		usleep(1000);
+	return NULL;
+}
+
+/* The C library asks each thread to change its ids, by a signal, and waits for all of them. */
+START_TEST(test_setuid)
+{
+	atomic_int stop = 0;
+	pthread_t thread;
+
+	ck_assert_int_eq(thread_create(&thread, "idle", wait_word, &stop), 0);
+	ck_assert_int_eq(setresuid(getuid(), geteuid(), geteuid()), 0);
+	ck_assert_int_eq(setresgid(getgid(), getegid(), getegid()), 0);
+	atomic_store(&stop, 1);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(test_log_sink)
 {
 	char longer[2000];
@@ -99,7 +124,9 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_thread_surroundings);
+	tcase_add_test(tcase, test_setuid);
 	tcase_add_test(tcase, test_log_sink);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

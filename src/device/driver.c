@@ -49,8 +49,8 @@ static int driver_probe(struct device_driver *drv, struct device *dev)
 		dev->driver = NULL;
 		dev->drvdata = NULL;
 		if (ret != -ENODEV && ret != -ENXIO && !lib_following)
-			pr_warn("%s %s: probe with driver %s failed with error %d", drv->name,
-				dev->name, drv->name, ret);
+			pr_kernel_err("%s %s: probe with driver %s failed with error %d", drv->name,
+				      dev->name, drv->name, ret);
 		return ret;
 	}
 	list_add_tail(&dev->drv_node, &drv->devices);

@@ -124,6 +124,16 @@ void vfio_group_put(struct vfio_group *group)
 	free(group);
 }
 
+/* Group's lock held. */
+static void group_unclaim(struct vfio_group *group)
+{
+	struct vfio_core *core = group->core;
+
+	if (group->claimed)
+		core->env.group_release(core->env.arg, group->id);
+	group->claimed = false;
+}
+
 void vfio_group_remove_device(struct vfio_device *vdev)
 {
 	struct vfio_group *group = vdev->group;
@@ -143,6 +153,8 @@ void vfio_group_remove_device(struct vfio_device *vdev)
 		if (group->container)
 			vfio_group_detach_container(group);
 		group->iommu_group = NULL;
+		/* Whoever has it open does not keep the next group of this number busy. */
+		group_unclaim(group);
 		pthread_mutex_unlock(&group->lock);
 	}
 	/* Behind the last use of the IOMMU group, which may go with the device. */
@@ -316,14 +328,13 @@ static long group_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 static void group_release(struct file *file)
 {
 	struct vfio_group *group = file->priv;
-	struct vfio_core *core = group->core;
 
 	/* Open device files hold references to this file: there are none. */
 	pthread_mutex_lock(&group->lock);
 	if (group->container)
 		vfio_group_detach_container(group);
 	group->opened_file = NULL;
-	core->env.group_release(core->env.arg, group->id);
+	group_unclaim(group);
 	pthread_mutex_unlock(&group->lock);
 	vfio_group_put(group);
 }
@@ -374,6 +385,7 @@ int vfio_group_open(struct vfio_core *core, unsigned int id, int oflags, struct 
 		core->env.group_release(core->env.arg, id);
 		goto out_unlock;
 	}
+	group->claimed = true;
 	group->opened_file = *out;
 out_unlock:
 	pthread_mutex_unlock(&group->lock);

@@ -94,6 +94,7 @@ void vfio_core_after_fork(struct vfio_core *core)
 		if (group->opened_file)
 			group->refs--;
 		group->opened_file = NULL;
+		group->claimed = false;
 		group->container = NULL;
 		group->container_users = 0;
 		list_init(&group->container_node);

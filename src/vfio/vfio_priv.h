@@ -49,6 +49,7 @@ struct vfio_group {
 	pthread_mutex_t lock;
 	struct iommu_group *iommu_group; /* NULL: the last device is gone */
 	struct file *opened_file;	 /* NULL: closed */
+	bool claimed;			 /* env->group_claim() was done */
 	struct vfio_container *container;
 	unsigned int container_users;	 /* 1 for SET_CONTAINER, 1 for each open device file */
 	struct list_head container_node; /* container->lock */

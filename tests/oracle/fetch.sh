@@ -6,8 +6,8 @@
 # through an apt with lists, sources and state of its own, so apt checks signatures and hashes as
 # always and the system's apt is left alone. Messages never name the mirror.
 #
-# Uses $work, $cache, $refresh, $suite if set; sets the array qemu and $busybox. Callers have
-# `unavailable`.
+# Uses $work, $cache, $kernel (the caller's own, not to be downloaded), $refresh, $suite if set; sets
+# the array qemu and $busybox. Callers have `unavailable`.
 
 suite=${suite:-${ORACLE_SUITE:-trixie-backports}}
 qemu_wanted=9 # older ones have no igb and lose MSI-X interrupts of nvme under recent kernels
@@ -140,7 +140,7 @@ fetch_all()
 	mkdir -p "$cache"
 	exec 9> "$cache/lock"
 	flock 9 # one download at a time
-	if [ -n "$refresh" ] || [ ! -e "$cache/kernel/version" ]; then
+	if [ -z "$kernel" ] && { [ -n "$refresh" ] || [ ! -e "$cache/kernel/version" ]; }; then
 		fetch_kernel
 	fi
 	find_qemu

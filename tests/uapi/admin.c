@@ -11,20 +11,6 @@
 
 #define DRIVER "/sys/bus/pci/drivers/vfio-pci"
 
-static long write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), err;
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, text, strlen(text));
-	err = errno;
-	close(fd);
-	errno = err;
-	return n < 0 ? -1 : n == (ssize_t)strlen(text) ? 0 : 1;
-}
-
 static void say_status(int group)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };

@@ -22,6 +22,14 @@ static const struct probe_set *const sets[] = {
 	&hugetlb_probes,
 };
 
+/* Without an IOMMU: no mappings, and no groups of several functions. */
+static const struct probe_set *const noiommu_sets[] = {
+	&noiommu_probes,   &container_probes,	 &group_probes,	 &device_probes, &feature_probes,
+	&region_probes,	   &mmap_probes,	 &config_probes, &irq_probes,	 &trigger_probes,
+	&two_probes,	   &admin_probes,	 &words_probes,	 &power_probes,	 &sysfs_probes,
+	&ioeventfd_probes, &nvme_noiommu_probes,
+};
+
 struct line {
 	size_t len;
 	char text[16384];
@@ -31,6 +39,7 @@ char probe_bdf[32];
 char probe_group[64];
 char probe_bdf2[32];
 char probe_group2[64];
+bool probe_noiommu;
 static struct line *line;
 
 void say(const char *fmt, ...)
@@ -77,13 +86,15 @@ static bool wanted(const char *name, char **patterns, int count)
 
 static void each_probe(bool list, char **patterns, int count)
 {
+	const struct probe_set *const *chosen = probe_noiommu ? noiommu_sets : sets;
+	size_t num = probe_noiommu ? ARRAY_SIZE(noiommu_sets) : ARRAY_SIZE(sets);
 	char name[128];
 
-	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
-		if (sets[s] == &two_probes && !probe_bdf2[0] && !list)
+	for (size_t s = 0; s < num; s++) {
+		if (chosen[s] == &two_probes && !probe_bdf2[0] && !list)
 			continue;
-		for (size_t i = 0; i < sets[s]->count; i++) {
-			const struct probe *p = &sets[s]->probes[i];
+		for (size_t i = 0; i < chosen[s]->count; i++) {
+			const struct probe *p = &chosen[s]->probes[i];
 			long n = p->count ? p->count : 1;
 
 			for (long arg = p->first; arg < p->first + n; arg++) {
@@ -111,7 +122,11 @@ static bool find_group(const char *bdf, char *group, size_t size)
 	if (!bdf[0] || len < 0)
 		return false;
 	target[len] = 0;
-	snprintf(group, size, "/dev/vfio/%s", strrchr(target, '/') + 1);
+	snprintf(group, size, "/dev/vfio/noiommu-%s", strrchr(target, '/') + 1);
+	if (access(group, F_OK) == 0)
+		probe_noiommu = true;
+	else
+		snprintf(group, size, "/dev/vfio/%s", strrchr(target, '/') + 1);
 	return true;
 }
 

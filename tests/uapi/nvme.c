@@ -38,6 +38,7 @@ struct ctrl {
 	struct ctx ctx;
 	unsigned bar;
 	uint64_t base;
+	uint64_t asq, acq;	/* what the device is given as their addresses */
 	volatile uint8_t *regs; /* NULL: through pread and pwrite */
 	struct queue admin, io;
 };
@@ -77,7 +78,8 @@ static void queue_init(struct queue *q, char *memory, unsigned id)
 	*q = (struct queue){ (void *)memory, (void *)(memory + PAGE), id, 0, 0, 1 };
 }
 
-/* Admin queues at IOVA and IOVA + PAGE; the I/O queue's pages behind them. */
+/* Admin queues at IOVA and IOVA + PAGE, or at the pages' own addresses; the I/O queue's pages
+ * behind them. */
 static void enable(struct ctrl *c)
 {
 	reg_write(c, REG_CC, 0);
@@ -85,10 +87,10 @@ static void enable(struct ctrl *c)
 		setup_failed("disable");
 	queue_init(&c->admin, (char *)c->admin.sq, 0);
 	reg_write(c, REG_AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1));
-	reg_write(c, REG_ASQ, IOVA);
-	reg_write(c, REG_ASQ + 4, 0);
-	reg_write(c, REG_ACQ, IOVA + PAGE);
-	reg_write(c, REG_ACQ + 4, 0);
+	reg_write(c, REG_ASQ, (uint32_t)c->asq);
+	reg_write(c, REG_ASQ + 4, (uint32_t)(c->asq >> 32));
+	reg_write(c, REG_ACQ, (uint32_t)c->acq);
+	reg_write(c, REG_ACQ + 4, (uint32_t)(c->acq >> 32));
 	reg_write(c, REG_CC, 4 << 20 | 6 << 16 | 1);
 	if (!wait_ready(c, 1))
 		setup_failed("enable");
@@ -110,8 +112,12 @@ static struct ctrl setup_ctrl(bool by_mmap)
 		if (c.regs == MAP_FAILED)
 			setup_failed("mmap");
 	}
-	if (dma_map(c.ctx.container, 3, queues, IOVA, 4 * PAGE))
+	if (!probe_noiommu && dma_map(c.ctx.container, 3, queues, IOVA, 4 * PAGE))
 		setup_failed("MAP_DMA");
+	c.asq = probe_noiommu ? physical(queues) : IOVA;
+	c.acq = probe_noiommu ? physical(queues + PAGE) : IOVA + PAGE;
+	if (!c.asq || !c.acq)
+		setup_failed("pagemap");
 	queue_init(&c.admin, queues, 0);
 	queue_init(&c.io, queues + 2 * PAGE, 1);
 	enable(&c);
@@ -499,3 +505,100 @@ static const struct probe table[] = {
 };
 
 PROBE_SET(nvme_probes, table);
+
+/* ---- without an IOMMU: by physical address --------------------------------------------------- */
+
+static void noiommu_identify(long by_mmap)
+{
+	struct ctrl c = setup_ctrl(by_mmap);
+	char *data = memory(2 * PAGE);
+
+	for (int i = 0; i < 10; i++) {
+		char *page = data + i % 2 * PAGE;
+
+		memset(data, 0, 2 * PAGE);
+		say_status("identify", identify(&c, physical(page)));
+		say(" %d other=%d", identified(&c, page),
+		    identified(&c, data + (i + 1) % 2 * PAGE));
+		consume(&c, &c.admin);
+	}
+	leave(&c);
+}
+
+/* The page behind two mappings has one address, and its memory is seen in both. */
+static void noiommu_shared(long arg)
+{
+	struct ctrl c = setup_ctrl(true);
+	int fd = memfd_create("probe", 0);
+	char *data, *view;
+
+	if (fd < 0 || ftruncate(fd, PAGE))
+		setup_failed("memfd");
+	data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	view = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	say(" same=%d", physical(data) == physical(view));
+	say_status("identify", identify(&c, physical(data)));
+	say(" there=%d", identified(&c, view));
+	leave(&c);
+}
+
+/* What the frame numbers are like. */
+static void noiommu_pages(long arg)
+{
+	char *data =
+		mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t first;
+
+	say(" untouched=%d", physical(data) != 0);
+	memset(data, 1, 64 * PAGE);
+	first = physical(data);
+	say(" touched=%d offset=%d", first != 0, physical(data + 5) == first + 5);
+	say(" virtual=%d stable=%d", first == (uintptr_t)data, physical(data) == first);
+	madvise(data, PAGE, MADV_DONTNEED);
+	say(" dropped=%d", physical(data) != 0);
+}
+
+static void noiommu_msix(long arg)
+{
+	struct ctrl c = setup_ctrl(true);
+	int32_t fd = new_eventfd();
+	char *data = memory(PAGE);
+
+	say_status("no interrupt", identify(&c, physical(data)));
+	result("on", set_irqs(c.ctx.device, EVENTFD | TRIGGER, MSIX, 0, 1, &fd, 4));
+	say_count("idle", fd);
+	say_status("identify", identify(&c, physical(data)));
+	say_count("one", fd);
+	consume(&c, &c.admin);
+	result("off", simple(&c, NONE | TRIGGER, MSIX, 0));
+	say_status("identify", identify(&c, physical(data)));
+	say_count("off", fd);
+	leave(&c);
+}
+
+static void noiommu_intx(long arg)
+{
+	struct ctrl c = setup_ctrl(true);
+	int32_t fd = new_eventfd();
+	char *data = memory(PAGE);
+
+	result("on", set_irqs(c.ctx.device, EVENTFD | TRIGGER, INTX, 0, 1, &fd, 4));
+	say_status("identify", identify(&c, physical(data)));
+	say_count("fired", fd);
+	say_status("identify", identify(&c, physical(data)));
+	say_count("masked", fd);
+	result("unmask", simple(&c, NONE | UNMASK, INTX, 1));
+	say_count("again", fd);
+	consume(&c, &c.admin);
+	leave(&c);
+}
+
+static const struct probe noiommu_table[] = {
+	{ "nvme-noiommu-identify", noiommu_identify, 0, 2 },
+	{ "nvme-noiommu-shared", noiommu_shared, 0, 0 },
+	{ "nvme-noiommu-pages", noiommu_pages, 0, 0 },
+	{ "nvme-noiommu-msix", noiommu_msix, 0, 0 },
+	{ "nvme-noiommu-intx", noiommu_intx, 0, 0 },
+};
+
+PROBE_SET(nvme_noiommu_probes, noiommu_table);

@@ -59,7 +59,7 @@ struct ctx setup_iommu(unsigned iommu)
 {
 	struct ctx ctx = setup_group();
 
-	if (ioctl(ctx.container, VFIO_SET_IOMMU, iommu))
+	if (ioctl(ctx.container, VFIO_SET_IOMMU, probe_noiommu ? VFIO_NOIOMMU_IOMMU : iommu))
 		setup_failed("SET_IOMMU");
 	return ctx;
 }
@@ -93,6 +93,36 @@ void *memory(size_t size)
 	if (p == MAP_FAILED)
 		setup_failed("mmap");
 	return p;
+}
+
+uint64_t physical(const void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, 8, (off_t)((uintptr_t)p / PAGE * 8)) != 8)
+		entry = 0;
+	close(fd);
+	if (!(entry >> 63))
+		return 0;
+	entry &= (1ul << 55) - 1;
+	return entry ? entry * PAGE + (uintptr_t)p % PAGE : 0;
+}
+
+long write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), err;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, strlen(text));
+	err = errno;
+	close(fd);
+	errno = err;
+	return n < 0 ? -1 : n == (ssize_t)strlen(text) ? 0 : 1;
 }
 
 int dma_map(int container, uint32_t flags, const void *vaddr, uint64_t iova, uint64_t size)

@@ -48,7 +48,7 @@ extern const struct probe_set container_probes, group_probes, info_probes, map_p
 	unmap_probes, vaddr_probes, dirty_probes, device_probes, feature_probes, hot_reset_probes,
 	region_probes, mmap_probes, config_probes, irq_probes, trigger_probes, nvme_probes,
 	two_probes, admin_probes, words_probes, power_probes, dmabuf_probes, sysfs_probes,
-	ioeventfd_probes, functions_probes, hugetlb_probes;
+	ioeventfd_probes, functions_probes, hugetlb_probes, noiommu_probes, nvme_noiommu_probes;
 
 /* What a probe has open. -1: nothing. */
 struct ctx {
@@ -63,6 +63,9 @@ extern char probe_group[64];
 /* A second one for the probes that need two, or "". */
 extern char probe_bdf2[32];
 extern char probe_group2[64];
+
+/* The machine has no IOMMU: groups are vfio's own, setup_iommu() takes VFIO_NOIOMMU_IOMMU. */
+extern bool probe_noiommu;
 
 /* Appends to the probe's line. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -85,6 +88,12 @@ void *bad_pointer(void);
 
 /* Anonymous memory that has been touched. */
 void *memory(size_t size);
+
+/* The physical address of memory that is there, as /proc/self/pagemap tells; 0: it does not. */
+uint64_t physical(const void *p);
+
+/* Writes @text to the attribute at @path in one call: 0 or -1 with errno. */
+long write_file(const char *path, const char *text);
 
 /* ioctl's result; nothing is said. @unmapped may be NULL. */
 int dma_map(int container, uint32_t flags, const void *vaddr, uint64_t iova, uint64_t size);
