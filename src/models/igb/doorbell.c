@@ -194,7 +194,7 @@ static bool collect_tail(struct igb_fn *fn, struct igb_queue *q)
 
 	if (!stored(fn, q, IGB_Q_TAIL, &value))
 		return false;
-	igb_queue_write(fn, q, IGB_Q_TAIL, value);
+	igb_queue_set_tail(q, value);
 	/* The other place follows; nonsense is replaced. */
 	settle(fn, base, old, q->tail);
 	settle(fn, base, value, q->tail);

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "iommu/dma.h"
+#include "models/igb/igb.h"
 #include "models/igb/regs.h"
 #include "net/port.h"
 #include "pci/doorbell.h"
@@ -76,6 +77,7 @@ struct igb_shared {
 	uint32_t v2p[IGB_VFS]; /* mailbox state of each VF, IGB_V2P_* */
 	uint32_t vf_events;    /* VFs whose mailbox interrupt is due */
 	struct igb_vf_stats vf[IGB_VFS];
+	_Alignas(64) uint8_t driver[IGB_PF_DRIVER_STATE];
 };
 
 /* A queue as its registers say; the descriptors read ahead. */
@@ -222,6 +224,8 @@ void igb_queues_reset(struct igb_fn *fn);
 struct igb_queue *igb_queue_at(struct igb_fn *fn, uint32_t off, uint32_t *reg);
 uint32_t igb_queue_read(struct igb_fn *fn, struct igb_queue *q, uint32_t reg);
 void igb_queue_write(struct igb_fn *fn, struct igb_queue *q, uint32_t reg, uint32_t value);
+/* The tail alone, without BAR memory. */
+void igb_queue_set_tail(struct igb_queue *q, uint32_t value);
 void igb_queue_publish(struct igb_fn *fn, struct igb_queue *q);
 void igb_queue_publish_head(struct igb_fn *fn, struct igb_queue *q);
 /* The offsets of the queue's block: canonical, alias (0: none). */

@@ -73,6 +73,7 @@ static void update_single(struct igb_fn *fn)
 {
 	struct igb_intr *in = &fn->intr;
 	bool level = (in->icr & in->ims) || (in->eicr & in->eims);
+	enum pci_irq_type mode;
 	uint64_t now;
 
 	if (level == in->pin)
@@ -85,7 +86,10 @@ static void update_single(struct igb_fn *fn)
 	}
 	in->held &= ~1u;
 	in->pin = level;
-	pci_intx_set(fn->dev, level);
+	mode = pci_irq_mode(fn->dev);
+	/* Under MSI and MSI-X nobody sees the pin: it is let down, but never raised. */
+	if (!level || (mode != PCI_IRQ_MSI && mode != PCI_IRQ_MSIX))
+		pci_intx_set(fn->dev, level);
 	if (!level)
 		return;
 	in->next[0] = now + (uint64_t)IGB_EITR_INTERVAL(in->eitr[0]) * 1000;

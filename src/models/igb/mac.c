@@ -202,6 +202,7 @@ static const struct {
 	{ IGB_RXCSUM, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL },
 	{ IGB_RLPML, 0x2600 },
 	{ IGB_GCR, 1u << 16 },
+	{ IGB_MBVFIMR, 0xff },
 	{ IGB_VFRE, 0xff },
 	{ IGB_VFTE, 0xff },
 	{ IGB_RPLOLR, IGB_VMOLR_STRCRC },

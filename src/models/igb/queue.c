@@ -56,6 +56,8 @@ static void put(struct igb_fn *fn, const struct igb_queue *q, uint32_t reg, uint
 {
 	uint32_t alias = igb_queue_alias(fn, q);
 
+	if (!fn->regs)
+		return;
 	__atomic_store_n((uint32_t *)(void *)(fn->regs + igb_queue_base(fn, q) + reg), value,
 			 __ATOMIC_RELEASE);
 	if (alias)
@@ -142,6 +144,8 @@ static void queue_reset(struct igb_fn *fn, struct igb_queue *q)
 
 void igb_queues_reset(struct igb_fn *fn)
 {
+	if (!fn->regs)
+		return;
 	igb_doorbell_forget(fn);
 	for (unsigned int i = 0; i < fn->queues; i++) {
 		queue_reset(fn, &fn->rxq[i]);
@@ -208,6 +212,23 @@ static void dctl_write(struct igb_fn *fn, struct igb_queue *q, uint32_t value)
 	update(fn, q);
 }
 
+/* Nonsense stops the queue rather than the controller. */
+static void check_ends(struct igb_queue *q)
+{
+	if (!q->count)
+		return;
+	if (q->head >= q->count)
+		q->head = 0;
+	if (q->tail >= q->count)
+		q->tail = q->head;
+}
+
+void igb_queue_set_tail(struct igb_queue *q, uint32_t value)
+{
+	q->tail = value & 0xffff;
+	check_ends(q);
+}
+
 void igb_queue_write(struct igb_fn *fn, struct igb_queue *q, uint32_t reg, uint32_t value)
 {
 	q->fetched = reg == IGB_Q_TAIL ? q->fetched : 0;
@@ -248,14 +269,10 @@ void igb_queue_write(struct igb_fn *fn, struct igb_queue *q, uint32_t reg, uint3
 	default:
 		return;
 	}
-	/* Nonsense stops the queue rather than the controller. */
-	if (q->count && (q->head >= q->count || q->tail >= q->count)) {
-		if (q->head >= q->count)
-			q->head = 0;
-		if (q->tail >= q->count)
-			q->tail = q->head;
-	}
-	if (!fn->native || reg != IGB_Q_TAIL)
+	check_ends(q);
+	if (reg == IGB_Q_TAIL)
+		put(fn, q, reg, q->tail);
+	else
 		igb_queue_publish(fn, q);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "models/igb/igb_priv.h"
 
-#include <time.h>
+#include "pci/sriov.h"
 
 typedef uint32_t (*read_fn)(struct igb_fn *fn, uint32_t off);
 typedef void (*write_fn)(struct igb_fn *fn, uint32_t off, uint32_t value);
@@ -52,6 +52,8 @@ static void enables_write(struct igb_fn *fn, uint32_t off, uint32_t value)
 	igb_set(fn, off, value);
 	igb_queues_update(fn);
 	igb_link_update(fn);
+	for (unsigned int vf = 0; vf < fn->sh->num_vfs; vf++)
+		pci_ring_vf(fn->card, vf);
 }
 
 static void i2c_write(struct igb_fn *fn, uint32_t off, uint32_t value)

@@ -75,7 +75,7 @@ static bool receive_more(struct igb_fn *fn)
 {
 	if (!fn->port)
 		return false;
-	if (fn->starved) {
+	if (fn->starved && !igb_loopback(fn)) {
 		fn->starved = false;
 		net_port_ready(fn->port);
 	}
@@ -122,7 +122,7 @@ bool igb_poll(struct pci_dev *dev)
 	more = run(fn);
 	did |= more || fn->received != before;
 	/* While the pages are open the next look goes on; the last one, after closing, cannot. */
-	if (more && !fn->native)
+	if ((more || fn->kick) && !fn->native)
 		pci_dev_kick(dev);
 	fn->kick = false;
 	igb_doorbell_update_access(fn);

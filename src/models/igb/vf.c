@@ -11,11 +11,31 @@
 
 #include "pci/sriov.h"
 
+static void (*driver_events)(struct pci_dev *pf);
+
+void igb_pf_set_driver(void (*events)(struct pci_dev *pf))
+{
+	__atomic_store_n(&driver_events, events, __ATOMIC_RELEASE);
+}
+
+void *igb_pf_driver_state(struct pci_dev *pf)
+{
+	struct igb_shared *sh = pf->shared;
+
+	return sh ? sh->driver : NULL;
+}
+
 /* Something for the PF: MBVFICR or VFLRE has a bit (8.8.9, VMMB). */
 static void tell_pf(struct igb_fn *fn)
 {
-	__atomic_fetch_or(&fn->sh->causes, IGB_ICR_VMMB, __ATOMIC_RELEASE);
-	pci_ring(fn->card);
+	void (*events)(struct pci_dev * pf) = __atomic_load_n(&driver_events, __ATOMIC_ACQUIRE);
+
+	if (igb_get(fn, IGB_MBVFIMR) & BIT(fn->pool)) {
+		__atomic_fetch_or(&fn->sh->causes, IGB_ICR_VMMB, __ATOMIC_RELEASE);
+		pci_ring(fn->card);
+	}
+	if (events)
+		events(fn->card);
 }
 
 static void tell_vf(struct igb_fn *fn, unsigned int vf)
@@ -33,13 +53,38 @@ void igb_card_events(struct igb_fn *fn)
 			igb_cause(fn, causes);
 		return;
 	}
+	/* VFRE and VFTE may be among what happened. */
+	igb_queues_update(fn);
 	if (__atomic_fetch_and(&fn->sh->vf_events, ~BIT(fn->pool), __ATOMIC_ACQUIRE) &
-	    BIT(fn->pool)) {
-		/* VFRE and VFTE may be among what happened. */
-		igb_queues_update(fn);
+	    BIT(fn->pool))
 		igb_vf_mailbox_cause(fn);
-		igb_run_inline(fn);
-	}
+	igb_run_inline(fn);
+}
+
+/* ---- the host's driver of the physical function ---------------------------------------------- */
+
+static struct igb_fn *unused_pf(struct pci_dev *pf)
+{
+	struct igb_fn *fn = igb_fn(pf);
+
+	if (!fn->regs)
+		fn->sh = pf->shared;
+	return fn->sh ? fn : NULL;
+}
+
+uint32_t igb_pf_read(struct pci_dev *pf, uint32_t reg)
+{
+	struct igb_fn *fn = unused_pf(pf);
+
+	return fn ? igb_reg_read(fn, reg) : 0;
+}
+
+void igb_pf_write(struct pci_dev *pf, uint32_t reg, uint32_t value)
+{
+	struct igb_fn *fn = unused_pf(pf);
+
+	if (fn)
+		igb_reg_write(fn, reg, value);
 }
 
 /* ---- the physical function's side ------------------------------------------------------------ */
@@ -126,8 +171,7 @@ void igb_v2p_write(struct igb_fn *fn, uint32_t value)
 	if (!bits)
 		return;
 	__atomic_fetch_or(&fn->sh->reg[IGB_MBVFICR / 4], bits, __ATOMIC_RELEASE);
-	if (igb_get(fn, IGB_MBVFIMR) & BIT(fn->pool))
-		tell_pf(fn);
+	tell_pf(fn);
 }
 
 /* VTCTRL.RST and the VF's FLR (4.2.2): its queues and interrupts; the PF hears of it in VFLRE and
