@@ -204,10 +204,14 @@ static int alloc_buffers(struct igb_fn *fn)
 void igb_fn_quiesce(struct pci_dev *dev)
 {
 	struct igb_fn *fn = igb_fn(dev);
+	struct net_port *port;
 
 	igb_timer_stop(fn);
-	net_port_close(fn->port);
+	pci_dev_lock(dev);
+	port = fn->port;
 	fn->port = NULL;
+	pci_dev_unlock(dev);
+	net_port_close(port);
 }
 
 void igb_fn_power_off(struct pci_dev *dev)

@@ -50,8 +50,8 @@ void drv_send(unsigned int q, const void *frame, size_t len, uint32_t cmd, uint3
 
 /* The next descriptor that queue @q has written back; NULL: none. */
 const struct igb_desc *drv_received(unsigned int q);
-/* Posts the buffer of the next descriptor, up to one more than drv_rx_queue() did or, when that were
- * all but one, round and round; drv_rx_go() tells the card. */
+/* Posts the buffer of the next descriptor: one more than drv_rx_queue() did or, when those were all
+ * but one, round and round; drv_rx_go() tells the card. */
 void drv_rx_post(unsigned int q);
 void drv_rx_go(unsigned int q);
 /* The buffer of the descriptor that drv_received() gave last. */
