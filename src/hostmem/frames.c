@@ -395,6 +395,11 @@ void frames_destroy(struct frames *frames)
 	raw_munmap(frames, sizeof(*frames));
 }
 
+int frames_pagemap_fd(const struct frames *frames)
+{
+	return frames->pagemap_fd;
+}
+
 void frames_set_huge(struct frames *frames, size_t (*huge_size)(uintptr_t addr))
 {
 	pthread_mutex_lock(&frames->lock);

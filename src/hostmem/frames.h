@@ -87,6 +87,8 @@ void frames_explain(struct frames *frames, uint64_t addr, bool write, char *out,
  * the host gave them; the host's numbers are taken out.
  */
 void frames_pagemap(struct frames *frames, uintptr_t addr, uint64_t *entries, size_t count);
+/* This process' pagemap of the host's, open; stays the frames'. */
+int frames_pagemap_fd(const struct frames *frames);
 /* The same for another process, whose maps are open as @maps_fd: its private pages have 0. */
 void frames_pagemap_of(struct frames *frames, int maps_fd, uintptr_t addr, uint64_t *entries,
 		       size_t count);

@@ -173,8 +173,12 @@ static bool explain_extent(const struct words *w)
 		return false;
 	extent = &w->frames->shared->extents[gib - EXTENTS_GIB];
 	pid = atomic_load(&extent->pid);
-	if (!pid || pid == (uint32_t)raw_getpid())
+	if (!pid)
 		return false;
+	if (pid == (uint32_t)raw_getpid()) {
+		snprintf(w->out, w->size, "no page has this address, nor had one");
+		return true;
+	}
 	memcpy(comm, extent->comm, sizeof(extent->comm));
 	comm[sizeof(extent->comm)] = '\0';
 	process_name(pid, comm, name, sizeof(name));

@@ -111,12 +111,12 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 	struct stat st;
 	int ret;
 
+	if (pagemap_wants(machine->session, path, oflags))
+		return pagemap_open(machine, path, oflags, out);
 	admin_sync(machine);
 	ret = resolve(machine, path, oflags, canonical, &st);
 	if (ret == 1 && uevent_host_wants(path, oflags))
 		return uevent_host_open(machine, path, oflags, out);
-	if (ret == 1 && pagemap_wants(machine->session, path, oflags))
-		return pagemap_open(machine, path, oflags, out);
 	if (ret)
 		return ret;
 	if ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))

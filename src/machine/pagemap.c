@@ -29,7 +29,7 @@
 struct pagemap {
 	struct frames *frames;
 	int fd;	     /* the host's */
-	int maps_fd; /* of another process; -1: this one's */
+	int maps_fd; /* of another process; -1: this one's, and fd is the frames' */
 	bool shown;  /* frames are */
 };
 
@@ -62,6 +62,9 @@ static pid_t process_of(const char *path, size_t len)
 	unsigned int pid = 0;
 	FILE *status;
 
+	/* What nearly all ask for. */
+	if (len == strlen("/proc/self") && !memcmp(path, "/proc/self", len))
+		return raw_getpid();
 	snprintf(name, sizeof(name), "%.*s/status", (int)MIN(len, (size_t)40), path);
 	status = fopen(name, "re");
 	while (status && fgets(line, sizeof(line), status))
@@ -72,12 +75,19 @@ static pid_t process_of(const char *path, size_t len)
 	return (pid_t)pid;
 }
 
+static void close_host(const struct pagemap *pagemap)
+{
+	if (pagemap->maps_fd < 0)
+		return;
+	fd_close(pagemap->fd);
+	fd_close(pagemap->maps_fd);
+}
+
 static void release(struct file *file)
 {
 	struct pagemap *pagemap = file->priv;
 
-	fd_close(pagemap->fd);
-	fd_close(pagemap->maps_fd);
+	close_host(pagemap);
 	free(pagemap);
 }
 
@@ -171,15 +181,23 @@ int pagemap_open(struct uvfio_machine *machine, const char *path, int oflags, st
 	pagemap->shown = env_capable(machine, CAP_SYS_ADMIN);
 	pagemap->maps_fd = -1;
 	pid = process_of(path, len);
-	snprintf(maps, sizeof(maps), "%.*s/maps", (int)MIN(len, (size_t)60), path);
-	ret = pagemap->fd = open_host(path);
-	if (ret >= 0 && pid != raw_getpid())
+	if (pid == raw_getpid()) {
+		ret = pagemap->fd = frames_pagemap_fd(machine->frames);
+	} else {
+		snprintf(maps, sizeof(maps), "%.*s/maps", (int)MIN(len, (size_t)60), path);
 		ret = pagemap->maps_fd = open_host(maps);
-	if (ret >= 0)
+		if (ret >= 0) {
+			ret = pagemap->fd = open_host(path);
+			if (ret < 0)
+				fd_close(pagemap->maps_fd);
+		}
+	}
+	if (ret >= 0) {
 		ret = file_alloc(&pagemap_ops, pagemap, oflags, 0, out);
-	if (ret < 0) {
-		fd_close(pagemap->fd);
-		fd_close(pagemap->maps_fd);
+		if (ret)
+			close_host(pagemap);
+	}
+	if (ret) {
 		free(pagemap);
 		return ret;
 	}
