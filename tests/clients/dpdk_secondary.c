@@ -125,8 +125,8 @@ static void await(atomic_uint *flag, unsigned int value)
 		fail("the other process is not there");
 }
 
-/* DPDK's driver resets the engine and forgets its descriptors whenever a process attaches to it: the
- * primary starts it then. */
+/* DPDK's driver resets the engine and forgets its descriptors whenever a process attaches to it:
+ * the primary starts it then. */
 static void primary(const char *bdf)
 {
 	int16_t id = engine(bdf);
