@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* `uvfio models`: what -d can name. */
 #include <argp.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,12 @@
 
 struct args {
 	const char *model;
+	bool json;
+};
+
+static const struct argp_option argp_options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ 0 },
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -17,6 +24,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct args *args = state->input;
 
 	switch (key) {
+	case 'j':
+		args->json = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (args->model)
 			exit(fail("one model at a time; leave the name out to see all"));
@@ -28,6 +38,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
+	.options = argp_options,
 	.parser = parse_option,
 	.args_doc = "[MODEL]",
 	.doc = "List the device models with their options and defaults.",
@@ -43,6 +54,43 @@ static void print_options(const struct model_option *options)
 	}
 }
 
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static json_t *options_as_json(const struct model_option *option)
+{
+	json_t *list = json_array();
+
+	for (; option && option->key; option++) {
+		const char *value = option->default_value;
+		json_t *object = json_pack("{s:s, s:s, s:s?}", "name", option->key, "help",
+					   option->help, "default", value && *value ? value : NULL);
+
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static int print_json(const struct args *args)
+{
+	json_t *list = json_array(), *root;
+	int ret;
+
+	for (size_t i = 0; models[i]; i++)
+		if (!args->model || !strcmp(args->model, models[i]->name))
+			json_array_append_new(list,
+					      json_pack("{s:s, s:s, s:o}", "name", models[i]->name,
+							"summary", models[i]->summary, "options",
+							options_as_json(models[i]->options)));
+	root = json_pack("{s:o, s:o}", "models", list, "every model",
+			 options_as_json(description_common_options));
+	ret = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
+	json_decref(root);
+	if (ret)
+		return fail("out of memory");
+	putchar('\n');
+	return 0;
+}
+
 int cmd_models(int argc, char **argv)
 {
 	struct args args = { 0 };
@@ -51,6 +99,8 @@ int cmd_models(int argc, char **argv)
 		return EXIT_USAGE;
 	if (args.model && !model_find(args.model))
 		return fail("unknown model \"%s\" (`uvfio models` lists them)", args.model);
+	if (args.json)
+		return print_json(&args);
 	for (size_t i = 0; models[i]; i++) {
 		if (args.model && strcmp(args.model, models[i]->name))
 			continue;

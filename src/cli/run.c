@@ -77,7 +77,8 @@ struct run {
 	bool keep, stats, warn_only, allow_escape, harmless, machine_given, user_given, caps_given,
 		memlock_given;
 	const char *session_dir;
-	uint64_t faults_before; /* of earlier runs in the same session */
+	uint64_t faults_before;	      /* of earlier runs in the same session */
+	void (*size_signal)(int sig); /* what SIGXFSZ did before us */
 	char **command;
 };
 
@@ -204,11 +205,16 @@ static int start(const struct run *run, const char *program, char **env, const s
 		 pid_t *pid)
 {
 	posix_spawnattr_t attr;
+	sigset_t own;
 	int ret;
 
+	sigemptyset(&own);
+	if (run->size_signal == SIG_DFL)
+		sigaddset(&own, SIGXFSZ);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, mask);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &own);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	ret = posix_spawn(pid, program, NULL, &attr, run->command, env);
 	/* A script without #!: as execvp() does it. */
 	if (ret == ENOEXEC) {
@@ -441,6 +447,8 @@ int cmd_run(int argc, char **argv)
 		return fail("out of memory");
 	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &run))
 		return EXIT_USAGE;
+	/* A file that may not grow is an error with a line, not the end. */
+	run.size_signal = signal(SIGXFSZ, SIG_IGN);
 	if (check_program(&run, program, library) || open_or_launch(&run, &session))
 		return EXIT_USAGE;
 	if (run.allow_escape && session_allow_escape(session))

@@ -23,6 +23,17 @@ static int override_driver(struct uvfio_machine *machine, struct device *dev, co
 	return ret < 0 ? (int)ret : tree_store_text(machine->tree, &attr);
 }
 
+/* A driver for certain functions, of which @dev is none; vfio-pci and its like take all. */
+static bool is_foreign(struct device_driver *drv, const struct pci_dev *dev)
+{
+	const struct pci_device_id *id = container_of(drv, struct pci_driver, drv)->id_table;
+
+	for (; id && (id->vendor || id->subvendor || id->class_mask); id++)
+		if (!id->override_only)
+			return !pci_driver_fits(drv, dev);
+	return false;
+}
+
 static int bind_described(struct uvfio_machine *machine, struct machine_function *fn, char *err,
 			  size_t err_size)
 {
@@ -34,6 +45,11 @@ static int bind_described(struct uvfio_machine *machine, struct machine_function
 		snprintf(err, err_size,
 			 "%s: driver=%s: no such driver; take vfio-pci, none, or the function's "
 			 "native driver",
+			 fn->desc->model->name, fn->desc->driver);
+		return -EINVAL;
+	}
+	if (is_foreign(drv, fn->pdev)) {
+		snprintf(err, err_size, "%s: driver=%s: the driver is not for this device",
 			 fn->desc->model->name, fn->desc->driver);
 		return -EINVAL;
 	}
