@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/sysraw.h"
 #include "hostmem/frames_priv.h"
 
@@ -105,6 +106,9 @@ void frames_fork_child(struct frames *frames)
 {
 	pthread_mutex_init(&frames->lock, NULL);
 	atomic_store(&frames->dead, true);
+	fd_close(frames->maps_fd);
+	fd_close(frames->pagemap_fd);
+	frames->maps_fd = frames->pagemap_fd = -1;
 	for (unsigned int i = 0; i < GIBS; i++)
 		if (atomic_load_explicit(&frames->gibs[i], memory_order_relaxed))
 			atomic_store(&frames->gibs[i], NULL);

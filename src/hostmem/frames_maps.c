@@ -141,11 +141,9 @@ static bool parse_line(const char *line, struct map_range *out)
 	at = number(at + 1, 16, &end);
 	if (*at != ' ' || strlen(at) < 6)
 		return false;
-	*out = (struct map_range){ .start = start,
-				   .end = end,
-				   .shared = at[4] == 's',
-				   .write = at[2] == 'w',
-				   .page = HOST_PAGE_SIZE };
+	*out = (struct map_range){
+		.start = start, .end = end, .shared = at[4] == 's', .write = at[2] == 'w'
+	};
 	at = number(at + 6, 16, &out->off);
 	if (*at != ' ')
 		return false;
@@ -163,8 +161,7 @@ static bool parse_line(const char *line, struct map_range *out)
 	return true;
 }
 
-/* Of a mapping that could be of huge pages. */
-static size_t page_size(const struct map_range *map)
+size_t maps_page_size(const struct map_range *map)
 {
 	static const char field[] = "KernelPageSize:";
 	struct map_range seen = { .start = 0 };
@@ -172,6 +169,10 @@ static size_t page_size(const struct map_range *map)
 	char line[96];
 	uint64_t kib = 0;
 
+	if (map->page)
+		return map->page;
+	if (!IS_ALIGNED(map->start | map->end | map->off, HUGE_SIZE))
+		return HOST_PAGE_SIZE;
 	text.fd = (int)sysraw4(SYS_openat, AT_FDCWD, (long)"/proc/self/smaps", O_RDONLY | O_CLOEXEC,
 			       0);
 	if (text.fd < 0)
@@ -200,8 +201,6 @@ static bool each_in_text(int fd, uintptr_t addr, bool (*fn)(const struct map_ran
 	while (next_line(&text, line, sizeof(line))) {
 		if (!parse_line(line, &map) || map.end <= addr)
 			continue;
-		if (IS_ALIGNED(map.start | map.end | map.off, HUGE_SIZE))
-			map.page = page_size(&map);
 		if (fn(&map, arg))
 			return true;
 	}

@@ -18,7 +18,8 @@ struct pagemap {
 	struct frames *frames;
 	int maps_fd; /* the frames' own, or another process' */
 	bool own;
-	struct map_range map; /* of the last page; start = end: none there */
+	struct map_range map; /* of the last page, or what is free around it */
+	bool gap;
 };
 
 static bool first_map(const struct map_range *map, void *arg)
@@ -33,17 +34,14 @@ static bool find_map(struct pagemap *pm, uintptr_t addr)
 	struct map_range next;
 
 	if (addr >= pm->map.start && addr < pm->map.end)
-		return pm->map.page;
+		return !pm->gap;
 	if (!maps_each(pm->maps_fd, addr, first_map, &next))
 		next.start = next.end = USER_END;
-	if (next.start <= addr) {
-		pm->map = next;
-		if (!pm->map.page)
-			pm->map.page = HOST_PAGE_SIZE;
-		return true;
-	}
-	pm->map = (struct map_range){ .start = addr, .end = next.start };
-	return false;
+	pm->gap = next.start > addr;
+	pm->map = next;
+	if (pm->gap)
+		pm->map = (struct map_range){ .start = addr, .end = next.start };
+	return !pm->gap;
 }
 
 static void tell_full(struct frames *frames)
@@ -240,13 +238,14 @@ static void huge_entries(struct pagemap *pm, uintptr_t addr, uintptr_t head, siz
 		entries[i] = flags | (frame ? frame + ((addr - head) >> HOST_PAGE_SHIFT) + i : 0);
 }
 
+/* The session's own huge pages, which the host takes for small ones, come first: it is quicker. */
 static size_t huge_size_at(struct pagemap *pm, uintptr_t addr)
 {
 	size_t size = pm->own && pm->frames->huge_size ? pm->frames->huge_size(addr) : 0;
 
-	if (!find_map(pm, addr))
-		return 0;
-	return MAX(size, pm->map.page > HOST_PAGE_SIZE ? pm->map.page : 0);
+	if (!size)
+		size = pm->map.page = maps_page_size(&pm->map);
+	return size;
 }
 
 static void fill(struct pagemap *pm, uintptr_t addr, uint64_t *entries, size_t count)

@@ -148,7 +148,7 @@ struct frames {
 	bool told_full;
 	bool withdrew; /* what devices may have seen is gone or frozen since the last sync */
 	struct list_head leaving; /* struct frames_leaving */
-	uint32_t gone_next;
+	_Atomic uint32_t gone_next;
 	struct gone_record gone[GONE_RECORDS];
 };
 
@@ -193,7 +193,7 @@ struct map_range {
 	uint64_t off; /* of start in the file, bytes */
 	uint64_t dev, ino;
 	bool shared, write;
-	size_t page; /* bytes of its pages */
+	size_t page; /* bytes of its pages; 0: maps_page_size() finds out */
 	char name[GONE_NAME];
 };
 
@@ -201,6 +201,8 @@ struct map_range {
  * malloc; also in signal context. True: it did. */
 bool maps_each(int maps_fd, uintptr_t addr, bool (*fn)(const struct map_range *map, void *arg),
 	       void *arg);
+/* Bytes of a mapping's pages; slow where the kernel does not tell them with the mapping. */
+size_t maps_page_size(const struct map_range *map);
 /* The mapping with @addr in it. */
 bool maps_find(int maps_fd, uintptr_t addr, struct map_range *out);
 

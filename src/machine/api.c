@@ -16,6 +16,7 @@
 
 #include "base/depth.h"
 #include "file/file.h"
+#include "hostmem/frames.h"
 #include "machine/launch.h"
 #include "machine/machine_priv.h"
 
@@ -251,13 +252,30 @@ static bool is_range(const void *addr, size_t len)
 	return len && len <= 1UL << 47 && IS_ALIGNED((uintptr_t)addr, HOST_PAGE_SIZE);
 }
 
+/* Around what takes pages away: devices without an IOMMU do not find them any more. */
+static void leave_begin(struct uvfio_machine *machine, struct frames_leaving *leaving, void *addr,
+			size_t len)
+{
+	if (machine->frames)
+		frames_unmap_begin(machine->frames, leaving, (uintptr_t)addr, len);
+}
+
+static void leave_end(struct uvfio_machine *machine, struct frames_leaving *leaving,
+		      enum frames_gone how, bool done)
+{
+	if (machine->frames)
+		frames_unmap_end(machine->frames, leaving, how, done);
+}
+
 API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int prot, int flags,
 		   int fd, uint64_t off, void **out)
 {
+	struct frames_leaving leaving;
 	struct file *file;
 	int ret = 0;
 
 	enter();
+	leave_begin(machine, &leaving, addr, flags & MAP_FIXED ? len : 0);
 	file = flags & MAP_ANONYMOUS ? NULL : file_from_fd(fd);
 	if (flags & MAP_FIXED && is_range(addr, len))
 		ret = vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
@@ -270,19 +288,23 @@ API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int pr
 		if (*out == MAP_FAILED)
 			ret = -errno;
 	}
+	leave_end(machine, &leaving, FRAMES_MMAP, !ret);
 	leave();
 	return ret;
 }
 
 API int uvfio_munmap(struct uvfio_machine *machine, void *addr, size_t len)
 {
+	struct frames_leaving leaving;
 	int ret = 0;
 
 	enter();
+	leave_begin(machine, &leaving, addr, len);
 	if (is_range(addr, len))
 		ret = vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
 	if (!ret)
 		ret = munmap(addr, len) < 0 ? -errno : 0;
+	leave_end(machine, &leaving, FRAMES_MUNMAP, !ret);
 	leave();
 	return ret;
 }

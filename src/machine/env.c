@@ -202,4 +202,6 @@ void machine_after_fork(struct uvfio_machine *machine)
 	hostmem_after_fork(machine->hm);
 	if (machine->frames)
 		frames_fork_child(machine->frames);
+	fd_close(machine->frames_fd);
+	machine->frames_fd = -1;
 }

@@ -9,7 +9,7 @@
  * MODE right: anonymous, shared, file and huge pages, two mappings of one page, memory that moves;
  * pagemap read in every way. MODE hidden: without CAP_SYS_ADMIN there are no frame numbers. The
  * others make a mistake each, which the engine has to survive: virtual, freed, foreign, fork,
- * beyond. Status 0: all was as it has to be.
+ * beyond, number. Status 0: all was as it has to be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -438,12 +438,19 @@ static void wrong_beyond(char *src)
 	expect(!memcmp(dst + PAGE - 64, src, 64) && dst[PAGE] == 7, "the first half alone");
 }
 
+/* A frame number for an address, and another device's BAR. */
+static void wrong_number(char *src)
+{
+	expect(copy(address_of(src) / PAGE, address_of(src), 64) == ERR_WRITE, "a write error");
+	expect(copy(0xfe400000, address_of(src), 64) == ERR_WRITE, "a write error");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(char *src);
 } wrongs[] = {
 	{ "virtual", wrong_virtual }, { "freed", wrong_freed },	  { "foreign", wrong_foreign },
-	{ "fork", wrong_fork },	      { "beyond", wrong_beyond },
+	{ "fork", wrong_fork },	      { "beyond", wrong_beyond }, { "number", wrong_number },
 };
 
 int main(int argc, char **argv)
