@@ -131,6 +131,7 @@ START_TEST(anonymous)
 	enum { PAGES = 2000 };
 	char *mem = new_mem((PAGES + 1) * K4, MAP_PRIVATE, -1);
 	static uint64_t entries[PAGES + 1], again[PAGES + 1];
+	bool twice = false;
 	size_t i, j;
 
 	for (i = 0; i < PAGES; i++)
@@ -150,8 +151,9 @@ START_TEST(anonymous)
 		ck_assert_ptr_eq(behind(frame + 1, false), NOTHING);
 		ck_assert_ptr_eq(behind(frame - 1, false), NOTHING);
 		for (j = 0; j < i; j++)
-			ck_assert_uint_ne(frame, entries[j] & PAGEMAP_FRAME);
+			twice |= frame == (entries[j] & PAGEMAP_FRAME);
 	}
+	ck_assert(!twice);
 	entries_of(mem, again, PAGES + 1);
 	ck_assert_int_eq(memcmp(entries, again, sizeof(entries)), 0);
 	program_munmap(mem, (PAGES + 1) * K4);
@@ -519,6 +521,7 @@ START_TEST(history)
 	char *mem = new_mem(256 * K4, MAP_PRIVATE, -1);
 	struct frames_leaving leaving;
 	uint64_t entries[256], first;
+	bool soon = false;
 	size_t blocks = 0;
 
 	memset(mem, 1, 256 * K4);
@@ -528,9 +531,11 @@ START_TEST(history)
 		frames_unmap_end(frames, &leaving, FRAMES_MADVISE, true);
 		entries_of(mem, entries, 256);
 		for (size_t i = 0; i < 256; i++)
-			ck_assert((entries[i] & PAGEMAP_FRAME) != first || blocks > 500);
+			soon |= (entries[i] & PAGEMAP_FRAME) == first &&
+				blocks < HISTORY_BLOCKS - 2;
 		blocks++;
-	} while (blocks < 3 * HISTORY_BLOCKS);
+	} while (blocks < 2 * HISTORY_BLOCKS);
+	ck_assert(!soon);
 	ck_assert_uint_le(frames->extents, 3);
 	ck_assert_uint_eq(frames->private_pages, 256);
 	ck_assert_ptr_eq(behind(entries[77] & PAGEMAP_FRAME, true), mem + 77 * K4);
@@ -577,7 +582,7 @@ START_TEST(maps)
 		ck_assert_uint_eq(a->dev, b->dev);
 		ck_assert_int_eq(a->shared, b->shared);
 		ck_assert_int_eq(a->write, b->write);
-		ck_assert_uint_eq(a->page, maps_page_size(b));
+		ck_assert_uint_eq(maps_page_size(a), maps_page_size(b));
 		ck_assert_str_eq(a->name, b->name);
 	}
 	ck_assert(maps_find(copy, (uintptr_t)&asked, &map));
@@ -598,8 +603,10 @@ START_TEST(windows)
 
 	for (page.ino = 1; page.ino <= FRAME_WINDOWS; page.ino++) {
 		frame = shared_frame(frames, &page, &huge, 0);
-		ck_assert_uint_ne(frame, 0);
+		if (!frame)
+			break;
 	}
+	ck_assert_uint_ne(frame, 0);
 	ck_assert_uint_eq(shared_frame(frames, &page, &huge, 0), 0);
 	page.ino = 77;
 	ck_assert_uint_eq(shared_frame(frames, &page, &huge, 0),
