@@ -9,6 +9,8 @@
  *	request BDF	waits until the kernel wants the device back, then until it is there again
  *	container BDF	its group goes into a container of its own
  *	interrupts BDF	legacy, MSI and MSI-X through EAL's interrupt thread
+ *	links BDF BDF	network ports on one wire: the link comes and goes with an interrupt
+ *	queues BDF BDF	and the receive queue has one of its own
  *	wait BDF	has the device until its stdin ends
  *	physical	each page's IOVA is its physical address
  *	wild BDF	a virtual address where a physical one belongs
@@ -35,8 +37,10 @@
 #include <rte_dmadev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_interrupts.h>
 #include <rte_malloc.h>
+#include <rte_mbuf.h>
 #include <rte_memory.h>
 #include <rte_vfio.h>
 
@@ -358,6 +362,120 @@ static void run_interrupts(char **bdf)
 		fail("%s is not released", *bdf);
 }
 
+/* ---- network ports ---- */
+
+static bool links[2];
+
+static int on_link(uint16_t port, enum rte_eth_event_type event, void *arg, void *result)
+{
+	struct rte_eth_link link;
+
+	(void)event;
+	(void)result;
+	if (rte_eth_link_get_nowait(port, &link) == 0)
+		__atomic_store_n((bool *)arg, link.link_status, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static uint16_t start_port(const char *bdf, struct rte_mempool *pool, bool *link, bool queue)
+{
+	struct rte_eth_conf conf = { .intr_conf = { .lsc = 1, .rxq = queue } };
+	struct rte_eth_rxconf rx = { 0 };
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(bdf, &port))
+		fail("no port %s", bdf);
+	if (rte_eth_dev_configure(port, 1, 1, &conf) ||
+	    rte_eth_rx_queue_setup(port, 0, 64, SOCKET_ID_ANY, &rx, pool) ||
+	    rte_eth_tx_queue_setup(port, 0, 64, SOCKET_ID_ANY, NULL) ||
+	    rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, on_link, link) ||
+	    rte_eth_dev_start(port) || rte_eth_promiscuous_enable(port))
+		fail("port %s does not start", bdf);
+	return port;
+}
+
+/* One frame from @from to @to, which sleeps until its queue's interrupt comes, if it has one. */
+static void pass_frame(uint16_t from, uint16_t to, struct rte_mempool *pool, uint16_t len,
+		       bool queue)
+{
+	uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() * LIMIT_MS / 1000;
+	struct rte_mbuf *frame = rte_pktmbuf_alloc(pool), *got = NULL;
+	struct rte_epoll_event event;
+	char *data;
+
+	data = frame ? rte_pktmbuf_append(frame, len) : NULL;
+	if (!data)
+		fail("no buffer");
+	memset(data, 0xff, 6);
+	memset(data + 6, 0x11, len - 6u);
+	if (queue && rte_eth_dev_rx_intr_enable(to, 0))
+		fail("no interrupt of the receive queue");
+	if (rte_eth_tx_burst(from, 0, &frame, 1) != 1)
+		fail("not sent");
+	if (queue && rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, LIMIT_MS) != 1)
+		fail("no interrupt of the receive queue came");
+	if (queue && rte_eth_dev_rx_intr_disable(to, 0))
+		fail("the interrupt of the receive queue stays");
+	while (rte_eth_rx_burst(to, 0, &got, 1) == 0 && rte_get_timer_cycles() < end)
+		;
+	if (!got || rte_pktmbuf_pkt_len(got) != len)
+		fail("no frame of %u bytes", len);
+	rte_pktmbuf_free(got);
+}
+
+static bool is_up(const void *port)
+{
+	struct rte_eth_link link = { 0 };
+
+	return rte_eth_link_get_nowait(*(const uint16_t *)port, &link) == 0 && link.link_status;
+}
+
+static bool is_clear(const void *flag)
+{
+	return !is_set(flag);
+}
+
+/* The first port's link comes and goes with the second one, and interrupts tell it. */
+static void use_ports(char **bdf, bool queue)
+{
+	struct rte_mempool *pool =
+		rte_pktmbuf_pool_create("frames", 511, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	uint16_t ports[2], len;
+
+	if (!pool)
+		fail("no memory");
+	ports[0] = start_port(bdf[0], pool, &links[0], false);
+	ports[1] = start_port(bdf[1], pool, &links[1], queue);
+	if (!eventually(is_set, &links[0]))
+		fail("%s: no interrupt tells that the link is up", bdf[0]);
+	if (!eventually(is_up, &ports[1]))
+		fail("%s: no link", bdf[1]);
+	if (queue &&
+	    rte_eth_dev_rx_intr_ctl_q(ports[1], 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL))
+		fail("the queue's interrupt cannot be waited for");
+	for (len = 64; len <= 1024; len = (uint16_t)(len * 2))
+		pass_frame(ports[0], ports[1], pool, len, queue);
+	/* The link is down until close resets the PHY. */
+	if (rte_eth_dev_stop(ports[1]))
+		fail("%s does not stop", bdf[1]);
+	if (!eventually(is_clear, &links[0]))
+		fail("%s: no interrupt tells that the link is down", bdf[0]);
+	if (rte_eth_dev_stop(ports[0]) || rte_eth_dev_close(ports[1]) ||
+	    rte_eth_dev_close(ports[0]))
+		fail("%s does not stop", bdf[0]);
+	rte_mempool_free(pool);
+}
+
+static void run_links(char **bdf)
+{
+	use_ports(bdf, false);
+}
+
+static void run_queues(char **bdf)
+{
+	use_ports(bdf, true);
+}
+
 /* ---- physical addresses ---- */
 
 static int check_segment(const struct rte_memseg_list *list, const struct rte_memseg *segment,
@@ -419,6 +537,8 @@ static const struct {
 	{ "request", run_request, 1 },
 	{ "container", run_container, 1 },
 	{ "interrupts", run_interrupts, 1 },
+	{ "links", run_links, 2 },
+	{ "queues", run_queues, 2 },
 	{ "wait", run_wait, 1 },
 	{ "physical", run_physical, 0 },
 	{ "wild", run_wild, 1 },
