@@ -23,6 +23,8 @@ int share_adopt(struct uvfio_machine *machine, int fd);
 extern atomic_uint share_count;
 /* An fd or a mapping was closed just now: what nobody holds any more is released. No locks held. */
 void share_sweep(struct uvfio_machine *machine);
+/* One is about to be closed: looked at soon, by a thread. */
+void share_sweep_soon(struct uvfio_machine *machine);
 /* In the child of a fork: both sides are the parent's. */
 void share_after_fork(struct uvfio_machine *machine);
 

@@ -107,6 +107,14 @@ void share_sweep(struct uvfio_machine *machine)
 		share_wake(server);
 }
 
+void share_sweep_soon(struct uvfio_machine *machine)
+{
+	struct share_server *server = atomic_load(&machine->share);
+
+	if (server)
+		share_wake(server);
+}
+
 void share_wake(struct share_server *server)
 {
 	const uint64_t one = 1;

@@ -28,6 +28,15 @@ static void settle(int fd)
 		stdio_store(fd);
 }
 
+/* A file that is in two processes may be closed in a moment. */
+static void tell_soon(void)
+{
+	struct uvfio_machine *machine = atomic_load(&door_machine_ptr);
+
+	if (machine)
+		share_sweep_soon(machine);
+}
+
 /* @fd is about to be closed or replaced. Depth raised. */
 static void forget(int fd)
 {
@@ -42,8 +51,11 @@ static void forget(int fd)
 		fdset_remove(&fdset_uevents, fd);
 	if (fdset_has(&fdset_huge, fd))
 		fdset_remove(&fdset_huge, fd);
-	if (file_fd_maybe(fd))
-		file_fd_close(fd);
+	if (!file_fd_maybe(fd))
+		return;
+	file_fd_close(fd);
+	if (unlikely(atomic_load_explicit(&share_count, memory_order_relaxed)))
+		tell_soon();
 }
 
 /* @to is now what @from is. */

@@ -14,6 +14,7 @@
 #include "hostmem/frames.h"
 #include "hostmem/hostmem.h"
 #include "machine/machine.h"
+#include "machine/share.h"
 #include "preload/door.h"
 #include "preload/doors.h"
 #include "preload/huge.h"
@@ -50,11 +51,16 @@ static bool pages(const void *addr, size_t *len)
 /* What stands at [addr, addr + len) is about to go; -ENOMEM: it must stay. */
 static int vacate(void *addr, size_t len)
 {
+	bool tracked;
 	int ret;
 
 	if (!machine_lives())
 		return 0;
+	tracked = unlikely(atomic_load_explicit(&share_count, memory_order_relaxed)) &&
+		  file_find_mapping((uintptr_t)addr, len, NULL, NULL);
 	ret = file_munmap((uintptr_t)addr, len);
+	if (tracked)
+		share_sweep_soon(atomic_load(&door_machine_ptr));
 	if (!ret)
 		hostmem_will_unmap(hostmem(), (uintptr_t)addr, len);
 	return ret;
