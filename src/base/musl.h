@@ -34,6 +34,11 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE	 2
+#endif
+
 long syscall(long number, ...);
 
 static inline int renameat2(int from_fd, const char *from, int to_fd, const char *to,

@@ -189,6 +189,10 @@ START_TEST(raw_numbers)
 	ck_assert_int_eq(syscall(SYS_statx, AT_FDCWD, CONTAINER, 0, STATX_TYPE, &stx), 0);
 	ck_assert(S_ISCHR(stx.stx_mode));
 	assert_errno(syscall(SYS_unlink, DEVICE "/vendor"), EPERM);
+	assert_errno(syscall(SYS_rename, DEVICE "/vendor", DEVICE "/new"), EPERM);
+	assert_errno(syscall(SYS_link, DEVICE "/vendor", DEVICE "/device"), EEXIST);
+	ck_assert_int_eq(syscall(SYS_chown, DEVICE "/vendor", 0, 0), 0);
+	assert_errno(syscall(SYS_openat2, AT_FDCWD, DEVICE "/config", 16, sizeof(how)), EFAULT);
 	assert_errno(syscall(SYS_mkdirat, AT_FDCWD, DEVICE "/new", 0755), EPERM);
 	assert_errno(syscall(SYS_fsync, fd), EINVAL);
 }

@@ -31,6 +31,8 @@ bool door_readlink(ssize_t *ret, int dirfd, const char *path, char *buf, size_t 
 bool door_realpath(char **ret, const char *path, char *out);
 /* Whether the directory that @real is to be in is there. */
 bool path_has_parent(const char *real);
+/* Why unlinkat() with @flags of a name of the tree fails; -1: remove(3). -errno. Depth raised. */
+int path_unlink_error(const char *real, int flags);
 /* What making a name of the tree fails with. */
 int path_make_error(const struct tree_path *tp);
 bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *to,

@@ -437,7 +437,7 @@ bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 	struct tree_path tp;
 	struct door door;
 	struct stat st;
-	int err = -EPERM;
+	int err;
 
 	if (!path_resolve(dirfd, path, &tp))
 		return false;
@@ -452,6 +452,8 @@ bool door_unlink(int *ret, int dirfd, const char *path, int flags)
 		err = err == -1 ? -errno : err;
 		if (!err && tp.tree && S_ISREG(st.st_mode))
 			huge_sweep_name(st.st_ino);
+	} else {
+		err = path_unlink_error(tp.real, flags);
 	}
 	*ret = (int)door_return(&door, err);
 	return true;

@@ -108,21 +108,37 @@ bool door_realpath(char **ret, const char *path, char *out)
 
 /* ---- changes ----------------------------------------------------------------------------- */
 
-bool path_has_parent(const char *real)
+static bool has_parent_at(int dirfd, const char *path)
 {
 	char dir[TREE_PATH_MAX];
-	size_t len = strlen(real);
+	size_t len = strlen(path);
 	struct stat st;
 
-	while (len && real[len - 1] == '/')
+	while (len && path[len - 1] == '/')
 		len--;
-	while (len && real[len - 1] != '/')
+	while (len && path[len - 1] != '/')
 		len--;
 	if (!len || len >= sizeof(dir))
 		return true;
-	memcpy(dir, real, len);
+	memcpy(dir, path, len);
 	dir[len] = '\0';
-	return stat(dir, &st) == 0;
+	return fstatat(dirfd, dir, &st, 0) == 0;
+}
+
+bool path_has_parent(const char *real)
+{
+	return has_parent_at(AT_FDCWD, real);
+}
+
+int path_unlink_error(const char *real, int flags)
+{
+	struct stat st;
+
+	if (lstat(real, &st))
+		return -errno;
+	if (flags == 0 && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return flags > 0 && !S_ISDIR(st.st_mode) ? -ENOTDIR : -EPERM;
 }
 
 int path_make_error(const struct tree_path *tp)
@@ -149,8 +165,62 @@ struct two_names {
 	int slots[2]; /* of mounts of huge pages; -1: neither */
 };
 
-/* 1: neither is the session's. 0: the call is to be made with @two's names and fds. -errno: they
- * are in the tree, where nothing can be moved. */
+/* What is behind the names; st_nlink is 0 where nothing is. Nothing changes below a name of the
+ * tree: the rest of this is the order in which the kernel finds out why. */
+static int look_at_two(const struct two_names *two, struct stat st[2], int follow)
+{
+	for (int i = 0; i < 2; i++) {
+		st[i].st_nlink = 0;
+		if (fstatat(two->fds[i], two->names[i], &st[i], i ? AT_SYMLINK_NOFOLLOW : follow))
+			st[i].st_nlink = 0;
+		if (!st[i].st_nlink && !has_parent_at(two->fds[i], two->names[i]))
+			return -ENOENT;
+	}
+	return 0;
+}
+
+static bool same_side(const struct two_names *two)
+{
+	return two->tree[0] == two->tree[1] && two->slots[0] == two->slots[1];
+}
+
+/* Why rename() fails; 0: it does nothing. */
+static int rename_error(const struct two_names *two, unsigned int flags)
+{
+	struct stat st[2];
+
+	if (look_at_two(two, st, AT_SYMLINK_NOFOLLOW))
+		return -ENOENT;
+	if (!same_side(two))
+		return -EXDEV;
+	if (!st[0].st_nlink)
+		return -ENOENT;
+	if (!st[1].st_nlink)
+		return flags & RENAME_EXCHANGE ? -ENOENT : -EPERM;
+	if (flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	/* Inodes do not tell: names may share a text. */
+	if (!strcmp(two->names[0], two->names[1]))
+		return 0;
+	if (S_ISDIR(st[0].st_mode) != S_ISDIR(st[1].st_mode) && !(flags & RENAME_EXCHANGE))
+		return S_ISDIR(st[0].st_mode) ? -ENOTDIR : -EISDIR;
+	return -EPERM;
+}
+
+static int link_error(const struct two_names *two, int flags)
+{
+	struct stat st[2];
+
+	if (look_at_two(two, st, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW) ||
+	    !st[0].st_nlink)
+		return -ENOENT;
+	if (st[1].st_nlink)
+		return -EEXIST;
+	return same_side(two) ? -EPERM : -EXDEV;
+}
+
+/* 1: neither is the session's. 0: the call is to be made with @two's names and fds. -EXDEV: it
+ * cannot be made, for a reason that is still to be found. */
 static int resolve_two(struct two_names *two, int fromfd, const char *from, int tofd,
 		       const char *to)
 {
@@ -171,7 +241,7 @@ static int resolve_two(struct two_names *two, int fromfd, const char *from, int 
 		two->fds[i] = AT_FDCWD;
 	}
 	if (two->tree[0] || two->tree[1])
-		return two->tree[0] && two->tree[1] ? -EPERM : -EXDEV;
+		return -EXDEV;
 	if (two->slots[0] != two->slots[1])
 		return -EXDEV;
 	return !ours;
@@ -188,10 +258,12 @@ bool door_rename(int *ret, int fromfd, const char *from, int tofd, const char *t
 	if (err > 0)
 		return false;
 	door_enter(&door);
-	if (err || two.slots[1] < 0 || lstat(two.names[1], &replaced))
+	if (err)
+		err = rename_error(&two, flags);
+	if (err || two.tree[0] || two.slots[1] < 0 || lstat(two.names[1], &replaced))
 		replaced.st_ino = 0;
 	/* Not every libc has the function. */
-	if (!err)
+	if (!err && !two.tree[0])
 		err = (int)sysraw6(SYS_renameat2, two.fds[0], (long)two.names[0], two.fds[1],
 				   (long)two.names[1], (long)flags, 0);
 	if (!err && replaced.st_ino)
@@ -209,7 +281,9 @@ bool door_link(int *ret, int fromfd, const char *from, int tofd, const char *to,
 	if (err > 0)
 		return false;
 	door_enter(&door);
-	if (!err && linkat(two.fds[0], two.names[0], two.fds[1], two.names[1], flags))
+	if (err)
+		err = link_error(&two, flags);
+	else if (linkat(two.fds[0], two.names[0], two.fds[1], two.names[1], flags))
 		err = -errno;
 	*ret = (int)door_return(&door, err);
 	return true;

@@ -209,6 +209,63 @@ START_TEST(listings)
 }
 END_TEST
 
+/* As sysfs says it (recorded on a kernel's own). */
+static const struct {
+	enum { UNLINK, RMDIR, RENAME, LINK } call;
+	const char *from, *to;
+	int error;
+} refusals[] = {
+	{ UNLINK, "missing", NULL, ENOENT },
+	{ UNLINK, "power", NULL, EISDIR },
+	{ UNLINK, "missing/name", NULL, ENOENT },
+	{ RMDIR, "missing", NULL, ENOENT },
+	{ RMDIR, "vendor", NULL, ENOTDIR },
+	{ RMDIR, "power", NULL, EPERM },
+	{ RMDIR, "driver", NULL, ENOTDIR },
+	{ RENAME, "missing", "other", ENOENT },
+	{ RENAME, "vendor", "other", EPERM },
+	{ RENAME, "vendor", "device", EPERM },
+	{ RENAME, "missing", "/tmp/other", EXDEV },
+	{ RENAME, "missing/name", "/tmp/other", ENOENT },
+	{ RENAME, "/tmp/missing", "other", EXDEV },
+	{ RENAME, "power", "vendor", ENOTDIR },
+	{ RENAME, "vendor", "power", EISDIR },
+	{ RENAME, "power", "power", 0 },
+	{ LINK, "missing", "other", ENOENT },
+	{ LINK, "vendor", "other", EPERM },
+	{ LINK, "vendor", "device", EEXIST },
+	{ LINK, "missing", "/tmp/other", ENOENT },
+	{ LINK, "vendor", "/tmp/other", EXDEV },
+	{ LINK, "/etc/passwd", "vendor", EEXIST },
+	{ LINK, "/etc/passwd", "other", EXDEV },
+};
+
+START_TEST(refusals_have_reasons)
+{
+	const char *from = refusals[_i].from, *to = refusals[_i].to;
+	int ret = 0;
+
+	ck_assert_int_eq(chdir(DEVICE), 0);
+	errno = 0;
+	switch (refusals[_i].call) {
+	case UNLINK:
+		ret = unlink(from);
+		break;
+	case RMDIR:
+		ret = rmdir(from);
+		break;
+	case RENAME:
+		ret = rename(from, to);
+		break;
+	case LINK:
+		ret = link(from, to);
+		break;
+	}
+	ck_assert_int_eq(errno, refusals[_i].error);
+	ck_assert_int_eq(ret, refusals[_i].error ? -1 : 0);
+}
+END_TEST
+
 START_TEST(refused_changes)
 {
 	ck_assert_int_eq(mkdir("/sys/bus/pci/new", 0755), -1);
@@ -380,6 +437,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, modes_are_kept);
 	tcase_add_test(tcase, listings);
 	tcase_add_test(tcase, refused_changes);
+	tcase_add_loop_test(tcase, refusals_have_reasons, 0,
+			    sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(tcase, raw_calls);
 	tcase_add_test(tcase, write_stores);
 	tcase_add_test(tcase, stdio_stores);
