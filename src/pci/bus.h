@@ -74,6 +74,7 @@ struct pci_driver {
 	struct device_driver drv; /* name, module, probe, remove, attrs set by the driver */
 	const struct pci_device_id *id_table; /* ends with all zero; NULL: none */
 	struct list_head dynids;	      /* new_id; core->lock */
+	bool idles;			      /* functions that nobody uses are put to sleep */
 	/* An uncorrectable error at the function or beside it (pci/aer.h). core->lock held; NULL:
 	 * such errors cannot be recovered from. */
 	void (*error_detected)(struct pci_dev *dev);

@@ -136,7 +136,11 @@ static ssize_t text_show(void *obj, const struct attribute *attr, char *buf, siz
 static bool idle(struct pci_dev *dev)
 {
 	uint8_t config[PCI_CFG_EXT_SIZE];
+	const struct device_driver *drv = dev->dev.driver;
 
+	/* A VF has no power states to be seen; its driver lets go of it all the same. */
+	if (dev->physfn && !dev->pm_cap)
+		return drv && container_of(drv, struct pci_driver, drv)->idles && !pci_in_use(dev);
 	pci_config_snapshot(dev, config);
 	return dev->pm_cap && (config[dev->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK) == 3;
 }

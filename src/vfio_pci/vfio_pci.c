@@ -109,6 +109,7 @@ int vfio_pci_register(struct pci_bus *bus, const struct vfio_pci_params *params,
 	drv->drv.module = "vfio_pci";
 	drv->drv.probe = probe;
 	drv->drv.remove = driver_remove;
+	drv->idles = true;
 	drv->error_detected = error_detected;
 	drv->sriov_configure = vfio_pci_sriov_configure;
 	drv->vfs_changed = vfio_pci_vfs_changed;

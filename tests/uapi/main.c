@@ -14,12 +14,12 @@
 #define PROBE_SECONDS 60
 
 static const struct probe_set *const sets[] = {
-	&container_probes, &group_probes,  &info_probes,  &map_probes,	     &range_probes,
-	&unmap_probes,	   &vaddr_probes,  &dirty_probes, &device_probes,    &feature_probes,
-	&hot_reset_probes, &region_probes, &mmap_probes,  &config_probes,    &irq_probes,
-	&trigger_probes,   &nvme_probes,   &two_probes,	  &admin_probes,     &words_probes,
-	&power_probes,	   &dmabuf_probes, &sysfs_probes, &ioeventfd_probes, &functions_probes,
-	&hugetlb_probes,
+	&container_probes, &group_probes,  &info_probes,      &map_probes,	 &range_probes,
+	&unmap_probes,	   &vaddr_probes,  &dirty_probes,     &device_probes,	 &feature_probes,
+	&hot_reset_probes, &region_probes, &mmap_probes,      &config_probes,	 &irq_probes,
+	&trigger_probes,   &nvme_probes,   &two_probes,	      &admin_probes,	 &words_probes,
+	&power_probes,	   &dmabuf_probes, &sysfs_probes,     &ioeventfd_probes, &functions_probes,
+	&hugetlb_probes,   &sriov_probes,  &sriov_use_probes,
 };
 
 /* Without an IOMMU: no mappings, and no groups of several functions. */
@@ -84,6 +84,14 @@ static bool wanted(const char *name, char **patterns, int count)
 	return count == 0;
 }
 
+static bool has_vfs(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_totalvfs", probe_bdf);
+	return access(path, F_OK) == 0;
+}
+
 static void each_probe(bool list, char **patterns, int count)
 {
 	const struct probe_set *const *chosen = probe_noiommu ? noiommu_sets : sets;
@@ -92,6 +100,9 @@ static void each_probe(bool list, char **patterns, int count)
 
 	for (size_t s = 0; s < num; s++) {
 		if (chosen[s] == &two_probes && !probe_bdf2[0] && !list)
+			continue;
+		if ((chosen[s] == &sriov_probes || chosen[s] == &sriov_use_probes) && !has_vfs() &&
+		    !list)
 			continue;
 		for (size_t i = 0; i < chosen[s]->count; i++) {
 			const struct probe *p = &chosen[s]->probes[i];
