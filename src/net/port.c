@@ -167,28 +167,31 @@ static bool receive_one(struct net_port *port)
 	return true;
 }
 
-static void events(struct net_port *port)
+static void link_event(struct net_port *port)
 {
 	uint32_t changes = atomic_load(&port->wire.file->changes);
-	bool up = port->link_told, resume = false;
+	bool up;
 
-	if (changes != atomic_load_explicit(&port->changes_seen, memory_order_relaxed)) {
-		/* Before the link is looked at: a change from here on is seen at the next time. */
-		atomic_store(&port->changes_seen, changes);
-		up = net_wire_link(&port->wire);
-		resume = up;
-	}
-	if (up != port->link_told) {
-		port->link_told = up;
-		if (port->ops.link)
-			port->ops.link(port->priv, up);
-	}
-	if (atomic_load_explicit(&port->station->resume, memory_order_relaxed) &&
-	    atomic_exchange(&port->station->resume, 0)) {
-		atomic_fetch_add_explicit(&port->xon_rx, 1, memory_order_relaxed);
-		resume = true;
-	}
-	if (resume && atomic_exchange(&port->waiting, false) && port->ops.resume)
+	if (changes == atomic_load_explicit(&port->changes_seen, memory_order_relaxed))
+		return;
+	/* Before the link is looked at: a change from here on is seen at the next time. */
+	atomic_store(&port->changes_seen, changes);
+	up = net_wire_link(&port->wire);
+	/* Also when it is as before: the caller may have asked while it was not. */
+	if (port->ops.link)
+		port->ops.link(port->priv, up);
+	if (up && atomic_exchange(&port->waiting, false) && port->ops.resume)
+		port->ops.resume(port->priv);
+}
+
+static void events(struct net_port *port)
+{
+	link_event(port);
+	if (likely(!atomic_load_explicit(&port->station->resume, memory_order_relaxed)) ||
+	    !atomic_exchange(&port->station->resume, 0))
+		return;
+	atomic_fetch_add_explicit(&port->xon_rx, 1, memory_order_relaxed);
+	if (atomic_exchange(&port->waiting, false) && port->ops.resume)
 		port->ops.resume(port->priv);
 }
 

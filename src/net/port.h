@@ -52,7 +52,7 @@ struct net_port_ops {
 	 * comes again after net_port_ready() or at the next net_port_poll().
 	 */
 	int (*receive)(void *priv, const void *frame, size_t len, unsigned int src);
-	/* The link went up or down. NULL: nobody asks. */
+	/* The link went up or down; or it did and is again as it was. NULL: nobody asks. */
 	void (*link)(void *priv, bool up);
 	/* A transmit that got -EAGAIN or -ENETDOWN may be tried again. NULL: nobody asks. */
 	void (*resume)(void *priv);

@@ -33,7 +33,6 @@ struct net_port {
 	/* A transmit was refused and resume() has not been called since. */
 	atomic_bool waiting;
 	/* Guarded by the caller's lock. */
-	bool link_told;
 	uint8_t frame[NET_FRAME_MAX];
 
 	_Atomic uint32_t changes_seen; /* of wire.file->changes */
