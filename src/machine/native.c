@@ -12,6 +12,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "drivers/igb/igb.h"
 #include "machine/module_ids.h"
 #include "machine/modules_priv.h"
 
@@ -19,7 +20,18 @@ struct native_driver {
 	struct pci_driver pci;
 	struct uvfio_machine *machine;
 	struct pci_device_id *table;
-	bool stub; /* pci-stub */
+	bool stub;			/* pci-stub */
+	const struct native_part *part; /* NULL: it binds and does nothing */
+};
+
+/* Drivers that do something to functions that they know. */
+static const struct native_part {
+	const char *module;
+	int (*probe)(struct pci_dev *dev, bool first);
+	void (*remove)(struct pci_dev *dev, bool first);
+	int (*sriov_configure)(struct pci_dev *dev, unsigned int num);
+} native_parts[] = {
+	{ "igb", igb_driver_probe, igb_driver_remove, igb_driver_sriov_configure },
 };
 
 static struct native_driver *native_of(struct device *dev)
@@ -54,15 +66,18 @@ static int native_probe(struct device *dev)
 	if (pdev->sysfs.enable_count++ == 0)
 		pci_enable_decode(pdev);
 	pci_set_master(pdev, true);
-	return 0;
+	return native->part ? native->part->probe(pdev, first) : 0;
 }
 
 static void native_remove(struct device *dev)
 {
+	const struct native_driver *native = native_of(dev);
 	struct pci_dev *pdev = to_pci_dev(dev);
 
-	if (native_of(dev)->stub)
+	if (native->stub)
 		return;
+	if (native->part)
+		native->part->remove(pdev, tree_writing(native->machine->tree));
 	pdev->sysfs.enable_count--;
 	pci_set_master(pdev, false);
 }
@@ -81,6 +96,11 @@ int native_register(struct uvfio_machine *machine, const struct module_info *inf
 	native->pci.drv.module = info->name;
 	native->pci.drv.probe = native_probe;
 	native->pci.drv.remove = native_remove;
+	for (size_t i = 0; i < ARRAY_SIZE(native_parts); i++)
+		if (!strcmp(info->name, native_parts[i].module))
+			native->part = &native_parts[i];
+	if (native->part)
+		native->pci.sriov_configure = native->part->sriov_configure;
 	if (module_ids_count(info->ids)) {
 		native->table = module_ids_table(info->ids);
 		if (!native->table) {
