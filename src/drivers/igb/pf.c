@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The host's igb driver: bound, unbound, VFs, events, what an administrator sets (drivers/igb/pf.h).
+ * The host's igb driver: bound, unbound, VFs, events, what an administrator sets
+ * (drivers/igb/pf.h).
  *
  * state->lock is taken around all of it, below a VF's dev->lock. When its holder died, what it was
  * told to do is written down in the state or was not yet answered: the card is made to agree, and

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The 82576's switch between its functions as Linux's igb driver configures it: pools n for VF n and
- * the one behind them for the PF, addresses, tags, checks of senders (datasheet 7.10.3).
+ * The 82576's switch between its functions as Linux's igb driver configures it: pool n for VF n
+ * and the one behind them for the PF, addresses, tags, checks of senders (datasheet 7.10.3).
  *
  * Receive address n of the table: 0 is the PF's, VF n has 23 - n, further addresses of VFs are in
  * between. One difference to Linux: queues do not drop when they have no descriptors (QDE), since
