@@ -329,6 +329,34 @@ static void read_pagemap(void)
 	munmap(mem, 4 * PAGE);
 }
 
+/* A child that has its parent's file reads its parent's entries, and can read other processes'. */
+static void other_processes(void)
+{
+	char *private = map(PAGE, MAP_PRIVATE, -1), *shared = map(PAGE, MAP_SHARED, -1);
+	uint64_t address;
+	char path[64];
+	int status;
+	pid_t pid;
+
+	private[0] = shared[0] = 1;
+	address = address_of(shared);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/pagemap", getpid(), getpid());
+	pid = fork();
+	if (!pid) {
+		expect(address_of(shared) == address, "an inherited file");
+		/* The page is the parent's, also when it is not the child's any more. */
+		munmap(shared, PAGE);
+		expect(address_of(shared) == address, "the parent's mappings");
+		expect(entry_of(private) & PRESENT, "the parent's private page");
+		pagemap = open(path, O_RDONLY);
+		expect(pagemap >= 0 && address_of(shared) == address, "a file of the parent's");
+		_exit(0);
+	}
+	expect(waitpid(pid, &status, 0) == pid && status == 0, "a child with the file");
+	munmap(private, PAGE);
+	munmap(shared, PAGE);
+}
+
 static void right(void)
 {
 	small_pages();
@@ -336,6 +364,7 @@ static void right(void)
 	huge_pages(MAP_PRIVATE);
 	huge_pages(MAP_SHARED);
 	read_pagemap();
+	other_processes();
 }
 
 /* ---- the wrong ways -------------------------------------------------------------------------- */
