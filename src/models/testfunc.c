@@ -9,14 +9,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pci/sriov.h"
+
 #define MEM_SIZE    (16u << 20)
 #define MEM_IOVA    0x100000000ULL
 #define MAX_VECTORS 32
+#define MAX_VFS	    8
 
 struct pci_dev *drv_dev;
 static struct iommu *unit;
 static struct iommu_group *group;
 static struct iommu_domain *domain;
+static struct pci_dev *vfs[MAX_VFS];
+static const char *const *used_options;
 static char *mem, *shared;
 static size_t mem_used;
 static iova_t pages[8]; /* what drv_map_page() has mapped */
@@ -81,6 +86,7 @@ void drv_plug(const char *const *options)
 {
 	char err[512] = "";
 
+	used_options = options;
 	ck_assert_msg(create(options, err, sizeof(err)) == 0, "%s", err);
 	pci_dev_created(drv_dev);
 	ck_assert_int_eq(iommu_create(IOMMU_MODEL_AMD, "ivhd0", &unit), 0);
@@ -104,11 +110,46 @@ void drv_plug(const char *const *options)
 		iommu_map(domain, MEM_IOVA, (paddr_t)mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
 }
 
+struct pci_dev *drv_plug_vf(unsigned int index)
+{
+	struct model_config config = { .get = config_get,
+				       .is_set = config_is_set,
+				       .priv = (void *)used_options };
+	struct pci_dev *vf;
+	char err[512] = "";
+
+	ck_assert_msg(!pci_vf_create(drv_dev, index, &config, &vf, err, sizeof(err)), "%s", err);
+	pci_dev_created(vf);
+	ck_assert_int_eq(iommu_dev_create(unit, vf->rid, vf->dev.name, &vf->iommu), 0);
+	iommu_group_add_device(group, vf->iommu);
+	ck_assert_int_eq(pci_dev_power_on(vf), 0);
+	pci_config_write(vf, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	vfs[index] = vf;
+	return vf;
+}
+
+static void unplug_vfs(void)
+{
+	for (unsigned int i = 0; i < MAX_VFS; i++) {
+		struct iommu_dev *requester;
+
+		if (!vfs[i])
+			continue;
+		requester = vfs[i]->iommu;
+		pci_dev_power_off(vfs[i]);
+		pci_dev_destroy(vfs[i]);
+		iommu_group_remove_device(requester);
+		iommu_dev_destroy(requester);
+		vfs[i] = NULL;
+	}
+}
+
 void drv_unplug(void)
 {
 	struct iommu_dev *requester = drv_dev->iommu;
 
 	drv_disconnect();
+	unplug_vfs();
 	pci_dev_power_off(drv_dev);
 	pci_dev_destroy(drv_dev);
 	iommu_detach_group(domain, group);

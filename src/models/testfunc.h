@@ -23,6 +23,8 @@ extern struct pci_dev *drv_dev;
 
 /* Makes the function, powers it and maps memory; @options are "key=value", ending with NULL. */
 void drv_plug(const char *const *options);
+/* VF @index of it, which the test has enabled in config space; same memory, same IOVAs. */
+struct pci_dev *drv_plug_vf(unsigned int index);
 /* Takes all of that away again. */
 void drv_unplug(void);
 /* Just the parsing: the message, or NULL when the options are fine. */

@@ -196,7 +196,7 @@ static uint32_t vf_stat_read(const struct igb_fn *fn, uint32_t off)
 {
 	const struct igb_vf_stats *s = &fn->sh->vf[off >> 8 & 7];
 
-	switch (IGB_PFVF_STATS | (off & 0xff)) {
+	switch (0x10000 | (off & 0xff)) {
 	case 0x10010:
 		return s->gprc;
 	case 0x10014:

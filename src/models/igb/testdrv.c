@@ -20,15 +20,20 @@ struct ring {
 
 static struct ring tx[IGB_QUEUES], rx[IGB_QUEUES];
 
-void drv_start(void)
+void drv_start_with(const char *const *options)
 {
-	drv_plug((const char *const[]){ NULL });
+	drv_plug(options);
 	memset(tx, 0, sizeof(tx));
 	memset(rx, 0, sizeof(rx));
-	drv_phy_write(MII_BMCR, BMCR_LOOPBACK | BMCR_SPEED1000 | BMCR_FULLDPLX);
 	drv_set(IGB_RCTL, IGB_RCTL_RXEN | IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM |
 				  IGB_RCTL_SECRC | IGB_RCTL_LPE);
 	drv_set(IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP);
+}
+
+void drv_start(void)
+{
+	drv_start_with((const char *const[]){ NULL });
+	drv_phy_write(MII_BMCR, BMCR_LOOPBACK | BMCR_SPEED1000 | BMCR_FULLDPLX);
 }
 
 void drv_stop(void)

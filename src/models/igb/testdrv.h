@@ -17,6 +17,8 @@
 
 /* Plugs the card, loopback on, receiver promiscuous and transmitter on, CRC stripped. */
 void drv_start(void);
+/* The same without loopback. */
+void drv_start_with(const char *const *options);
 void drv_stop(void);
 static inline uint32_t drv_get(uint32_t reg)
 {
