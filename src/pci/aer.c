@@ -380,7 +380,7 @@ static void recover(struct pci_dev *port, struct pci_dev *dev, bool fatal)
 	if (fatal) {
 		/* The link goes down and comes up again; nobody restores registers. */
 		list_for_each_entry(child, &port->dev.children, child_node)
-			pci_dev_reset(to_pci_dev(child));
+			pci_host_reset(to_pci_dev(child), PCI_HOST_RESET_LINK);
 		pr_info("%s %s: AER: Root Port link has been reset (0)", driver_of(port),
 			port->dev.name);
 	}

@@ -530,6 +530,36 @@ START_TEST(registers_in_use_are_seen)
 }
 END_TEST
 
+/* How far the tags of @data reach, as reading from its start tells. */
+static ssize_t vpd_size(const void *data, size_t len)
+{
+	struct pci_dev *d;
+	char text[64];
+	ssize_t size;
+
+	ck_assert_int_eq(pci_dev_create(0x0300, &test_model, &d), 0);
+	ck_assert_int_gt(pci_add_vpd_cap(d, data, len), 0);
+	size = pci_vpd_read(d, 0, sizeof(text), text);
+	if (size > 0)
+		ck_assert_int_eq(memcmp(text, data, MIN((size_t)size, len)), 0);
+	pci_dev_destroy(d);
+	return size;
+}
+
+START_TEST(vpd_sizes)
+{
+	/* A name of five bytes, the end tag; nine in all, which is no multiple of a word. */
+	static const uint8_t whole[] = { 0x82, 5, 0, 'h', 'e', 'l', 'l', 'o', 0x78 };
+	static const uint8_t endless[] = { 0x82, 1, 0, 'h', 0x82, 0xff, 0xff };
+	static const uint8_t bad[] = { 0x82, 0xff, 0xff }, none[] = { 0xff, 0xff, 0xff, 0xff };
+
+	ck_assert_int_eq(vpd_size(whole, sizeof(whole)), 9);
+	ck_assert_int_eq(vpd_size(endless, sizeof(endless)), 4);
+	ck_assert_int_eq(vpd_size(bad, sizeof(bad)), -ENODEV);
+	ck_assert_int_eq(vpd_size(none, sizeof(none)), -ENODEV);
+}
+END_TEST
+
 START_TEST(firmware_addresses)
 {
 	struct pci_dev *port;
@@ -571,6 +601,7 @@ int main(void)
 	tcase_add_test(t, shared_state_survives_its_holder);
 	tcase_add_test(t, host_config_is_shared);
 	tcase_add_test(t, registers_in_use_are_seen);
+	tcase_add_test(t, vpd_sizes);
 	tcase_add_test(t, firmware_addresses);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

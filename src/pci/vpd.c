@@ -48,14 +48,15 @@ int pci_add_vpd_cap(struct pci_dev *dev, const uint8_t *data, size_t len)
 
 	if (!len || len > VPD_MAX)
 		return -EINVAL;
-	dev->internal->vpd = FAIL_POINT() ? NULL : malloc(len);
+	/* Words are read: the last one may end with zeros. */
+	dev->internal->vpd = FAIL_POINT() ? NULL : calloc(1, ALIGN_UP(len, 4));
 	if (!dev->internal->vpd)
 		return -ENOMEM;
 	off = pci_add_capability(dev, PCI_CAP_ID_VPD, PCI_CAP_VPD_SIZEOF);
 	if (off < 0)
 		return off;
 	memcpy(dev->internal->vpd, data, len);
-	dev->internal->vpd_len = len;
+	dev->internal->vpd_len = ALIGN_UP(len, 4);
 	dev->vpd_cap = (uint8_t)off;
 	memset(dev->wmask + off + PCI_VPD_ADDR, 0xff, 6);
 	/* The address takes effect with its upper byte, which has F. */
@@ -76,25 +77,30 @@ static uint8_t read_byte(struct pci_dev *dev, unsigned int addr)
 	return (uint8_t)(read_word(dev, addr & ~3u) >> (8 * (addr % 4)));
 }
 
-/* Up to and with the end tag; 0: these are no resource tags. */
+/* Up to and with the end tag, or as far as there are tags that fit; 0: these are none (the kernel's
+ * pci_vpd_size()). */
 static unsigned int find_size(struct pci_dev *dev)
 {
-	unsigned int pos = 0;
+	unsigned int pos = 0, header, size;
 
 	while (pos < VPD_MAX) {
 		uint8_t tag = read_byte(dev, pos);
 
 		if (pos == 0 && (tag == 0x00 || tag == 0xff))
 			return 0;
-		if (tag & 0x80) /* a large one: two bytes of length */
-			pos += 3u + read_byte(dev, pos + 1) +
-			       ((unsigned int)read_byte(dev, pos + 2) << 8);
-		else if ((tag & 0x78) == 0x78)
-			return pos + 1 + (tag & 7);
-		else
-			pos += 1u + (tag & 7);
+		header = 1;
+		size = tag & 7;
+		if (tag & 0x80) { /* a large one: two bytes of length */
+			header = 3;
+			size = read_byte(dev, pos + 1) | (unsigned int)read_byte(dev, pos + 2) << 8;
+		}
+		if (pos + size > VPD_MAX)
+			return pos;
+		pos += header + size;
+		if ((tag & 0xf8) == 0x78)
+			return pos;
 	}
-	return 0;
+	return pos;
 }
 
 static bool vpd_available(struct pci_dev *dev, unsigned int *size)
