@@ -306,6 +306,17 @@ static void pass_on(struct keeper *keeper, const struct client *from, const stru
 			continue; /* its end will be seen */
 }
 
+/* Which of the holders is meant they know themselves. */
+static void tell_holders(struct keeper *keeper, const struct keeper_msg *msg)
+{
+	struct client *client;
+
+	list_for_each_entry(client, &keeper->clients, node)
+		if (client->num_held &&
+		    send(client->fd, msg, sizeof(*msg), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			continue; /* its end will be seen */
+}
+
 /* From now on the connection is about huge pages. False: it cannot be. */
 static bool client_huge(struct keeper *keeper, struct client *client)
 {
@@ -410,6 +421,9 @@ static void message_work(struct keeper *keeper, struct client *client, struct pa
 		break;
 	case KEEPER_ERROR:
 		pass_on(keeper, client, msg);
+		break;
+	case KEEPER_SHARE:
+		tell_holders(keeper, msg);
 		break;
 	case KEEPER_GIVEN:
 		if (msg->id)

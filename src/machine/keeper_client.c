@@ -20,11 +20,13 @@
 #include "base/failpoint.h"
 #include "base/following.h"
 #include "base/log.h"
+#include "base/sysraw.h"
 #include "base/thread.h"
 #include "machine/keeper.h"
 #include "machine/keeper_msg.h"
 #include "machine/keeper_socket.h"
 #include "machine/machine_priv.h"
+#include "machine/share.h"
 #include "machine/session_priv.h"
 
 #define RETRY_USEC 20000 /* between looks at a group when there is no keeper to be had */
@@ -104,6 +106,8 @@ static void client_listen(struct keeper_client *client)
 	msg.device[sizeof(msg.device) - 1] = '\0';
 	if (msg.type == KEEPER_ERROR)
 		inject_wanted(client->machine, msg.device);
+	if (msg.type == KEEPER_SHARE && msg.group == (uint32_t)raw_getpid())
+		share_serve(client->machine);
 	if (msg.type != KEEPER_REQUEST)
 		return;
 	pr_info("%s: asked to give the device back", msg.device);
@@ -244,4 +248,14 @@ int keeper_pass_error(struct uvfio_machine *machine, const char *device, unsigne
 	send_msg(fd, KEEPER_ERROR, 0, group, device);
 	fd_close(fd);
 	return 0;
+}
+
+void keeper_ask_share(struct uvfio_machine *machine, int pid)
+{
+	int fd = keeper_connect(machine->session, true);
+
+	if (fd < 0)
+		return;
+	send_msg(fd, KEEPER_SHARE, 0, (uint32_t)pid, "");
+	fd_close(fd);
 }

@@ -12,6 +12,7 @@
  *   UEVENT	client, a uevent behind the struct: the kernel's message of the event @id
  *   MULTICAST	client, bytes behind the struct: for the netlink groups @group, as udevd sends
  *   ERROR	client: the holder of @group shall make the error in @device's slot happen
+ *   SHARE	client: the process with the number @group, if it holds any, shall serve its files
  *   HUGE	client: from now on this connection is about huge pages (huge_msg.h)
  */
 #ifndef MACHINE_KEEPER_MSG_H
@@ -31,6 +32,7 @@ enum keeper_type {
 	KEEPER_UEVENT,
 	KEEPER_MULTICAST,
 	KEEPER_HUGE,
+	KEEPER_SHARE,
 };
 
 #define KEEPER_ANY     (~0U)

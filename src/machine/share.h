@@ -16,6 +16,8 @@ struct uvfio_machine;
 /* An fd of @file's is about to leave this process: a thread answers whoever gets it. Files that
  * other processes cannot use are left alone. 0 or -errno. */
 int share_send_file(struct uvfio_machine *machine, struct file *file);
+/* Answers whoever has fds of this process' files. 0 or -errno. */
+int share_serve(struct uvfio_machine *machine);
 /* Makes a file of @fd, which file_is_foreign() has recognised. 0; -ENOENT: not to be used here. An
  * owner who is gone leaves a file that answers ENODEV. */
 int share_adopt(struct uvfio_machine *machine, int fd);

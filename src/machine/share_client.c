@@ -24,9 +24,13 @@
 #include "base/sysraw.h"
 #include "base/thread.h"
 #include "file/file.h"
+#include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 #include "machine/share_priv.h"
+
+#define START_TRIES 500
+#define START_NSEC  10000000
 
 static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct share_peer *peers; /* peers_lock */
@@ -57,6 +61,22 @@ static int peer_connect(const struct share_peer *peer)
 	if (ret) {
 		raw_close(fd);
 		return ret;
+	}
+	return fd;
+}
+
+/* Who has never sent a file serves none yet: it is asked to by the keeper. */
+static int connect_asking(struct uvfio_machine *machine, const struct share_peer *peer)
+{
+	const struct timespec pause = { .tv_nsec = START_NSEC };
+	int fd = peer_connect(peer);
+
+	if ((fd != -ENOENT && fd != -ECONNREFUSED) || sysraw3(SYS_kill, peer->pid, 0, 0) == -ESRCH)
+		return fd;
+	keeper_ask_share(machine, peer->pid);
+	for (int i = 0; i < START_TRIES && (fd == -ENOENT || fd == -ECONNREFUSED); i++) {
+		sysraw3(SYS_nanosleep, (long)&pause, 0, 0);
+		fd = peer_connect(peer);
 	}
 	return fd;
 }
@@ -135,7 +155,7 @@ static int new_peer(struct uvfio_machine *machine, int pid, struct share_peer **
 	pthread_mutex_init(&peer->lock, NULL);
 	ret = peer_address(machine, pid, &peer->addr);
 	if (!ret) {
-		peer->fd = peer_connect(peer);
+		peer->fd = connect_asking(machine, peer);
 		if (peer->fd >= 0)
 			peer->fd = fd_move_high(peer->fd);
 		ret = MIN(peer->fd, 0);

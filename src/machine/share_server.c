@@ -358,27 +358,33 @@ static int start(struct uvfio_machine *machine, struct share_server **out)
 	return 0;
 }
 
-int share_send_file(struct uvfio_machine *machine, struct file *file)
+int share_serve(struct uvfio_machine *machine)
 {
 	struct share_server *server;
 	int ret = 0;
 
-	if (file->ops->kind == FILE_LOCAL)
-		return 0;
 	pthread_mutex_lock(&machine->claims_lock);
-	server = atomic_load(&machine->share);
-	if (!server) {
+	if (!atomic_load(&machine->share)) {
 		ret = start(machine, &server);
 		if (!ret)
 			atomic_store(&machine->share, server);
 	}
 	pthread_mutex_unlock(&machine->claims_lock);
-	if (ret) {
-		pr_err("other processes cannot use %s of this one: %s", file->path, strerror(-ret));
-		return ret;
-	}
-	ret = file_mark_shared(file->memfd);
-	return ret ? ret : share_keep(server, file);
+	if (ret)
+		pr_err("other processes cannot use VFIO files of this one: %s", strerror(-ret));
+	return ret;
+}
+
+int share_send_file(struct uvfio_machine *machine, struct file *file)
+{
+	int ret;
+
+	if (file->ops->kind == FILE_LOCAL)
+		return 0;
+	ret = share_serve(machine);
+	if (!ret)
+		ret = file_mark_shared(file->memfd);
+	return ret ? ret : share_keep(atomic_load(&machine->share), file);
 }
 
 void share_after_fork(struct uvfio_machine *machine)

@@ -13,9 +13,14 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "shared_fd.h"
 
+#define HEIR_CONTAINER 20
+#define HEIR_DEVICE    21
+
+static const char *program;
 static int sock, other_sock;
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -72,6 +77,7 @@ static void check_queries(void)
 	void *volatile nowhere = (void *)8;
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = VFIO_PCI_MSIX_IRQ_INDEX };
+	struct vfio_iommu_type1_info iommu = { .argsz = sizeof(iommu) };
 	struct vfio_region_info *region = calloc(1, 4096);
 	struct stat st;
 	uint32_t word;
@@ -95,6 +101,8 @@ static void check_queries(void)
 	expect((fcntl(device, F_GETFL) & O_ACCMODE) == O_RDWR);
 	expect(ioctl(container, VFIO_GET_API_VERSION) == VFIO_API_VERSION);
 	expect(ioctl(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1);
+	expect(!ioctl(container, VFIO_IOMMU_GET_INFO, &iommu));
+	expect(iommu.flags & VFIO_IOMMU_INFO_PGSIZES && iommu.iova_pgsizes & PAGE);
 }
 
 /* The number of another copy is as good, and the first may go. */
@@ -127,6 +135,24 @@ static void worker_device(void)
 	say('d');
 }
 
+/* The group's descriptor goes along as the proof of who owns the device. */
+static void check_hot_reset(void)
+{
+	uint8_t buf[sizeof(struct vfio_pci_hot_reset) + sizeof(int32_t)];
+	struct vfio_pci_hot_reset *reset = (struct vfio_pci_hot_reset *)buf;
+	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
+
+	expect_error(ioctl(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info), ENOSPC);
+	expect(info.count == 1);
+	memset(buf, 0, sizeof(buf));
+	reset->argsz = sizeof(buf);
+	reset->count = 1;
+	memcpy(reset->group_fds, &container, sizeof(container));
+	expect_error(ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, reset), EINVAL);
+	memcpy(reset->group_fds, &group, sizeof(group));
+	expect(!ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, reset));
+}
+
 static void worker_group(void)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
@@ -147,6 +173,7 @@ static void worker_group(void)
 	check_queries();
 	expect_error(ioctl(group, VFIO_GROUP_UNSET_CONTAINER), EBUSY);
 	close(other);
+	check_hot_reset();
 	make_memory();
 	drive(100);
 	munmap((void *)bar, 4 * PAGE);
@@ -380,6 +407,69 @@ static void broker_fork(void)
 	hear('f');
 }
 
+/* The worker takes them by itself; 's': it may not. */
+static void broker_stolen(void)
+{
+	int numbers[3] = { getpid() };
+	char byte;
+
+	open_files(true);
+	numbers[1] = container;
+	numbers[2] = device;
+	expect(send(sock, numbers, sizeof(numbers), MSG_NOSIGNAL) == sizeof(numbers));
+	expect(recv(sock, &byte, 1, 0) == 1 && (byte == 'd' || byte == 's'));
+}
+
+static void worker_stolen(void)
+{
+	int numbers[3], process;
+
+	expect(recv(sock, numbers, sizeof(numbers), 0) == sizeof(numbers));
+	process = (int)syscall(SYS_pidfd_open, numbers[0], 0);
+	container = (int)syscall(SYS_pidfd_getfd, process, numbers[1], 0);
+	device = (int)syscall(SYS_pidfd_getfd, process, numbers[2], 0);
+	if (device < 0) {
+		printf("skipped: pidfd_getfd: %s\n", strerror(errno));
+		say('s');
+		return;
+	}
+	check_queries();
+	make_memory();
+	drive(20);
+	say('d');
+}
+
+/* A child that is another program has them by their numbers. */
+static void broker_inherited(void)
+{
+	int status;
+	pid_t pid;
+
+	open_files(true);
+	expect(dup2(container, HEIR_CONTAINER) == HEIR_CONTAINER);
+	expect(dup2(device, HEIR_DEVICE) == HEIR_DEVICE);
+	pid = fork();
+	expect(pid >= 0);
+	if (!pid) {
+		execl(program, program, mode, bdf, "heir", "-1", "-1", NULL);
+		_exit(127);
+	}
+	expect(waitpid(pid, &status, 0) == pid && !status);
+}
+
+static void worker_inherited(void)
+{
+}
+
+static void heir(void)
+{
+	container = HEIR_CONTAINER;
+	device = HEIR_DEVICE;
+	check_queries();
+	make_memory();
+	drive(20);
+}
+
 /* ---- both ------------------------------------------------------------------------------------ */
 
 static const struct mode {
@@ -395,6 +485,8 @@ static const struct mode {
 	{ "private", broker_until_d, worker_private, false, false },
 	{ "revoked", broker_revoked, worker_revoked, false, false },
 	{ "fork", broker_fork, worker_fork, false, false },
+	{ "stolen", broker_stolen, worker_stolen, false, false },
+	{ "inherited", broker_inherited, worker_inherited, false, false },
 };
 
 static pid_t start(const char *role, int fd, int other, char **argv)
@@ -441,7 +533,11 @@ int main(int argc, char **argv)
 	if (argc > 5) {
 		sock = atoi(argv[4]);
 		other_sock = atoi(argv[5]);
-		(strcmp(argv[3], "broker") ? m->worker : m->broker)();
+		program = argv[0];
+		if (!strcmp(argv[3], "heir"))
+			heir();
+		else
+			(strcmp(argv[3], "broker") ? m->worker : m->broker)();
 		return 0;
 	}
 	expect(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
