@@ -23,7 +23,7 @@ struct event_slot {
 	atomic_ullong word[5];
 };
 
-bool event_enabled;
+uint32_t event_enabled;
 static struct event_slot event_slots[EVENT_SLOTS];
 static atomic_ullong event_head; /* the last sequence number given out */
 
@@ -47,6 +47,11 @@ void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uin
 	for (i = 1; i < ARRAY_SIZE(words); i++)
 		atomic_store_explicit(&slot->word[i], words[i], memory_order_release);
 	atomic_store_explicit(&slot->state, seq << 1, memory_order_release);
+}
+
+uint64_t event_last(void)
+{
+	return atomic_load_explicit(&event_head, memory_order_acquire);
 }
 
 /* 1: *@event is event @seq; 0: not published yet; -1: overwritten. */

@@ -2,7 +2,7 @@
 /*
  * The event stream (design D12): map, unmap, fault, interrupt, register access, bind. One ring a
  * process, written without locks, read by the log, the trace, the DMA checker and statistics.
- * Off, an event costs one predictable branch.
+ * Each type is switched on by itself; off, an event costs one predictable branch.
  */
 #ifndef BASE_EVENT_H
 #define BASE_EVENT_H
@@ -16,7 +16,7 @@ enum event_type {
 	EVENT_IRQ,	 /* a: vector, b: 1 delivered, 0 pending */
 	EVENT_REG_READ,	 /* a: region << 40 | offset, b: width, c: value */
 	EVENT_REG_WRITE, /* same */
-	EVENT_BIND,	 /* a: 1 bind, 0 unbind */
+	EVENT_BIND,	 /* device/trace.h */
 	EVENT_RESET,
 };
 
@@ -28,7 +28,18 @@ struct event {
 	uint64_t a, b, c;
 };
 
-extern bool event_enabled;
+extern uint32_t event_enabled; /* bits of enum event_type */
+
+/* What is emitted from now on: bits of enum event_type. */
+static inline void event_switch(uint32_t types)
+{
+	__atomic_store_n(&event_enabled, types, __ATOMIC_RELAXED);
+}
+
+static inline bool event_is_on(enum event_type type)
+{
+	return __atomic_load_n(&event_enabled, __ATOMIC_RELAXED) >> type & 1;
+}
 
 /* Safe in signal context. */
 void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c);
@@ -36,10 +47,12 @@ void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uin
 static inline void event_emit(enum event_type type, uint32_t dev, uint64_t a, uint64_t b,
 			      uint64_t c)
 {
-	if (unlikely(__atomic_load_n(&event_enabled, __ATOMIC_RELAXED)))
+	if (unlikely(event_is_on(type)))
 		event_write(type, dev, a, b, c);
 }
 
+/* The last sequence number that was given out. */
+uint64_t event_last(void);
 /* Copies up to @max events with seq > *@seq in order and advances *@seq; returns how many. Events
  * that were overwritten before they could be read are added to *@lost. */
 size_t event_read(uint64_t *seq, struct event *events, size_t max, uint64_t *lost);

@@ -17,11 +17,13 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/trace.h"
 #include "machine/keeper.h"
 #include "machine/launch.h"
 #include "machine/program.h"
 #include "machine/session_tool.h"
 #include "machine/shared.h"
+#include "machine/trace.h"
 
 enum {
 	OPT_IOMMU = 256,
@@ -35,6 +37,8 @@ enum {
 	OPT_SESSION,
 	OPT_HUGEPAGES,
 	OPT_ALLOW_ESCAPE,
+	OPT_TRACE,
+	OPT_TRACE_FILE,
 };
 
 static const struct argp_option options[] = {
@@ -57,6 +61,10 @@ static const struct argp_option options[] = {
 	  "Let programs that the library cannot come up in (static, setuid) run, outside of the "
 	  "session; they see the host's devices",
 	  1 },
+	{ "trace", OPT_TRACE, "bind", 0,
+	  "Print what the session's processes do: bind, the steps of binding and unbinding drivers",
+	  1 },
+	{ "trace-file", OPT_TRACE_FILE, "FILE", 0, "Print the trace to FILE instead of stderr", 1 },
 	{ "stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1 },
 	{ "dma-errors", OPT_DMA_ERRORS, "fail|warn", 0,
 	  "fail (the default): exit with 99 after a DMA error when the command ended with 0", 1 },
@@ -76,6 +84,7 @@ struct run {
 	struct session_identity identity;
 	bool keep, stats, warn_only, allow_escape, harmless, machine_given, user_given, caps_given,
 		memlock_given;
+	struct trace_reader trace;
 	const char *session_dir;
 	uint64_t faults_before;	      /* of earlier runs in the same session */
 	void (*size_signal)(int sig); /* what SIGXFSZ did before us */
@@ -123,6 +132,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_ALLOW_ESCAPE:
 		run->allow_escape = true;
+		break;
+	case OPT_TRACE:
+		ret = trace_parse(arg, &run->trace.kinds, err, sizeof(err));
+		run->desc->trace = run->trace.kinds;
+		break;
+	case OPT_TRACE_FILE:
+		if (trace_reader_output(&run->trace, arg))
+			exit(EXIT_USAGE);
 		break;
 	case OPT_STATS:
 		run->stats = true;
@@ -237,21 +254,24 @@ static void forward(pid_t pid, const struct signalfd_siginfo *info)
 }
 
 /* Serves the session until the command has ended; its status as wait(2) tells. */
-static int serve(struct keeper *keeper, int signal_fd, pid_t pid)
+static int serve(struct keeper *keeper, struct trace_reader *trace, int signal_fd, pid_t pid)
 {
-	struct pollfd fds[2] = { { .fd = signal_fd, .events = POLLIN },
-				 { .fd = keeper ? keeper_fd(keeper) : -1, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
+				{ .fd = keeper ? keeper_fd(keeper) : -1, .events = POLLIN },
+				{ .fd = trace->notify, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	int status;
 
 	for (;;) {
-		if (poll(fds, 2, -1) < 0) {
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -1;
 		}
 		if (fds[1].revents)
 			keeper_work(keeper);
+		if (fds[2].revents)
+			trace_reader_work(trace);
 		if (!fds[0].revents || read(signal_fd, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo != SIGCHLD)
@@ -290,7 +310,7 @@ static bool library_loaded(const struct session *session)
 /* ---- the run --------------------------------------------------------------------------------- */
 
 /* Runs the command in the session: its status, or -1 with a message: it was not started. */
-static int run_command(const struct run *run, struct session *session, const char *program,
+static int run_command(struct run *run, struct session *session, const char *program,
 		       const char *library)
 {
 	char **env = launch_environment(library, session_dir(session));
@@ -322,7 +342,7 @@ static int run_command(const struct run *run, struct session *session, const cha
 		fail("cannot start \"%s\": %s", run->command[0], strerror(ret));
 		return -1;
 	}
-	status = serve(keeper, signal_fd, pid);
+	status = serve(keeper, &run->trace, signal_fd, pid);
 	keeper_destroy(keeper);
 	close(signal_fd);
 	launch_environment_free(env);
@@ -438,7 +458,7 @@ static int check_program(struct run *run, char *path, char *library)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { .identity = session_identity_root };
+	struct run run = { .identity = session_identity_root, .trace = TRACE_READER_INIT };
 	char program[PATH_MAX], library[PATH_MAX];
 	struct session *session;
 	int status;
@@ -454,7 +474,11 @@ int cmd_run(int argc, char **argv)
 	if (run.allow_escape && session_allow_escape(session))
 		fail("the session does not remember --allow-escape");
 	run.faults_before = session_shared(session)->faults;
-	status = run_command(&run, session, program, library);
+	if (trace_reader_start(&run.trace, session, !run.session_dir))
+		status = -1;
+	else
+		status = run_command(&run, session, program, library);
+	trace_reader_end(&run.trace);
 	status = status < 0 ? EXIT_USAGE : report(&run, session, status);
 	if (run.keep && session_keep(session) == 0)
 		fprintf(stderr, "uvfio: the session is kept in %s\n", session_dir(session));

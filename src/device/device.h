@@ -77,6 +77,7 @@ struct device_link {
 
 struct device {
 	char name[32];
+	uint32_t requester; /* in events: domain << 16 | bus << 8 | devfn; 0: none */
 	struct bus_type *bus;
 	struct device *parent;
 	struct device_driver *driver;  /* bound to; NULL: none */

@@ -15,6 +15,7 @@
 #include "base/following.h"
 #include "base/log.h"
 #include "device/device_priv.h"
+#include "device/trace.h"
 
 /* Waits until no unbind of @dev is under way. Lock held; dropped while waiting. */
 static void device_wait_unbound(struct device *dev)
@@ -38,8 +39,7 @@ static bool driver_match_device(struct device_driver *drv, struct device *dev)
 	return !drv->bus->match || drv->bus->match(dev, drv);
 }
 
-/* The device is free and fits. 0 or probe's error. */
-static int driver_probe(struct device_driver *drv, struct device *dev)
+static int call_probe(struct device_driver *drv, struct device *dev)
 {
 	int ret;
 
@@ -57,6 +57,14 @@ static int driver_probe(struct device_driver *drv, struct device *dev)
 	device_notify(dev, DEVICE_BOUND);
 	device_uevent(dev, UEVENT_BIND);
 	return 0;
+}
+
+/* The device is free and fits. 0 or probe's error. */
+static int driver_probe(struct device_driver *drv, struct device *dev)
+{
+	if (trace_bind_on())
+		trace_bind_driver_write(dev, BIND_DRIVER_PROBE_DEVICE, drv->name);
+	return trace_bind_leave(dev, BIND_DRIVER_PROBE_DEVICE, call_probe(drv, dev));
 }
 
 int device_driver_attach(struct device_driver *drv, struct device *dev)
@@ -106,6 +114,8 @@ void device_release_driver(struct device *dev)
 		return;
 	core = dev->bus->core;
 	dev->unbinding = true;
+	if (trace_bind_on())
+		trace_bind_driver_write(dev, BIND_DEVICE_RELEASE_DRIVER, drv->name);
 	device_notify(dev, DEVICE_UNBOUND);
 	depth = device_core_drop(core);
 	if (drv->remove)
@@ -116,6 +126,7 @@ void device_release_driver(struct device *dev)
 	dev->drvdata = NULL;
 	dev->unbinding = false;
 	device_uevent(dev, UEVENT_UNBIND);
+	trace_bind_leave(dev, BIND_DEVICE_RELEASE_DRIVER, 0);
 	pthread_cond_broadcast(&core->unbound);
 }
 

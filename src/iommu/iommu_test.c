@@ -273,13 +273,13 @@ START_TEST(events)
 
 	setup_attached(_i);
 	map(0x1000, mem, K4, IOMMU_READ);
-	event_enabled = true;
+	event_switch(~0U);
 	while (event_read(&seq, seen, ARRAY_SIZE(seen), &lost))
 		;
 	map(0x3000, mem, 2 * K4, RW);
 	ck_assert_int_eq(dma_write(dev, 0x1010, buf, 8), -EIO);
 	ck_assert_uint_eq(iommu_unmap(domain, 0x1000, K4), K4);
-	event_enabled = false;
+	event_switch(0);
 	iommu_unmap(domain, 0x3000, 2 * K4);
 	ck_assert_uint_eq(event_read(&seq, seen, ARRAY_SIZE(seen), &lost), 3);
 	ck_assert_uint_eq(seen[0].type, EVENT_MAP);

@@ -17,12 +17,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/event.h"
 #include "base/fd.h"
 #include "base/following.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
+#include "machine/trace.h"
 #include "machine/uevent.h"
 
 #define DYNIDS_MAX   4096
@@ -45,6 +45,7 @@ int admin_begin(struct uvfio_machine *machine)
 	}
 	machine->lock_fd = fd;
 	device_core_lock(machine->core);
+	trace_follow(machine);
 	if (machine_torn(machine))
 		machine->generation--;
 	sync_locked(machine);
@@ -59,6 +60,7 @@ void admin_end(struct uvfio_machine *machine)
 
 	/* Their order is that of the lock. */
 	uevents_flush(machine);
+	trace_flush(machine);
 	machine_whole(machine);
 	device_core_unlock(machine->core);
 	machine->lock_fd = -1;
@@ -96,7 +98,6 @@ void admin_observe(void *arg, struct device *dev, enum device_change what)
 	if (!fn)
 		return;
 	fn->binding = binding_of(dev);
-	event_emit(EVENT_BIND, fn->rid, what == DEVICE_BOUND, 0, 0);
 	if (what != DEVICE_BOUND)
 		return;
 	names_bound(fn);

@@ -41,6 +41,7 @@ struct description {
 	bool iommu_given;
 	/* vfio's enable_unsafe_noiommu_mode at the start. Not in the session's own form. */
 	bool noiommu;
+	uint32_t trace;		 /* from the start on (machine/trace.h); the session file has it */
 	struct huge_config huge; /* not in the session's own form: the session file has it */
 	struct description_device **devices;
 	size_t num_devices;

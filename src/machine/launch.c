@@ -11,6 +11,7 @@
 #include "machine/huge.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
+#include "machine/trace.h"
 
 /* The option's value as the user gave it, or its default; NULL: the model has none of that name. */
 static const char *option_of(const struct description_device *dev, const char *key)
@@ -84,6 +85,8 @@ static int write_session(struct session *session, const struct description *desc
 		ret = session_create_shared(session, identity, devices, count);
 	if (!ret)
 		ret = huge_setup(session, &desc->huge);
+	if (!ret && desc->trace)
+		ret = trace_switch(session, desc->trace, true);
 	free(devices);
 	return ret;
 }

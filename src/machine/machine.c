@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/following.h"
@@ -19,6 +20,7 @@
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
+#include "machine/trace.h"
 #include "machine/uevent.h"
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -363,6 +365,9 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 	if (ret)
 		return ret;
 	tree_set_writing(machine->tree, create);
+	machine->trace_seq = event_last();
+	trace_follow(machine);
+	lib_following += !create;
 	device_core_lock(machine->core);
 	device_core_set_observer(machine->core, admin_observe, machine);
 	uevents_init(machine);
@@ -377,7 +382,9 @@ static int build_objects(struct uvfio_machine *machine, bool create, char *err, 
 	if (!ret && create)
 		ret = admin_bind_described(machine, err, err_size);
 	uevents_flush(machine);
+	trace_flush(machine);
 	device_core_unlock(machine->core);
+	lib_following -= !create;
 	tree_set_writing(machine->tree, false);
 	return ret;
 }

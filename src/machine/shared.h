@@ -113,6 +113,8 @@ struct shared_header {
 	_Atomic uint64_t faults; /* ever reported; the first SHARED_MAX_FAULTS are kept below */
 	struct shared_fault fault[SHARED_MAX_FAULTS];
 
+	_Atomic uint32_t trace; /* which kinds of events go into DIR/trace (trace.h) */
+
 	/* Of the last uevent; raised under the admin lock. */
 	_Atomic uint64_t uevent_seqnum;
 	/* How many slots below are in use: 0, and events need not be carried to anybody. */

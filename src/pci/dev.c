@@ -56,6 +56,7 @@ int pci_dev_create(uint32_t rid, const struct pci_model *model, struct pci_dev *
 		return -ENOMEM;
 	}
 	dev->rid = rid;
+	dev->dev.requester = rid;
 	dev->model = model;
 	dev->memfd = -1;
 	dev->cfg_size = PCI_CFG_EXT_SIZE;

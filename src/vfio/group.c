@@ -17,13 +17,14 @@
 #include "base/following.h"
 #include "base/log.h"
 #include "base/sysraw.h"
+#include "device/trace.h"
 #include "vfio/vfio_priv.h"
 
 #define NAME_MAX_BYTES 4096 /* GET_DEVICE_FD's string with its NUL */
 
-/* A group of @iommu_group for its first device. 0 or -ENOMEM. */
-static int create_group(struct vfio_core *core, struct iommu_group *iommu_group,
-			enum vfio_group_type type, struct vfio_group **out)
+/* A group of @iommu_group for @vdev, its first device. 0 or -ENOMEM. */
+static int create_group(struct vfio_device *vdev, struct iommu_group *iommu_group,
+			enum vfio_group_type type, struct vfio_core *core)
 {
 	struct vfio_group *group = FAIL_POINT() ? NULL : calloc(1, sizeof(*group));
 
@@ -40,7 +41,8 @@ static int create_group(struct vfio_core *core, struct iommu_group *iommu_group,
 	pthread_mutex_lock(&core->lock);
 	list_add_tail(&group->node, &core->groups);
 	pthread_mutex_unlock(&core->lock);
-	*out = group;
+	trace_bind(vdev->dev, BIND_VFIO_CREATE_GROUP, group->id, type);
+	vdev->group = group;
 	return 0;
 }
 
@@ -62,9 +64,10 @@ static struct vfio_group *find_from_iommu(struct vfio_core *core, struct iommu_g
 
 /* A group that is made for the device and goes with it. */
 static int noiommu_group_alloc(struct vfio_core *core, struct vfio_device *vdev,
-			       enum vfio_group_type type, struct vfio_group **out)
+			       enum vfio_group_type type)
 {
 	struct iommu_group *iommu_group;
+	unsigned int id;
 	int ret;
 
 	if (!core->env.group_alloc)
@@ -72,40 +75,58 @@ static int noiommu_group_alloc(struct vfio_core *core, struct vfio_device *vdev,
 	ret = core->env.group_alloc(core->env.arg, vdev->dev, &iommu_group);
 	if (ret)
 		return ret;
-	ret = create_group(core, iommu_group, type, out);
+	id = iommu_group_id(iommu_group);
+	trace_bind(vdev->dev, BIND_IOMMU_GROUP_ALLOC, id, 0);
+	trace_bind(vdev->dev, BIND_IOMMU_GROUP_ADD_DEVICE, id, 0);
+	ret = create_group(vdev, iommu_group, type, core);
 	if (ret)
 		core->env.group_free(core->env.arg, vdev->dev);
 	return ret;
 }
 
-static int find_or_alloc(struct vfio_core *core, struct vfio_device *vdev, struct vfio_group **out)
+static int alloc_traced(struct vfio_core *core, struct vfio_device *vdev, enum vfio_group_type type)
+{
+	trace_bind_enter(vdev->dev, BIND_VFIO_NOIOMMU_GROUP_ALLOC, 0);
+	return trace_bind_leave(vdev->dev, BIND_VFIO_NOIOMMU_GROUP_ALLOC,
+				noiommu_group_alloc(core, vdev, type));
+}
+
+/* Of a device that has no IOMMU group. */
+static int taint_alloc(struct vfio_core *core, struct vfio_device *vdev)
+{
+	int ret = alloc_traced(core, vdev, VFIO_NO_IOMMU);
+
+	if (ret)
+		return ret;
+	core->env.add_taint(core->env.arg, TAINT_USER);
+	trace_bind(vdev->dev, BIND_ADD_TAINT, TAINT_USER, 0);
+	if (!lib_following)
+		pr_warn("%s %s: Adding kernel taint for vfio-noiommu group on device",
+			vdev->ops->name, vdev->dev->name);
+	return 0;
+}
+
+static int find_or_alloc(struct vfio_core *core, struct vfio_device *vdev)
 {
 	struct iommu_group *iommu_group = core->env.group_of(core->env.arg, vdev->dev);
-	int ret;
 
-	if (!iommu_group && vfio_noiommu(core)) {
-		ret = noiommu_group_alloc(core, vdev, VFIO_NO_IOMMU, out);
-		if (ret)
-			return ret;
-		core->env.add_taint(core->env.arg, TAINT_USER);
-		if (!lib_following)
-			pr_warn("%s %s: Adding kernel taint for vfio-noiommu group on device",
-				vdev->ops->name, vdev->dev->name);
-		return 0;
-	}
+	trace_bind(vdev->dev, BIND_IOMMU_GROUP_GET,
+		   iommu_group ? iommu_group_id(iommu_group) : BIND_NO_GROUP, 0);
 	if (!iommu_group)
-		return -EINVAL;
-	*out = find_from_iommu(core, iommu_group);
-	return *out ? 0 : create_group(core, iommu_group, VFIO_IOMMU, out);
+		return vfio_noiommu(core) ? taint_alloc(core, vdev) : -EINVAL;
+	vdev->group = find_from_iommu(core, iommu_group);
+	return vdev->group ? 0 : create_group(vdev, iommu_group, VFIO_IOMMU, core);
 }
 
 int vfio_device_set_group(struct vfio_core *core, struct vfio_device *vdev,
 			  enum vfio_group_type type)
 {
 	/* Registering is serialised by the device core's lock: nobody adds the same group. */
-	if (type == VFIO_IOMMU)
-		return find_or_alloc(core, vdev, &vdev->group);
-	return noiommu_group_alloc(core, vdev, type, &vdev->group);
+	if (type != VFIO_IOMMU)
+		return alloc_traced(core, vdev, type);
+	trace_bind_enter(vdev->dev, BIND_VFIO_GROUP_FIND_OR_ALLOC, 0);
+	return trace_bind_leave(vdev->dev, BIND_VFIO_GROUP_FIND_OR_ALLOC,
+				find_or_alloc(core, vdev));
 }
 
 void vfio_group_put(struct vfio_group *group)
@@ -141,6 +162,7 @@ void vfio_group_remove_device(struct vfio_device *vdev)
 	struct vfio_core *core = group->core;
 	bool last;
 
+	trace_bind(vdev->dev, BIND_VFIO_DEVICE_REMOVE_GROUP, group->id, group->type);
 	pthread_mutex_lock(&core->lock);
 	list_del(&vdev->group_node);
 	last = list_empty(&group->devices);
@@ -150,16 +172,20 @@ void vfio_group_remove_device(struct vfio_device *vdev)
 	pthread_mutex_unlock(&core->lock);
 	if (last) {
 		pthread_mutex_lock(&group->lock);
-		if (group->container)
+		if (group->container) {
+			trace_bind(vdev->dev, BIND_VFIO_GROUP_DETACH_CONTAINER, group->id, 0);
 			vfio_group_detach_container(group);
+		}
 		group->iommu_group = NULL;
 		/* Whoever has it open does not keep the next group of this number busy. */
 		group_unclaim(group);
 		pthread_mutex_unlock(&group->lock);
 	}
 	/* Behind the last use of the IOMMU group, which may go with the device. */
-	if (ops->remove_device)
+	if (ops->remove_device) {
+		trace_bind(vdev->dev, BIND_IOMMU_GROUP_REMOVE_DEVICE, group->id, 0);
 		ops->remove_device(vdev);
+	}
 	vfio_group_put(group);
 }
 

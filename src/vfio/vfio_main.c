@@ -19,6 +19,7 @@
 #include "base/depth.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "device/trace.h"
 #include "vfio/vfio_priv.h"
 
 #define REQUEST_INTERVAL_SEC 10
@@ -120,14 +121,16 @@ int vfio_init_device(struct vfio_device *vdev, struct device *dev,
 	return -pthread_mutex_init(&vdev->lock, NULL);
 }
 
-int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
+static int register_dev(struct vfio_device *vdev, enum vfio_group_type type)
 {
 	struct vfio_core *core = vfio_core_get();
 	int ret;
 
 	if (!core)
 		return -ENODEV;
+	trace_bind_enter(vdev->dev, BIND_VFIO_DEVICE_SET_GROUP, 0);
 	ret = vfio_device_set_group(core, vdev, type);
+	trace_bind_leave(vdev->dev, BIND_VFIO_DEVICE_SET_GROUP, ret);
 	if (ret)
 		return ret;
 	vdev->type = vdev->group->type;
@@ -136,12 +139,19 @@ int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
 	pthread_mutex_lock(&core->lock);
 	list_add_tail(&vdev->group_node, &vdev->group->devices);
 	pthread_mutex_unlock(&core->lock);
+	trace_bind(vdev->dev, BIND_VFIO_DEVICE_GROUP_REGISTER, vdev->group->id, 0);
 	return 0;
 }
 
-void vfio_unregister_group_dev(struct vfio_device *vdev)
+int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
 {
-	struct vfio_core *core = vdev->group->core;
+	trace_bind_enter(vdev->dev, BIND_VFIO_REGISTER_GROUP_DEV, type);
+	return trace_bind_leave(vdev->dev, BIND_VFIO_REGISTER_GROUP_DEV, register_dev(vdev, type));
+}
+
+/* Until nobody has the device. */
+static void wait_for_users(struct vfio_core *core, struct vfio_device *vdev)
+{
 	unsigned int asked = 0;
 	struct timespec until;
 
@@ -149,6 +159,7 @@ void vfio_unregister_group_dev(struct vfio_device *vdev)
 	vdev->unregistering = true;
 	while (vdev->users) {
 		pthread_mutex_unlock(&core->lock);
+		trace_bind(vdev->dev, BIND_VFIO_PCI_CORE_REQUEST, asked, 0);
 		if (vdev->ops->request)
 			vdev->ops->request(vdev, asked);
 		if (asked++ == 1)
@@ -162,9 +173,19 @@ void vfio_unregister_group_dev(struct vfio_device *vdev)
 			;
 	}
 	pthread_mutex_unlock(&core->lock);
+}
+
+void vfio_unregister_group_dev(struct vfio_device *vdev)
+{
+	const struct vfio_group *group = vdev->group;
+
+	trace_bind_enter(vdev->dev, BIND_VFIO_UNREGISTER_GROUP_DEV, 0);
+	trace_bind(vdev->dev, BIND_VFIO_DEVICE_GROUP_UNREGISTER, group->id, 0);
+	wait_for_users(group->core, vdev);
 	vfio_group_remove_device(vdev);
 	vdev->group = NULL;
 	pthread_mutex_destroy(&vdev->lock);
+	trace_bind_leave(vdev->dev, BIND_VFIO_UNREGISTER_GROUP_DEV, 0);
 }
 
 /* 1, 0 or -errno. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "device/trace.h"
 #include "vfio_pci/core.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
@@ -36,7 +37,16 @@ static bool is_denied(const struct pci_dev *pdev, bool disabled)
 	return false;
 }
 
-static int probe(struct device *dev)
+static int core_register(struct vfio_pci_device *vpd, struct device *dev)
+{
+	int ret;
+
+	trace_bind_enter(dev, BIND_VFIO_PCI_CORE_REGISTER_DEVICE, 0);
+	ret = vfio_register_group_dev(&vpd->vdev, VFIO_IOMMU);
+	return trace_bind_leave(dev, BIND_VFIO_PCI_CORE_REGISTER_DEVICE, ret);
+}
+
+static int do_probe(struct device *dev)
 {
 	const struct vfio_pci_params *params = dev->driver->priv;
 	struct pci_dev *pdev = to_pci_dev(dev);
@@ -51,7 +61,7 @@ static int probe(struct device *dev)
 	vpd->nointxmask = *params->nointxmask;
 	vpd->disable_idle_d3 = *params->disable_idle_d3;
 	vpd->disable_vga = *params->disable_vga;
-	ret = vfio_register_group_dev(&vpd->vdev, VFIO_IOMMU);
+	ret = core_register(vpd, dev);
 	if (ret) {
 		vfio_pci_device_destroy(vpd);
 		return ret;
@@ -64,14 +74,24 @@ static int probe(struct device *dev)
 	return 0;
 }
 
+static int probe(struct device *dev)
+{
+	trace_bind_enter(dev, BIND_VFIO_PCI_PROBE, 0);
+	return trace_bind_leave(dev, BIND_VFIO_PCI_PROBE, do_probe(dev));
+}
+
 static void driver_remove(struct device *dev)
 {
 	struct vfio_pci_device *vpd = dev->drvdata;
 
+	trace_bind_enter(dev, BIND_VFIO_PCI_REMOVE, 0);
+	trace_bind_enter(dev, BIND_VFIO_PCI_CORE_UNREGISTER_DEVICE, 0);
 	/* Returns when the last user is gone. */
 	vfio_unregister_group_dev(&vpd->vdev);
+	trace_bind_leave(dev, BIND_VFIO_PCI_CORE_UNREGISTER_DEVICE, 0);
 	vfio_pci_wake(vpd);
 	vfio_pci_device_destroy(vpd);
+	trace_bind_leave(dev, BIND_VFIO_PCI_REMOVE, 0);
 }
 
 /* The user hears of it; what is to be done is the user's business. */

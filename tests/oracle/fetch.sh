@@ -6,7 +6,7 @@
 # through an apt with lists, sources and state of its own, so apt checks signatures and hashes as
 # always and the system's apt is left alone. Messages never name the mirror.
 #
-# Uses $work, $cache, $kernel (the caller's own, not to be downloaded), $refresh, $suite if set; sets
+# Uses $work, $cache, $kernel (given: none is downloaded), $refresh, $suite if set; sets
 # the array qemu and $busybox. Callers have `unavailable`.
 
 suite=${suite:-${ORACLE_SUITE:-trixie-backports}}
