@@ -11,8 +11,9 @@
  *	interrupts BDF	legacy, MSI and MSI-X through EAL's interrupt thread
  *	links BDF BDF	network ports on one wire: the link comes and goes with an interrupt
  *	queues BDF BDF	and the receive queue has one of its own
- *	wait BDF	has the device until its stdin ends
- *	physical	each page's IOVA is its physical address
+ *	wait BDF	has the engine until its stdin ends
+ *	hold BDF	the same with a device that no driver of DPDK's has
+ *	physical BDF	each page's IOVA is its physical address; and a copy
  *	wild BDF	a virtual address where a physical one belongs
  *
  * Says "ok: COMMAND" and ends with 0 after a clean end of EAL; every wait has a limit.
@@ -154,14 +155,19 @@ static void run_copy(char **bdf)
 		copy(*bdf);
 }
 
-static void run_wait(char **bdf)
+static void wait_for_end(void)
 {
 	char byte;
 
-	copy(*bdf);
 	say("ready");
 	while (read(0, &byte, 1) > 0)
 		;
+}
+
+static void run_wait(char **bdf)
+{
+	copy(*bdf);
+	wait_for_end();
 }
 
 /* ---- hot-plug ---- */
@@ -293,6 +299,18 @@ static void run_container(char **bdf)
 	if (rte_vfio_container_destroy(container))
 		fail("the container stays");
 	rte_free(page);
+}
+
+static void run_hold(char **bdf)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int fd;
+
+	if (rte_vfio_setup_device(SYSFS, *bdf, &fd, &info))
+		fail("%s cannot be set up", *bdf);
+	wait_for_end();
+	if (rte_vfio_release_device(SYSFS, *bdf, fd))
+		fail("%s is not released", *bdf);
 }
 
 static unsigned int interrupts;
@@ -503,11 +521,11 @@ static void run_physical(char **bdf)
 {
 	size_t seen = 0;
 
-	(void)bdf;
 	if (rte_eal_iova_mode() != RTE_IOVA_PA)
 		fail("EAL has not selected IOVA as PA");
 	if (rte_memseg_walk(check_segment, &seen) || seen == 0)
 		fail("no memory to look at");
+	run_copy(bdf);
 }
 
 static void run_wild(char **bdf)
@@ -540,7 +558,8 @@ static const struct {
 	{ "links", run_links, 2 },
 	{ "queues", run_queues, 2 },
 	{ "wait", run_wait, 1 },
-	{ "physical", run_physical, 0 },
+	{ "hold", run_hold, 1 },
+	{ "physical", run_physical, 1 },
 	{ "wild", run_wild, 1 },
 };
 
