@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/fd_pass.h"
 #include "base/sysraw.h"
 #include "machine/huge.h"
 #include "machine/huge_client_priv.h"
@@ -69,52 +70,18 @@ int huge_client_connect(struct huge_client *client)
 	return ret;
 }
 
-union fd_control {
-	char buf[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
-static int send_request(int socket, struct huge_request *req, int fd)
+static int send_request(int socket, const struct huge_request *req, int fd)
 {
-	union fd_control control = { 0 };
-	struct iovec iov = { req, sizeof(*req) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-	ssize_t len;
+	const struct iovec iov = { (void *)req, sizeof(*req) };
 
-	if (fd >= 0) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	do {
-		len = sendmsg(socket, &msg, MSG_NOSIGNAL);
-	} while (len < 0 && errno == EINTR);
-	return len == (ssize_t)sizeof(*req) ? 0 : -ECONNRESET;
+	return fd_send(socket, &iov, 1, fd, MSG_NOSIGNAL) == (ssize_t)sizeof(*req) ? 0
+										   : -ECONNRESET;
 }
 
 static int receive_reply(int socket, struct huge_reply *reply, int *fd, int flags)
 {
-	union fd_control control;
-	struct iovec iov = { reply, sizeof(*reply) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *cmsg;
-	ssize_t len;
+	ssize_t len = fd_receive(socket, reply, sizeof(*reply), fd, flags);
 
-	do {
-		len = recvmsg(socket, &msg, flags);
-	} while (len < 0 && errno == EINTR);
-	*fd = -1;
-	cmsg = len > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(*fd));
 	if (len == (ssize_t)sizeof(*reply) && reply->magic == HUGE_MAGIC)
 		return 0;
 	if (*fd >= 0)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/fd_pass.h"
 #include "machine/huge_server_priv.h"
 
 /* ---- coming and going ------------------------------------------------------------------------ */
@@ -501,31 +502,13 @@ static int handle(struct huge_server *server, struct huge_peer *peer,
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
-union fd_control {
-	char buf[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
 /* 1: a request; 0: nothing now; -1: the process is gone. */
 static int receive(int socket, struct huge_request *req, int *fd)
 {
-	union fd_control control;
-	struct iovec iov = { req, sizeof(*req) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *cmsg;
-	ssize_t len = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t len = fd_receive(socket, req, sizeof(*req), fd, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	*fd = -1;
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (len == -EAGAIN)
 		return 0;
-	if (len <= 0)
-		return -1;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(*fd));
 	if (len != sizeof(*req) || req->magic != HUGE_MAGIC) {
 		fd_close(*fd);
 		return -1;
@@ -536,21 +519,9 @@ static int receive(int socket, struct huge_request *req, int *fd)
 
 static bool answer(int socket, const struct huge_reply *reply, int fd)
 {
-	union fd_control control = { 0 };
-	struct iovec iov = { (void *)reply, sizeof(*reply) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
+	const struct iovec iov = { (void *)reply, sizeof(*reply) };
 
-	if (fd >= 0) {
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	return sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(*reply);
+	return fd_send(socket, &iov, 1, fd, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(*reply);
 }
 
 bool huge_server_serve(struct huge_server *server, struct huge_peer *peer)

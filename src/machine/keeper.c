@@ -19,6 +19,7 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/fd_pass.h"
 #include "base/list.h"
 #include "machine/huge_server.h"
 #include "machine/keeper_msg.h"
@@ -336,29 +337,14 @@ struct packet {
 	int fd; /* that came with it; -1: none */
 };
 
-/* Its length, or -1 with errno. */
+/* Its length or -errno. */
 static ssize_t packet_receive(int fd, struct packet *packet)
 {
-	struct iovec iov = { packet, offsetof(struct packet, payload_len) };
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr hdr = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg;
-	ssize_t len = recvmsg(fd, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t len = fd_receive(fd, packet, offsetof(struct packet, payload_len), &packet->fd,
+				 MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	packet->fd = -1;
-	if (len < 0)
-		return len;
-	cmsg = CMSG_FIRSTHDR(&hdr);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&packet->fd, CMSG_DATA(cmsg), sizeof(int));
-	packet->payload_len = (size_t)len - MIN((size_t)len, sizeof(packet->msg));
+	if (len >= 0)
+		packet->payload_len = (size_t)len - MIN((size_t)len, sizeof(packet->msg));
 	return len;
 }
 
@@ -454,7 +440,7 @@ static void client_work(struct keeper *keeper, struct client *client)
 		return;
 	}
 	len = packet_receive(client->fd, &packet);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (len == -EAGAIN)
 		return;
 	if (len < (ssize_t)sizeof(packet.msg) || packet.msg.magic != KEEPER_MAGIC) {
 		client_gone(keeper, client);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/fd_pass.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sysraw.h"
@@ -126,29 +127,16 @@ static int ask(struct session *session, struct keeper_msg *msg, const void *data
 	       int fd)
 {
 	struct iovec iov[2] = { { msg, sizeof(*msg) }, { (void *)data, len } };
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { .buf = { 0 } };
-	struct msghdr hdr = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
-	int keeper = keeper_connect(session, true), ret;
+	int keeper = keeper_connect(session, true);
+	ssize_t ret;
 
 	if (keeper < 0)
 		return keeper;
-	if (fd >= 0) {
-		struct cmsghdr *cmsg = &control.align;
-
-		hdr.msg_control = &control;
-		hdr.msg_controllen = sizeof(control);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	ret = sendmsg(keeper, &hdr, MSG_NOSIGNAL) < 0 ? -errno
-						      : keeper_await_done(keeper, msg->id, msg);
+	ret = fd_send(keeper, iov, len ? 2 : 1, fd, MSG_NOSIGNAL);
+	if (ret >= 0)
+		ret = keeper_await_done(keeper, msg->id, msg);
 	fd_close(keeper);
-	return ret;
+	return (int)ret;
 }
 
 /* @end goes to the keeper. 0 or -errno. */
