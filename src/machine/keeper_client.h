@@ -22,8 +22,8 @@ int keeper_pass_error(struct uvfio_machine *machine, const char *device, unsigne
 void keeper_client_stop(struct uvfio_machine *machine);
 void keeper_client_after_fork(struct uvfio_machine *machine);
 
-/* The process with this number shall serve its files to others, if it holds any group. Does not wait
- * for it. */
+/* The process with this number shall serve its files to others, if it holds any group. Does not
+ * wait for it. */
 void keeper_ask_share(struct uvfio_machine *machine, int pid);
 
 #endif

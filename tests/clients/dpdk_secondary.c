@@ -2,8 +2,8 @@
 /*
  * Two DPDK processes and one DMA engine: dpdk-secondary EAL-ARGUMENTS -- COMMAND BDF.
  *
- *	primary BDF	starts the engine, says "ready"; for each line of stdin waits for a secondary;
- *			at the end checks what the last one copied, and copies itself
+ *	primary BDF	starts the engine, says "ready"; for each line of stdin waits for a
+ *			secondary; at the end checks what the last one copied, and copies itself
  *	secondary BDF	copies with the primary's engine, in EAL's shared memory
  *	hold BDF	a secondary that copies, says "ready" and goes on until the engine is gone
  *
