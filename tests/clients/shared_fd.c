@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include "shared_fd.h"
 
@@ -286,6 +287,39 @@ static void worker_revoked(void)
 	say('d');
 }
 
+static volatile int alarms;
+
+static void on_alarm(int sig)
+{
+	int saved = errno;
+
+	if (reg_read(REG_VS) >> 16 == 1)
+		alarms++;
+	reg_write(REG_INTMS, 0);
+	errno = saved;
+}
+
+/* A handler that interrupts a command has the registers as well. */
+static void worker_handler(void)
+{
+	struct itimerval often = { { 0, 2000 }, { 0, 2000 } }, never = { 0 };
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	int fds[2];
+
+	recv_fds(fds, 2);
+	container = fds[0];
+	device = fds[1];
+	map_bar();
+	expect(!sigaction(SIGALRM, &action, NULL) && !setitimer(ITIMER_REAL, &often, NULL));
+	for (int i = 0; i < 100000 && alarms < 100; i++)
+		expect(!ioctl(device, VFIO_DEVICE_GET_INFO, &info));
+	expect(!setitimer(ITIMER_REAL, &never, NULL) && alarms >= 100);
+	make_memory();
+	drive(20);
+	say('d');
+}
+
 /* The child of a worker has nothing, and takes nothing along when it ends. */
 static void worker_fork(void)
 {
@@ -359,10 +393,16 @@ static void broker_closed(void)
 	say('o');
 }
 
+/* A child of the broker has the descriptors, too, and lives as long as the worker; it counts for
+ * nothing. */
 static void broker_owner_killed(void)
 {
+	char byte;
+
 	send_device();
 	hear('d');
+	if (!fork())
+		_exit(recv(other_sock, &byte, 1, 0) != 0);
 	raise(SIGKILL);
 }
 
@@ -484,6 +524,7 @@ static const struct mode {
 	{ "worker-killed", broker_worker_killed, worker_killed, false, true },
 	{ "private", broker_until_d, worker_private, false, false },
 	{ "revoked", broker_revoked, worker_revoked, false, false },
+	{ "handler", broker_until_d, worker_handler, false, false },
 	{ "fork", broker_fork, worker_fork, false, false },
 	{ "stolen", broker_stolen, worker_stolen, false, false },
 	{ "inherited", broker_inherited, worker_inherited, false, false },

@@ -22,6 +22,7 @@
 #define MEMORY	    (16 * PAGE)
 #define IOVA	    0x100000UL
 #define REG_VS	    0x08 /* 3.1.2 */
+#define REG_INTMS   0x0c /* 3.1.3: written ones mask; 0 changes nothing */
 #define REG_CC	    0x14
 #define REG_CSTS    0x1c
 #define REG_AQA	    0x24
