@@ -93,12 +93,24 @@ static size_t huge_size(uintptr_t addr)
 	return huge ? HUGE_SIZE : 0;
 }
 
-static int by_frame(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig)
+static int by_frame(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig,
+		    struct pgtable_ref *ref)
 {
-	return frames_translate(arg, addr, write, host, contig);
+	struct frames_ref at;
+	int ret = frames_translate(arg, addr, write, host, contig, &at);
+
+	if (!ret)
+		*ref = (struct pgtable_ref){ .table = at.table,
+					     .mask = at.mask,
+					     .page_mask = at.page_mask };
+	return ret;
 }
 
-static const struct iommu_bypass_ops bypass_ops = { .translate = by_frame };
+static const struct iommu_bypass_ops bypass_ops = { .translate = by_frame,
+						    .bits = { .need = { FRAMES_NEED_READ,
+									FRAMES_NEED_WRITE },
+							      .clear = FRAMES_CLEAR,
+							      .addr = FRAMES_ADDR } };
 static const struct frames_ops frames_ops = { .sync = NULL };
 
 /* The addresses of @pages pages of memory, of 4 KiB or huge. */

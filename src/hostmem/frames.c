@@ -72,30 +72,37 @@ static struct frame_gib *gib_of(const struct frames *frames, uint64_t frame)
 	return atomic_load_explicit(&frames->gibs[frame / GIB_FRAMES], memory_order_acquire);
 }
 
-static inline uint64_t look_up(const struct frames *frames, uint64_t frame, bool *large)
+static const struct frames_ref nowhere;
+
+static inline uint64_t look_up(const struct frames *frames, uint64_t frame, struct frames_ref *ref)
 {
 	const struct frame_gib *gib;
 	const struct frame_block *block;
 	uint64_t entry;
 
-	*large = false;
+	*ref = nowhere;
 	if (unlikely(frame >= (uint64_t)GIBS * GIB_FRAMES))
 		return 0;
 	gib = gib_of(frames, frame);
 	if (unlikely(!gib))
 		return 0;
-	entry = atomic_load_explicit(&gib->blocks[frame / BLOCK_FRAMES % BLOCK_FRAMES],
-				     memory_order_acquire);
-	*large = entry & ENTRY_LARGE;
-	if (*large || !entry)
+	ref->table = &gib->blocks[frame / BLOCK_FRAMES % BLOCK_FRAMES];
+	ref->page_mask = HUGE_SIZE - 1;
+	entry = atomic_load_explicit(ref->table, memory_order_acquire);
+	if ((entry & ENTRY_LARGE) || !entry)
 		return entry & ~ENTRY_LARGE;
 	block = (const struct frame_block *)entry;
+	*ref = (struct frames_ref){ block->entries, BLOCK_FRAMES - 1, HOST_PAGE_SIZE - 1 };
 	return atomic_load_explicit(&block->entries[frame % BLOCK_FRAMES], memory_order_acquire);
 }
 
 uint64_t entry_at(const struct frames *frames, uint64_t frame, bool *large)
 {
-	return look_up(frames, frame, large);
+	struct frames_ref ref;
+	uint64_t entry = look_up(frames, frame, &ref);
+
+	*large = ref.page_mask == HUGE_SIZE - 1;
+	return entry;
 }
 
 static struct frame_gib *make_gib(struct frames *frames, uint64_t frame)
@@ -305,26 +312,24 @@ static __attribute__((noinline)) int translate_slow(struct frames *frames, uint6
 }
 
 int frames_translate(struct frames *frames, uint64_t addr, bool write, paddr_t *host,
-		     uint64_t *contig)
+		     uint64_t *contig, struct frames_ref *ref)
 {
-	uint64_t entry, size;
-	bool large;
+	uint64_t entry, off;
 	int ret;
 
 	for (;;) {
-		entry = look_up(frames, addr >> HOST_PAGE_SHIFT, &large);
-		if (likely((entry & (ENTRY_PRESENT | ENTRY_FROZEN | ENTRY_LEAVING)) ==
-			   ENTRY_PRESENT))
+		entry = look_up(frames, addr >> HOST_PAGE_SHIFT, ref);
+		if (likely((entry & (FRAMES_CLEAR | FRAMES_NEED_READ)) == FRAMES_NEED_READ))
 			break;
 		ret = translate_slow(frames, addr, entry);
 		if (ret)
 			return ret;
 	}
-	if (unlikely(write && (entry & ENTRY_READ_ONLY)))
+	if (unlikely(write && !(entry & ENTRY_WRITE)))
 		return -EACCES;
-	size = large ? HUGE_SIZE : HOST_PAGE_SIZE;
-	*host = (entry & ENTRY_ADDR) + (addr & (size - 1));
-	*contig = size - (addr & (size - 1));
+	off = addr & ref->page_mask;
+	*host = (entry & ENTRY_ADDR) + off;
+	*contig = ref->page_mask + 1 - off;
 	return 0;
 }
 

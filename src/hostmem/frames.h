@@ -20,6 +20,7 @@
 #ifndef HOSTMEM_FRAMES_H
 #define HOSTMEM_FRAMES_H
 
+#include <stdatomic.h>
 #include "base/list.h"
 #include "base/types.h"
 
@@ -72,13 +73,29 @@ void frames_destroy(struct frames *frames);
 void frames_set_huge(struct frames *frames, size_t (*huge_size)(uintptr_t addr));
 
 /*
+ * Where the entry of an address stands: table[addr / 4096 & mask], for a device that looks at it by
+ * itself the next time. Such tables never go. (entry & (FRAMES_CLEAR | need)) == need: the pointer
+ * is (entry & FRAMES_ADDR) + (addr & page_mask), contiguous up to the end of the page; otherwise
+ * frames_translate() knows why not.
+ */
+struct frames_ref {
+	const _Atomic uint64_t *table;
+	uint64_t mask, page_mask;
+};
+
+#define FRAMES_NEED_READ  0x1U
+#define FRAMES_NEED_WRITE 0x3U
+#define FRAMES_CLEAR	  0xcU
+#define FRAMES_ADDR	  0x7ffffffff000ULL
+
+/*
  * For a device: the pointer behind the bus address @addr, and how many bytes are contiguous. 0;
  * -EFAULT no page of this process; -EACCES a device must not write there; -EAGAIN it is being
  * changed: ask again outside of the section. No lock is waited for; system calls happen only at the
  * first access to a page of a file that was asked for elsewhere. Also in signal context.
  */
 int frames_translate(struct frames *frames, uint64_t addr, bool write, paddr_t *host,
-		     uint64_t *contig);
+		     uint64_t *contig, struct frames_ref *ref);
 /* What is or was at @addr, where a DMA failed, in words. Also in signal context. */
 void frames_explain(struct frames *frames, uint64_t addr, bool write, char *out, size_t size);
 

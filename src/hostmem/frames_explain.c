@@ -99,7 +99,7 @@ static void explain_present(const struct words *w, uint64_t entry, bool large)
 	if (w->write && !map.write)
 		snprintf(w->out, w->size, "page 0x%llx of %s is mapped read-only", PRId(vaddr),
 			 name);
-	else if (w->write && (entry & ENTRY_READ_ONLY))
+	else if (w->write && !(entry & ENTRY_WRITE))
 		snprintf(w->out, w->size,
 			 "page 0x%llx of %s was not the program's own when its address was asked "
 			 "for: write to it first",

@@ -112,7 +112,7 @@ static uint64_t anonymous_frame(struct pagemap *pm, uintptr_t addr, bool exclusi
 	entry = known ? entry_at(frames, known, &large) : 0;
 	/* A file's page, or one that was shared, has been copied since. */
 	if (known &&
-	    (!frame_is_private(known) || large || ((entry & ENTRY_READ_ONLY) && !read_only))) {
+	    (!frame_is_private(known) || large || (!(entry & ENTRY_WRITE) && !read_only))) {
 		withdraw_one(frames, addr, FRAMES_COPIED);
 		known = 0;
 	}
@@ -187,7 +187,7 @@ static uint64_t private_huge(struct pagemap *pm, uintptr_t head, size_t size, bo
 	bool large;
 
 	if (frame && (!frame_is_private(frame) ||
-		      (!read_only && (entry_at(frames, frame, &large) & ENTRY_READ_ONLY)))) {
+		      (!read_only && !(entry_at(frames, frame, &large) & ENTRY_WRITE)))) {
 		pages_withdraw(frames, head, head + size, FRAMES_COPIED, NULL);
 		frame = 0;
 	}

@@ -65,12 +65,12 @@ static void set_entry(struct frames *frames, uintptr_t addr, uint64_t frame, boo
 		      _Atomic uint64_t *place, bool read_only)
 {
 	uint64_t was = atomic_load_explicit(place, memory_order_relaxed);
-	uint64_t value = addr | ENTRY_PRESENT | (read_only ? ENTRY_READ_ONLY : 0) |
+	uint64_t value = addr | ENTRY_PRESENT | (read_only ? 0 : ENTRY_WRITE) |
 			 (large ? ENTRY_LARGE : 0);
 
 	/* Any mapping of a shared page will do, but one that can be written is better. */
 	if ((was & ENTRY_PRESENT) && !(was & ENTRY_LEAVING) && (was & ENTRY_ADDR) != addr &&
-	    (read_only || !(was & ENTRY_READ_ONLY)))
+	    (read_only || (was & ENTRY_WRITE)))
 		return;
 	entry_set(frames, frame, place, value);
 }
@@ -352,8 +352,7 @@ static void move_page(struct frames *frames, uint64_t frame, bool large, uintptr
 		place = claim_page(frames, to, frame, large);
 	if (place)
 		entry_set(frames, frame, place,
-			  to | ENTRY_PRESENT | (entry & ENTRY_READ_ONLY) |
-				  (large ? ENTRY_LARGE : 0));
+			  to | ENTRY_PRESENT | (entry & ENTRY_WRITE) | (large ? ENTRY_LARGE : 0));
 	else
 		withdraw_entry(frames, frame, large, from, FRAMES_MREMAP);
 }

@@ -39,13 +39,16 @@
  * the frame was not given out (or long ago).
  */
 #define ENTRY_PRESENT	 0x1U
-#define ENTRY_READ_ONLY	 0x2U /* for the program, or until it has written to its own copy */
+#define ENTRY_WRITE	 0x2U /* not for the program, nor before it wrote to its own copy: absent */
 #define ENTRY_FROZEN	 0x4U /* being moved: wait */
 #define ENTRY_LEAVING	 0x8U /* being taken away, which may fail yet */
 #define ENTRY_GONE_SHIFT 4    /* enum frames_gone */
-#define ENTRY_ADDR	 0x7ffffffff000ULL
+#define ENTRY_ADDR	 FRAMES_ADDR
 /* In a table of blocks: the entry is that of a whole huge page, and no pointer to a block. */
 #define ENTRY_LARGE BIT_ULL(63)
+
+_Static_assert(FRAMES_NEED_WRITE == (ENTRY_PRESENT | ENTRY_WRITE), "what devices test");
+_Static_assert(FRAMES_CLEAR == (ENTRY_FROZEN | ENTRY_LEAVING), "what devices test");
 
 struct frame_block {
 	_Atomic uint64_t entries[BLOCK_FRAMES];

@@ -90,14 +90,19 @@ static uint64_t frame_of(const void *addr)
 /* The pointer behind a frame, or the error as a pointer. */
 static char *behind(uint64_t frame, bool write)
 {
-	uint64_t contig;
+	struct frames_ref ref;
+	uint64_t contig, entry;
 	paddr_t host;
-	int ret = frames_translate(frames, frame * K4 + 5, write, &host, &contig);
+	int ret = frames_translate(frames, frame * K4 + 5, write, &host, &contig, &ref);
 
 	if (ret)
 		return (char *)(intptr_t)ret;
 	ck_assert_uint_eq(host % K4, 5);
 	ck_assert_uint_ge(contig, K4 - 5);
+	/* What a device reads by itself says the same. */
+	entry = ref.table[frame & ref.mask];
+	ck_assert_uint_eq(entry & (FRAMES_CLEAR | FRAMES_NEED_READ), FRAMES_NEED_READ);
+	ck_assert_uint_eq((entry & FRAMES_ADDR) + ((frame * K4 + 5) & ref.page_mask), host);
 	return (char *)(host - 5);
 }
 
@@ -267,8 +272,9 @@ static void check_huge(char *mem, size_t pages)
 	entries_of(mem, entries, pages * 512);
 	for (page = 0; page < pages; page++) {
 		uint64_t frame = entries[page * 512] & PAGEMAP_FRAME;
-		paddr_t host;
+		struct frames_ref ref;
 		uint64_t contig;
+		paddr_t host;
 
 		ck_assert_uint_ne(frame, 0);
 		ck_assert_uint_eq(frame % 512, 0);
@@ -276,8 +282,8 @@ static void check_huge(char *mem, size_t pages)
 			ck_assert(entries[page * 512 + i] & PAGEMAP_PRESENT);
 			ck_assert_uint_eq(entries[page * 512 + i] & PAGEMAP_FRAME, frame + i);
 		}
-		ck_assert_int_eq(frames_translate(frames, frame * K4 + 4097, true, &host, &contig),
-				 0);
+		ck_assert_int_eq(
+			frames_translate(frames, frame * K4 + 4097, true, &host, &contig, &ref), 0);
 		ck_assert_uint_eq(host, (uintptr_t)mem + page * M2 + 4097);
 		ck_assert_uint_eq(contig, M2 - 4097);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Functions without an IOMMU: see bypass.h. Their walk cache stays empty, the translation has its
- * own. */
+/* Functions without an IOMMU: see bypass.h. Their walk cache holds what translate() lets them
+ * remember. */
 #include "iommu/bypass.h"
 
 #include <errno.h>
@@ -18,17 +18,32 @@ int iommu_dev_create_bypass(const struct iommu_bypass *bypass, uint32_t rid, con
 	return ret;
 }
 
+static void remember(struct iommu_dev *dev, paddr_t addr, const struct pgtable_ref *ref)
+{
+	struct walk_entry *entry = &dev->cache[(addr >> WALK_CACHE_SHIFT) & (WALK_CACHE_SIZE - 1)];
+
+	dev->bits = dev->bypass->ops->bits;
+	entry->tag = addr >> WALK_CACHE_SHIFT;
+	entry->table = ref->table;
+	entry->page_mask = ref->page_mask;
+	entry->mask = (uint32_t)ref->mask;
+	entry->set = (uint32_t)ref->set;
+}
+
 enum walk_result bypass_walk(struct iommu_dev *dev, paddr_t addr, bool write, paddr_t *paddr,
 			     uint64_t *contig)
 {
 	const struct iommu_bypass *bypass = dev->bypass;
+	struct pgtable_ref ref = { .table = NULL };
 
 	if (!bypass->ops || addr >= DMA_ROUTED_BASE)
 		return WALK_NOT_PRESENT;
 	/* Before the question: a thaw after that makes dma_wait_thaw() return at once. */
 	dev->thaw_seen = atomic_load_explicit(&dev->thaw, memory_order_acquire);
-	switch (bypass->ops->translate(bypass->arg, addr, write, paddr, contig)) {
+	switch (bypass->ops->translate(bypass->arg, addr, write, paddr, contig, &ref)) {
 	case 0:
+		if (ref.table)
+			remember(dev, addr, &ref);
 		return WALK_OK;
 	case -EAGAIN:
 		return WALK_FROZEN;

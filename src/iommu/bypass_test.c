@@ -30,7 +30,8 @@ static paddr_t address(size_t off)
 	return BASE + off / HOST_PAGE_SIZE * 2 * HOST_PAGE_SIZE + off % HOST_PAGE_SIZE;
 }
 
-static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig)
+static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig,
+		     struct pgtable_ref *ref)
 {
 	uint64_t page = (addr - BASE) / HOST_PAGE_SIZE, off = addr % HOST_PAGE_SIZE;
 	int ret = atomic_load(&state);

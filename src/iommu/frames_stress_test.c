@@ -49,12 +49,24 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
-static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig)
+static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig,
+		     struct pgtable_ref *ref)
 {
-	return frames_translate(arg, addr, write, host, contig);
+	struct frames_ref at;
+	int ret = frames_translate(arg, addr, write, host, contig, &at);
+
+	if (!ret)
+		*ref = (struct pgtable_ref){ .table = at.table,
+					     .mask = at.mask,
+					     .page_mask = at.page_mask };
+	return ret;
 }
 
-static const struct iommu_bypass_ops bypass_ops = { .translate = translate };
+static const struct iommu_bypass_ops bypass_ops = { .translate = translate,
+						    .bits = { .need = { FRAMES_NEED_READ,
+									FRAMES_NEED_WRITE },
+							      .clear = FRAMES_CLEAR,
+							      .addr = FRAMES_ADDR } };
 
 static void sync_devices(void *arg)
 {

@@ -25,11 +25,19 @@ bool machine_without_iommu(const struct session *session)
 
 /* ---- what the functions ask ---------------------------------------------------------------- */
 
-static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig)
+static int translate(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig,
+		     struct pgtable_ref *ref)
 {
 	struct uvfio_machine *machine = arg;
 
-	return frames_translate(machine->frames, addr, write, host, contig);
+	struct frames_ref at;
+	int ret = frames_translate(machine->frames, addr, write, host, contig, &at);
+
+	if (!ret)
+		*ref = (struct pgtable_ref){ .table = at.table,
+					     .mask = at.mask,
+					     .page_mask = at.page_mask };
+	return ret;
 }
 
 static void explain(void *arg, struct dma_fault *fault)
@@ -45,7 +53,12 @@ static void explain(void *arg, struct dma_fault *fault)
 			       sizeof(fault->what));
 }
 
-static const struct iommu_bypass_ops bypass_ops = { .translate = translate, .fault = explain };
+static const struct iommu_bypass_ops bypass_ops = { .translate = translate,
+						    .fault = explain,
+						    .bits = { .need = { FRAMES_NEED_READ,
+									FRAMES_NEED_WRITE },
+							      .clear = FRAMES_CLEAR,
+							      .addr = FRAMES_ADDR } };
 
 static void sync_devices(void *arg)
 {
