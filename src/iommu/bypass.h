@@ -19,8 +19,8 @@ struct iommu_bypass_ops {
 	 * in both, at least 1. 0; -EFAULT: nothing is there; -EACCES: it cannot be written;
 	 * -EAGAIN: it is being moved, ask again outside the section. No lock, no system call, no
 	 * memory of its own; also in signal context.
-	 * With 0, @ref may be filled: where the entry stands that said so. The device reads it again
-	 * next time, as long as it matches @bits, and asks no more. Such a table never goes.
+	 * With 0, @ref may be filled: where the entry stands that said so. The device reads it
+	 * again next time, as long as it matches @bits, and asks no more. Such a table never goes.
 	 */
 	int (*translate)(void *arg, paddr_t addr, bool write, paddr_t *host, uint64_t *contig,
 			 struct pgtable_ref *ref);
