@@ -193,7 +193,7 @@ uint32_t igb_filter_pools(const struct igb_fn *fn, const uint8_t *frame, size_t 
 /* The function that owns a pool's queues: a VF that exists, or the PF. */
 unsigned int igb_pool_station(const struct igb_fn *fn, unsigned int pool)
 {
-	return pool < fn->sh->num_vfs ? pool + 1 : 0;
+	return pool < igb_num_vfs(fn) ? pool + 1 : 0;
 }
 
 static bool spoofed(const struct igb_fn *fn, unsigned int pool, const uint8_t *frame,

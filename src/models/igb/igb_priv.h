@@ -179,6 +179,12 @@ static inline void igb_set(struct igb_fn *fn, uint32_t reg, uint32_t value)
 	__atomic_store_n(&fn->sh->reg[reg / 4], value, __ATOMIC_RELAXED);
 }
 
+/* VFs that exist. */
+static inline unsigned int igb_num_vfs(const struct igb_fn *fn)
+{
+	return __atomic_load_n(&fn->sh->num_vfs, __ATOMIC_ACQUIRE);
+}
+
 /* ---- regs.c: the register file --------------------------------------------------------------- */
 uint32_t igb_reg_read(struct igb_fn *fn, uint32_t off);
 void igb_reg_write(struct igb_fn *fn, uint32_t off, uint32_t value);

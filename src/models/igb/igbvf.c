@@ -23,23 +23,23 @@ static uint32_t stat_read(const struct igb_fn *fn, uint32_t off)
 
 	switch (off) {
 	case IGBVF_GPRC:
-		return s->gprc;
+		return __atomic_load_n(&s->gprc, __ATOMIC_RELAXED);
 	case IGBVF_GPTC:
-		return s->gptc;
+		return __atomic_load_n(&s->gptc, __ATOMIC_RELAXED);
 	case IGBVF_GORC:
-		return s->gorc;
+		return __atomic_load_n(&s->gorc, __ATOMIC_RELAXED);
 	case IGBVF_GOTC:
-		return s->gotc;
+		return __atomic_load_n(&s->gotc, __ATOMIC_RELAXED);
 	case IGBVF_MPRC:
-		return s->mprc;
+		return __atomic_load_n(&s->mprc, __ATOMIC_RELAXED);
 	case IGBVF_GPRLBC:
-		return s->gprlbc;
+		return __atomic_load_n(&s->gprlbc, __ATOMIC_RELAXED);
 	case IGBVF_GPTLBC:
-		return s->gptlbc;
+		return __atomic_load_n(&s->gptlbc, __ATOMIC_RELAXED);
 	case IGBVF_GORLBC:
-		return s->gorlbc;
+		return __atomic_load_n(&s->gorlbc, __ATOMIC_RELAXED);
 	case IGBVF_GOTLBC:
-		return s->gotlbc;
+		return __atomic_load_n(&s->gotlbc, __ATOMIC_RELAXED);
 	default:
 		return 0;
 	}

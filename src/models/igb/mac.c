@@ -10,7 +10,8 @@
 #include "models/igb/igb_priv.h"
 
 #include <linux/mii.h>
-#include <string.h>
+
+#include "pci/sriov.h"
 
 #define PHY_ADDR	1
 #define PHY_ID1		0x02a8
@@ -25,34 +26,46 @@
 
 /* ---- the PHY --------------------------------------------------------------------------------- */
 
+static uint16_t phy_get(const struct igb_shared *sh, uint32_t reg)
+{
+	return __atomic_load_n(&sh->phy[reg], __ATOMIC_RELAXED);
+}
+
+static void phy_set(struct igb_shared *sh, uint32_t reg, unsigned int value)
+{
+	__atomic_store_n(&sh->phy[reg], (uint16_t)value, __ATOMIC_RELAXED);
+}
+
 static void phy_reset(struct igb_shared *sh)
 {
-	memset(sh->phy, 0, sizeof(sh->phy));
+	for (unsigned int reg = 0; reg < IGB_PHY_REGS; reg++)
+		phy_set(sh, reg, 0);
 	sh->phy_page = 0;
-	sh->phy[MII_BMCR] = BMCR_ANENABLE | BMCR_SPEED1000 | BMCR_FULLDPLX;
-	sh->phy[MII_PHYSID1] = PHY_ID1;
-	sh->phy[MII_PHYSID2] = PHY_ID2;
-	sh->phy[MII_ADVERTISE] = ADVERTISE_ALL | ADVERTISE_CSMA | ADVERTISE_PAUSE_CAP |
-				 ADVERTISE_PAUSE_ASYM;
-	sh->phy[MII_CTRL1000] = ADVERTISE_1000FULL | CTL1000_PREFER_MASTER;
-	sh->phy[MII_ESTATUS] = ESTATUS_1000_TFULL | ESTATUS_1000_THALF;
+	phy_set(sh, MII_BMCR, BMCR_ANENABLE | BMCR_SPEED1000 | BMCR_FULLDPLX);
+	phy_set(sh, MII_PHYSID1, PHY_ID1);
+	phy_set(sh, MII_PHYSID2, PHY_ID2);
+	phy_set(sh, MII_ADVERTISE,
+		ADVERTISE_ALL | ADVERTISE_CSMA | ADVERTISE_PAUSE_CAP | ADVERTISE_PAUSE_ASYM);
+	phy_set(sh, MII_CTRL1000, ADVERTISE_1000FULL | CTL1000_PREFER_MASTER);
+	phy_set(sh, MII_ESTATUS, ESTATUS_1000_TFULL | ESTATUS_1000_THALF);
 }
 
 static bool phy_powered(const struct igb_shared *sh)
 {
-	return !(sh->phy[MII_BMCR] & BMCR_PDOWN);
+	return !(phy_get(sh, MII_BMCR) & BMCR_PDOWN);
 }
 
 /* The PHY's own view: a partner, or its own loopback. */
 static bool phy_link(const struct igb_shared *sh)
 {
-	return phy_powered(sh) && ((sh->phy[MII_BMCR] & BMCR_LOOPBACK) || sh->link);
+	return phy_powered(sh) && ((phy_get(sh, MII_BMCR) & BMCR_LOOPBACK) ||
+				   __atomic_load_n(&sh->link, __ATOMIC_RELAXED));
 }
 
 static uint16_t phy_read(const struct igb_shared *sh, uint32_t reg)
 {
-	bool link = phy_link(sh), negotiated = link && (sh->phy[MII_BMCR] & BMCR_ANENABLE);
-	uint16_t value = sh->phy[reg];
+	bool link = phy_link(sh), negotiated = link && (phy_get(sh, MII_BMCR) & BMCR_ANENABLE);
+	uint16_t value = phy_get(sh, reg);
 
 	switch (reg) {
 	case MII_BMSR:
@@ -84,7 +97,7 @@ static void phy_write(struct igb_shared *sh, uint32_t reg, uint16_t value)
 		if (value & BMCR_RESET)
 			phy_reset(sh);
 		else
-			sh->phy[reg] = value & (uint16_t)~BMCR_ANRESTART;
+			phy_set(sh, reg, value & (uint16_t)~BMCR_ANRESTART);
 		break;
 	case MII_BMSR:
 	case MII_PHYSID1:
@@ -96,7 +109,7 @@ static void phy_write(struct igb_shared *sh, uint32_t reg, uint16_t value)
 	case PHY_PORT_STATUS:
 		break;
 	default:
-		sh->phy[reg] = value;
+		phy_set(sh, reg, value);
 	}
 }
 
@@ -134,7 +147,7 @@ void igb_mdic_write(struct igb_fn *fn, uint32_t off, uint32_t value)
 bool igb_loopback(const struct igb_fn *fn)
 {
 	/* 3.5.6: the PHY's loopback; RCTL.LBM is for the SerDes, which drivers use as well. */
-	return ((fn->sh->phy[MII_BMCR] & BMCR_LOOPBACK) && phy_powered(fn->sh)) ||
+	return ((phy_get(fn->sh, MII_BMCR) & BMCR_LOOPBACK) && phy_powered(fn->sh)) ||
 	       (igb_get(fn, IGB_RCTL) & IGB_RCTL_LBM);
 }
 
@@ -150,17 +163,19 @@ void igb_link_update(struct igb_fn *fn)
 
 	if (fn->port) {
 		net_port_set_link(fn->port, phy_powered(sh));
-		sh->link = net_port_link(fn->port);
+		__atomic_store_n(&sh->link, net_port_link(fn->port), __ATOMIC_RELAXED);
 	}
 	link = igb_link_usable(fn);
-	if (link == sh->link_known)
-		return;
-	sh->link_known = link;
-	if (!fn->vf)
-		igb_cause(fn, IGB_ICR_LSC);
-	else
-		__atomic_fetch_or(&sh->causes, IGB_ICR_LSC, __ATOMIC_RELAXED);
 	igb_tx_resume(fn);
+	/* Whichever function sees it first makes the PF's interrupt. */
+	if (__atomic_exchange_n(&sh->link_known, link, __ATOMIC_RELAXED) == link)
+		return;
+	if (!fn->vf) {
+		igb_cause(fn, IGB_ICR_LSC);
+		return;
+	}
+	__atomic_fetch_or(&sh->causes, IGB_ICR_LSC, __ATOMIC_RELEASE);
+	pci_ring(fn->card);
 }
 
 uint32_t igb_status_read(struct igb_fn *fn, uint32_t off)
@@ -179,8 +194,8 @@ uint32_t igb_status_read(struct igb_fn *fn, uint32_t off)
 		value |= IGB_STATUS_LU | speed << IGB_STATUS_SPEED_SHIFT | speed << 8;
 	if (!(ctrl & IGB_CTRL_MASTER_DISABLE))
 		value |= IGB_STATUS_MASTER_ENABLE;
-	if (fn->sh->num_vfs)
-		value |= IGB_STATUS_IOV | fn->sh->num_vfs << IGB_STATUS_NUM_VFS_SHIFT;
+	if (igb_num_vfs(fn))
+		value |= IGB_STATUS_IOV | igb_num_vfs(fn) << IGB_STATUS_NUM_VFS_SHIFT;
 	return value;
 }
 
@@ -231,7 +246,7 @@ void igb_mac_init(struct igb_fn *fn)
 	igb_set(fn, IGB_RA + 4, mac[4] | (uint32_t)mac[5] << 8 | IGB_RAH_AV);
 	igb_nvm_init(fn);
 	phy_reset(sh);
-	sh->causes = 0;
+	__atomic_store_n(&sh->causes, 0, __ATOMIC_RELAXED);
 }
 
 /* CTRL.RST and FLR (4.2.1.5, 4.2.1.6): VFs see RSTI until CTRL_EXT.PFRSTD is written. */

@@ -52,7 +52,7 @@ static void enables_write(struct igb_fn *fn, uint32_t off, uint32_t value)
 	igb_set(fn, off, value);
 	igb_queues_update(fn);
 	igb_link_update(fn);
-	for (unsigned int vf = 0; vf < fn->sh->num_vfs; vf++)
+	for (unsigned int vf = 0; vf < igb_num_vfs(fn); vf++)
 		pci_ring_vf(fn->card, vf);
 }
 
@@ -198,23 +198,23 @@ static uint32_t vf_stat_read(const struct igb_fn *fn, uint32_t off)
 
 	switch (0x10000 | (off & 0xff)) {
 	case 0x10010:
-		return s->gprc;
+		return __atomic_load_n(&s->gprc, __ATOMIC_RELAXED);
 	case 0x10014:
-		return s->gptc;
+		return __atomic_load_n(&s->gptc, __ATOMIC_RELAXED);
 	case 0x10018:
-		return s->gorc;
+		return __atomic_load_n(&s->gorc, __ATOMIC_RELAXED);
 	case 0x10034:
-		return s->gotc;
+		return __atomic_load_n(&s->gotc, __ATOMIC_RELAXED);
 	case 0x1003c:
-		return s->mprc;
+		return __atomic_load_n(&s->mprc, __ATOMIC_RELAXED);
 	case 0x10040:
-		return s->gprlbc;
+		return __atomic_load_n(&s->gprlbc, __ATOMIC_RELAXED);
 	case 0x10044:
-		return s->gptlbc;
+		return __atomic_load_n(&s->gptlbc, __ATOMIC_RELAXED);
 	case 0x10048:
-		return s->gorlbc;
+		return __atomic_load_n(&s->gorlbc, __ATOMIC_RELAXED);
 	case 0x10050:
-		return s->gotlbc;
+		return __atomic_load_n(&s->gotlbc, __ATOMIC_RELAXED);
 	default:
 		return 0;
 	}

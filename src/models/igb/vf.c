@@ -91,8 +91,11 @@ void igb_pf_write(struct pci_dev *pf, uint32_t reg, uint32_t value)
 
 uint32_t igb_p2v_read(struct igb_fn *fn, uint32_t off)
 {
-	uint32_t v2p = fn->sh->v2p[(off - IGB_P2VMAILBOX) / 4], value = 0;
+	uint32_t v2p, value = 0;
 
+	igb_lock(fn);
+	v2p = fn->sh->v2p[(off - IGB_P2VMAILBOX) / 4];
+	igb_unlock(fn);
 	if (v2p & IGB_V2P_VFU)
 		value |= IGB_P2V_VFU;
 	if (v2p & IGB_V2P_PFU)
