@@ -197,8 +197,8 @@ API int uvfio_ioctl(struct uvfio_machine *machine, int fd, unsigned long request
 	return ret;
 }
 
-API ssize_t uvfio_pread(struct uvfio_machine *machine, int fd, void *buf, size_t count,
-			uint64_t off)
+/* pread(), or pwrite() with @write, on a file of the machine's or another. */
+static ssize_t transfer(int fd, void *buf, size_t count, uint64_t off, bool write)
 {
 	struct file *file;
 	ssize_t ret;
@@ -206,10 +206,12 @@ API ssize_t uvfio_pread(struct uvfio_machine *machine, int fd, void *buf, size_t
 	enter();
 	file = file_from_fd(fd);
 	if (file) {
-		ret = file_pread(file, (uintptr_t)buf, count, off);
+		ret = write ? file_pwrite(file, (uintptr_t)buf, count, off)
+			    : file_pread(file, (uintptr_t)buf, count, off);
 		file_put(file);
 	} else {
-		ret = pread(fd, buf, count, (off_t)off);
+		ret = write ? pwrite(fd, buf, count, (off_t)off)
+			    : pread(fd, buf, count, (off_t)off);
 		if (ret < 0)
 			ret = -errno;
 	}
@@ -217,24 +219,16 @@ API ssize_t uvfio_pread(struct uvfio_machine *machine, int fd, void *buf, size_t
 	return ret;
 }
 
+API ssize_t uvfio_pread(struct uvfio_machine *machine, int fd, void *buf, size_t count,
+			uint64_t off)
+{
+	return transfer(fd, buf, count, off, false);
+}
+
 API ssize_t uvfio_pwrite(struct uvfio_machine *machine, int fd, const void *buf, size_t count,
 			 uint64_t off)
 {
-	struct file *file;
-	ssize_t ret;
-
-	enter();
-	file = file_from_fd(fd);
-	if (file) {
-		ret = file_pwrite(file, (uintptr_t)buf, count, off);
-		file_put(file);
-	} else {
-		ret = pwrite(fd, buf, count, (off_t)off);
-		if (ret < 0)
-			ret = -errno;
-	}
-	leave();
-	return ret;
+	return transfer(fd, (void *)buf, count, off, true);
 }
 
 /* What stands there is about to go: devices keep the pages, mappings of files are forgotten. */
