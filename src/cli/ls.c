@@ -126,6 +126,7 @@ int open_session(const char *dir, struct session **out)
 /* ---- devices --------------------------------------------------------------------------------- */
 
 struct device_line {
+	const char *net; /* what its port is plugged into; NULL: nothing, or it has none */
 	char driver[64], group[16], vendor[16], device[16], class_code[16];
 };
 
@@ -171,6 +172,36 @@ static void read_device(const char *dir, const char *name, struct device_line *l
 	read_text(dir, name, "class", line->class_code, sizeof(line->class_code));
 }
 
+/* What the session was described with. NULL: it cannot be read. */
+static struct description *read_description(const struct session *session)
+{
+	struct description *desc;
+	char path[PATH_MAX], err[256];
+
+	snprintf(path, sizeof(path), "%s/machine", session_dir(session));
+	if (description_create(&desc))
+		return NULL;
+	if (!description_read(desc, path, err, sizeof(err)))
+		return desc;
+	description_free(desc);
+	return NULL;
+}
+
+/* Virtual functions are plugged into what their physical function is. */
+static const char *net_of(const struct description *desc, const char *dir, const char *name)
+{
+	char physfn[PCI_ADDRESS_LEN];
+	uint32_t rid;
+
+	read_link(dir, name, "physfn", physfn, sizeof(physfn));
+	if (!desc || pci_address_parse(physfn[0] ? physfn : name, &rid))
+		return NULL;
+	for (size_t i = 0; i < desc->num_devices; i++)
+		if (desc->devices[i]->rid == rid)
+			return description_device_option(desc->devices[i], "net");
+	return NULL;
+}
+
 static json_t *device_json(const struct shared_device *dev, const struct device_line *line)
 {
 	json_t *object = json_object();
@@ -184,12 +215,15 @@ static json_t *device_json(const struct shared_device *dev, const struct device_
 			    line->group[0] ? json_integer(atoi(line->group)) : json_null());
 	json_object_set_new(object, "driver",
 			    line->driver[0] ? json_string(line->driver) : json_null());
+	if (line->net)
+		json_object_set_new(object, "net", json_string(line->net));
 	return object;
 }
 
 static json_t *list_session(const struct session *session, const struct args *args)
 {
 	const struct shared_header *shared = session_shared(session);
+	struct description *desc = read_description(session);
 	json_t *list = json_array();
 
 	if (!args->json)
@@ -201,14 +235,16 @@ static json_t *list_session(const struct session *session, const struct args *ar
 		if (!dev->present || (!dev->endpoint && !args->all))
 			continue;
 		read_device(session_dir(session), dev->name, &line);
+		line.net = net_of(desc, session_dir(session), dev->name);
 		json_array_append_new(list, device_json(dev, &line));
 		if (!args->json)
-			printf("%-12s  %-11s %.4s:%.4s  %5s  %s\n", dev->name, dev->model,
+			printf("%-12s  %-11s %.4s:%.4s  %5s  %s%s%s\n", dev->name, dev->model,
 			       line.vendor[0] ? line.vendor + 2 : "",
 			       line.device[0] ? line.device + 2 : "",
-			       line.group[0] ? line.group : "-",
-			       line.driver[0] ? line.driver : "-");
+			       line.group[0] ? line.group : "-", line.driver[0] ? line.driver : "-",
+			       line.net ? "  " : "", line.net ? line.net : "");
 	}
+	description_free(desc);
 	return json_pack("{s:s, s:o}", "session", session_dir(session), "devices", list);
 }
 

@@ -12,6 +12,7 @@
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
 #include "machine/trace.h"
+#include "net/config.h"
 
 /* The option's value as the user gave it, or its default; NULL: the model has none of that name. */
 static const char *option_of(const struct description_device *dev, const char *key)
@@ -91,6 +92,30 @@ static int write_session(struct session *session, const struct description *desc
 	return ret;
 }
 
+/* Tap devices that the user may not have are said now, not when a program opens the card. */
+static int check_nets(const struct description *desc, char *err, size_t err_size)
+{
+	for (size_t i = 0; i < desc->num_devices; i++) {
+		const struct description_device *dev = desc->devices[i];
+		const char *net = description_device_option(dev, "net");
+		char why[256] = "";
+		struct net_config config;
+		int ret;
+
+		if (!net)
+			continue;
+		net_config_init(&config);
+		ret = net_config_set(&config, "net", net, why, sizeof(why));
+		if (!ret)
+			ret = net_check(&config, why, sizeof(why));
+		if (ret) {
+			snprintf(err, err_size, "%s: %s", dev->model->name, why);
+			return ret;
+		}
+	}
+	return 0;
+}
+
 int machine_launch(struct description *desc, const struct session_identity *identity,
 		   struct session **out, struct uvfio_machine **machine, char *err, size_t err_size)
 {
@@ -99,6 +124,8 @@ int machine_launch(struct description *desc, const struct session_identity *iden
 
 	err[0] = '\0';
 	ret = description_finish(desc, err, err_size);
+	if (!ret)
+		ret = check_nets(desc, err, err_size);
 	if (!ret)
 		ret = session_create(&session, disks_size(desc), err, err_size);
 	if (ret) {

@@ -21,6 +21,7 @@
  *   disks/		sparse files behind disks without a file of the user's; a symlink when
  *			they are in a directory of their own
  *   hugetlb/		the names on hugetlbfs, a directory for each mount
+ *   net/		wires between network ports (net/port.h)
  */
 #ifndef MACHINE_SESSION_H
 #define MACHINE_SESSION_H
