@@ -30,12 +30,13 @@ static const struct admin_command {
 	[NVME_ADM_SET_FEATURES] = { nvme_set_features, false },
 	[NVME_ADM_GET_FEATURES] = { nvme_get_features, false },
 	[NVME_ADM_ASYNC_EVENT] = { nvme_async_event, false },
+	[NVME_ADM_VIRT_MANAGEMENT] = { nvme_virt_management, false },
 	[NVME_ADM_FORMAT] = { nvme_format, true },
 };
 
-bool nvme_admin_supported(uint8_t opcode)
+bool nvme_admin_supported(const struct nvme_ctrl *c, uint8_t opcode)
 {
-	return commands[opcode].fn;
+	return commands[opcode].fn && (opcode != NVME_ADM_VIRT_MANAGEMENT || c->dev->sriov);
 }
 
 bool nvme_admin_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd)
@@ -47,7 +48,7 @@ uint16_t nvme_admin(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	const struct nvme_sqe *cmd = req->cmd;
 
-	if (!nvme_admin_supported(cmd->opcode))
+	if (!nvme_admin_supported(c, cmd->opcode))
 		return NVME_SC_INVALID_OPCODE;
 	/* Over PCI Express, admin commands use PRPs (4.2, PSDT). */
 	if (NVME_SQE_PSDT(cmd->flags))

@@ -38,6 +38,12 @@ static void csts_change(struct nvme_ctrl *c, uint32_t clear, uint32_t set)
 	reg_set(c, NVME_REG_CSTS, (reg_get(c, NVME_REG_CSTS) & ~clear) | set);
 }
 
+void nvme_fatal(struct nvme_ctrl *c)
+{
+	c->fatal = true;
+	csts_change(c, 0, NVME_CSTS_CFS);
+}
+
 void nvme_regs_init(struct nvme_ctrl *c)
 {
 	memset(c->regs, 0, NVME_MSIX_TABLE); /* registers and doorbells */
@@ -45,12 +51,9 @@ void nvme_regs_init(struct nvme_ctrl *c)
 		  NVME_CAP_MQES(NVME_MQES) | NVME_CAP_CQR | NVME_CAP_TO(NVME_TIMEOUT) |
 			  NVME_CAP_CSS_NVM | NVME_CAP_MPSMAX(NVME_MPSMAX));
 	reg_set(c, NVME_REG_VS, NVME_VS_1_4);
-}
-
-void nvme_fatal(struct nvme_ctrl *c)
-{
-	c->fatal = true;
-	csts_change(c, 0, NVME_CSTS_CFS);
+	/* 8.5.2: a secondary controller that is offline says so and does nothing. */
+	if (c->offline)
+		nvme_fatal(c);
 }
 
 void nvme_ctrl_reset(struct nvme_ctrl *c)
@@ -58,6 +61,7 @@ void nvme_ctrl_reset(struct nvme_ctrl *c)
 	nvme_queues_end(c);
 	memset(&c->events, 0, sizeof(c->events));
 	memset(c->notify, 0, sizeof(c->notify));
+	nvme_virt_apply(c);
 	nvme_features_reset(c);
 	c->ready = false;
 	c->fatal = false;
@@ -137,6 +141,8 @@ static void write_cc(struct nvme_ctrl *c, uint32_t value)
 
 void nvme_reg_write(struct nvme_ctrl *c, uint32_t off, uint32_t value)
 {
+	if (c->offline)
+		return;
 	switch (off) {
 	case NVME_REG_INTMS:
 	case NVME_REG_INTMC:

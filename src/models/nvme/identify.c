@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "models/nvme/nvme_priv.h"
+#include "pci/sriov.h"
 
 #define PCI_SSVID 0x1af4
 #define PCI_VID	  0x1b36
@@ -89,11 +90,13 @@ static void fill_ctrl(struct nvme_ctrl *c, struct nvme_id_ctrl *id)
 	id->ieee[1] = 0x54;
 	id->ieee[2] = 0x52;
 	id->mdts = NVME_MDTS;
-	id->cntlid = NVME_CTRL_ID;
+	id->cntlid = nvme_ctrl_id(c);
+	if (nvme_card(c)->sriov)
+		id->cmic = NVME_CMIC_CONTROLLERS | (c->dev->physfn ? NVME_CMIC_VF : 0);
 	id->ver = NVME_VS_1_4;
 	id->oaes = NVME_OAES_NS_ATTR;
 	id->cntrltype = 1; /* I/O controller */
-	id->oacs = NVME_OACS_FORMAT;
+	id->oacs = NVME_OACS_FORMAT | (c->dev->sriov ? NVME_OACS_VIRT : 0);
 	id->acl = 3;
 	id->aerl = NVME_AERS - 1;
 	id->frmw = 1 << 1 | 1; /* one slot, read-only */
@@ -107,8 +110,9 @@ static void fill_ctrl(struct nvme_ctrl *c, struct nvme_id_ctrl *id)
 	id->oncs = NVME_ONCS_COMPARE | NVME_ONCS_DSM | NVME_ONCS_WRITE_ZEROES |
 		   NVME_ONCS_SAVE_SELECT | NVME_ONCS_TIMESTAMP | NVME_ONCS_VERIFY;
 	id->vwc = NVME_VWC_PRESENT | NVME_VWC_FLUSH_ALL;
-	/* A command runs to its end under the device lock: all of it is atomic towards others. */
-	id->awun = (NVME_MDTS_BYTES >> 12) - 1;
+	/* A command runs to its end under the device lock: all of it is atomic towards others, but
+	 * not towards those of another controller of the card. */
+	id->awun = nvme_card(c)->sriov ? 0 : (NVME_MDTS_BYTES >> 12) - 1;
 	id->sgls = NVME_SGLS_SUPPORTED | NVME_SGLS_BIT_BUCKET;
 	id->psd[0].mp = 2500; /* 25 W */
 	make_subnqn(c, id->subnqn);
@@ -124,6 +128,7 @@ static void fill_ns(struct nvme_ctrl *c, uint32_t nsid, struct nvme_id_ns *id)
 	id->nuse = blocks;
 	id->nlbaf = NVME_LBA_FORMATS - 1;
 	id->flbas = nvme_ns_format(c, nsid);
+	id->nmic = nvme_card(c)->sriov ? NVME_NMIC_SHARED : 0;
 	id->dlfeat = NVME_DLFEAT_ZEROES | NVME_DLFEAT_DEAC;
 	make_nguid(c, nsid, id->nguid);
 	make_eui64(c, nsid, id->eui64);
@@ -184,11 +189,11 @@ static uint16_t identify_descriptors(struct nvme_ctrl *c, struct nvme_req *req)
 static uint16_t identify_controllers(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	uint16_t *list = (uint16_t *)(void *)c->page;
+	const struct pci_sriov *sriov = nvme_card(c)->sriov;
+	unsigned int last = sriov ? sriov->total_vfs : 0;
 
-	if (req->cmd->cdw10 >> 16 <= NVME_CTRL_ID) {
-		list[0] = 1;
-		list[1] = NVME_CTRL_ID;
-	}
+	for (unsigned int id = req->cmd->cdw10 >> 16; id <= last; id++)
+		list[++list[0]] = (uint16_t)id;
 	return NVME_SC_SUCCESS;
 }
 
@@ -208,6 +213,8 @@ static const nvme_handler forms[] = {
 	[NVME_CNS_ALLOCATED_NS_DATA] = identify_ns,
 	[NVME_CNS_NS_CONTROLLERS] = identify_ns_controllers,
 	[NVME_CNS_CONTROLLERS] = identify_controllers,
+	[NVME_CNS_PRIMARY] = nvme_identify_primary,
+	[NVME_CNS_SECONDARY] = nvme_identify_secondary,
 };
 
 uint16_t nvme_identify(struct nvme_ctrl *c, struct nvme_req *req)

@@ -49,7 +49,7 @@ static uint32_t fill_effects(struct nvme_ctrl *c)
 	struct nvme_effects_log *log = (struct nvme_effects_log *)(void *)c->page;
 
 	for (unsigned int i = 0; i < 256; i++) {
-		if (nvme_admin_supported((uint8_t)i))
+		if (nvme_admin_supported(c, (uint8_t)i))
 			log->admin[i] = NVME_EFFECT_CSUPP;
 		if (nvme_io_supported((uint8_t)i))
 			log->io[i] = NVME_EFFECT_CSUPP;

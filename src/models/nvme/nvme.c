@@ -16,6 +16,20 @@
 #include "file/file.h"
 #include "models/nvme/nvme.h"
 #include "models/nvme/nvme_priv.h"
+#include "pci/sriov.h"
+
+/* ARI, since VFs stand directly behind the PF; the extended capabilities come with them. */
+static int add_sriov(struct pci_dev *dev, const struct pci_sriov *sriov)
+{
+	int rc;
+
+	if (!sriov->total_vfs)
+		return 0;
+	rc = pci_add_ari_cap(dev);
+	if (rc >= 0 && !dev->physfn)
+		rc = pci_add_sriov_cap(dev, sriov);
+	return MIN(rc, 0);
+}
 
 static int add_capabilities(struct pci_dev *dev, unsigned int vectors, unsigned int msi)
 {
@@ -45,6 +59,17 @@ static int add_function(struct pci_dev *dev, unsigned int vectors, unsigned int 
 	return add_capabilities(dev, vectors, msi);
 }
 
+/* A VF has its identity and BAR already, no power management and no MSI. */
+static int add_vf(struct pci_dev *dev)
+{
+	int rc = pci_add_pcie_endpoint_cap(dev);
+
+	pci_bar_declare(dev, 0, 0, NVME_MSIX_TABLE, PAGE_TRAP_WRITE);
+	if (rc >= 0)
+		rc = pci_add_msix_cap(dev, NVME_VF_RES, 0, NVME_MSIX_TABLE, NVME_MSIX_PBA);
+	return MIN(rc, 0);
+}
+
 static void nvme_destroy(struct pci_dev *dev)
 {
 	struct nvme_ctrl *c = nvme_ctrl(dev);
@@ -58,6 +83,7 @@ static int nvme_create(struct pci_dev *dev, const struct model_config *config, c
 		       size_t err_size)
 {
 	struct nvme_ctrl *c = calloc(1, sizeof(*c));
+	struct pci_sriov sriov = { 0 };
 	unsigned int msi;
 	int rc;
 
@@ -70,7 +96,13 @@ static int nvme_create(struct pci_dev *dev, const struct model_config *config, c
 	dev->priv = c;
 	rc = nvme_parse(c, config, &msi, err, err_size);
 	if (!rc) {
-		rc = add_function(dev, c->vectors, msi);
+		/* Interrupts that the primary controller may take from the pool have a place. */
+		nvme_sriov(config, &sriov);
+		rc = dev->physfn
+			     ? add_vf(dev)
+			     : add_function(dev, sriov.total_vfs ? NVME_QUEUES : c->vectors, msi);
+		if (!rc)
+			rc = add_sriov(dev, &sriov);
 		if (rc)
 			snprintf(err, err_size, "the PCI function cannot be made: %s",
 				 strerror(-rc));
@@ -98,7 +130,7 @@ static int nvme_power_on(struct pci_dev *dev)
 	struct nvme_ctrl *c = nvme_ctrl(dev);
 	int rc;
 
-	if (!dev->shared)
+	if (!nvme_card(c)->shared)
 		return -EINVAL;
 	rc = fault_init();
 	if (!rc)
@@ -203,4 +235,22 @@ const struct pci_model nvme_model = {
 	.bar_write = nvme_bar_write,
 	.poll = nvme_poll,
 	.work = nvme_work,
+	.sriov = nvme_sriov,
+	.vfs_changed = nvme_virt_vfs_changed,
+};
+
+/* Its shared state is the PF's. */
+const struct pci_model nvme_vf_model = {
+	.name = "nvme-vf",
+	.summary = "secondary controller of an NVMe 1.4 controller",
+	.create = nvme_create,
+	.destroy = nvme_destroy,
+	.power_on = nvme_power_on,
+	.power_off = nvme_power_off,
+	.reset = nvme_reset,
+	.bar_read = nvme_bar_read,
+	.bar_write = nvme_bar_write,
+	.poll = nvme_poll,
+	.work = nvme_work,
+	.notified = nvme_virt_notified,
 };

@@ -25,10 +25,11 @@
 #define NVME_MAX_PAIRS	 64		      /* I/O queue pairs */
 #define NVME_QUEUES	 (NVME_MAX_PAIRS + 1) /* with the admin queues, which have number 0 */
 #define NVME_MAX_NS	 128
-#define NVME_ERROR_LOG	 64   /* entries */
-#define NVME_AERS	 4    /* Asynchronous Event Requests held at once */
+#define NVME_MAX_VFS	 64
+#define NVME_VF_RES	 9  /* queue pairs, with the admin queue, and interrupts of a VF at most */
+#define NVME_ERROR_LOG	 64 /* entries */
+#define NVME_AERS	 4  /* Asynchronous Event Requests held at once */
 #define NVME_MQES	 2047 /* 0's based */
-#define NVME_CTRL_ID	 0
 #define NVME_BAR_SIZE	 0x4000
 #define NVME_MSIX_TABLE	 0x2000
 #define NVME_MSIX_PBA	 0x3000
@@ -53,6 +54,16 @@
 #define NVME_LBA_FORMATS 2
 extern const uint8_t nvme_lba_shift[NVME_LBA_FORMATS];
 
+/* 8.5: virtual queue pairs and virtual interrupts. */
+enum nvme_resource { NVME_RES_VQ, NVME_RES_VI, NVME_RES_TYPES };
+
+/* A secondary controller, as its primary one has set it up. */
+struct nvme_secondary {
+	uint16_t online, res[NVME_RES_TYPES];
+};
+
+extern const struct pci_model nvme_vf_model;
+
 struct nvme_shared {
 	_Atomic uint64_t units_read, units_written; /* of 512 bytes */
 	_Atomic uint64_t host_reads, host_writes;
@@ -60,6 +71,9 @@ struct nvme_shared {
 	_Atomic uint64_t power_on_time;		 /* CLOCK_REALTIME, seconds */
 	_Atomic uint8_t lba_format[NVME_MAX_NS]; /* by NSID - 1 */
 	/* pci_shared_lock(): */
+	struct nvme_secondary secondary[NVME_MAX_VFS]; /* by VF */
+	/* Flexible resources of the primary controller, and from its next reset on. */
+	uint16_t primary[NVME_RES_TYPES], primary_next[NVME_RES_TYPES];
 	uint64_t error_count;
 	struct nvme_error_entry errors[NVME_ERROR_LOG]; /* entry n at (error_count - n) % size */
 };
@@ -118,8 +132,10 @@ struct nvme_segment {
 struct nvme_ctrl {
 	struct pci_dev *dev;
 	/* Set once by create(). */
-	unsigned int pairs, namespaces, vectors;
-	uint8_t first_format; /* of namespaces in a new session */
+	unsigned int private_pairs, namespaces;
+	unsigned int pairs, vectors; /* with SR-IOV: since the last reset (virt.c) */
+	bool offline;		     /* a secondary controller that is not online */
+	uint8_t first_format;	     /* of namespaces in a new session */
 	enum pci_doorbell_mode doorbell_mode;
 	char serial[21];
 	struct nvme_backing backing;
@@ -176,9 +192,21 @@ static inline struct nvme_ctrl *nvme_ctrl(struct pci_dev *dev)
 	return dev->priv;
 }
 
+/* The function whose state is the card's: a VF's PF. */
+static inline struct pci_dev *nvme_card(const struct nvme_ctrl *c)
+{
+	return c->dev->physfn ? c->dev->physfn : c->dev;
+}
+
 static inline struct nvme_shared *nvme_shared(struct nvme_ctrl *c)
 {
-	return c->dev->shared;
+	return nvme_card(c)->shared;
+}
+
+/* A number for each controller of the card. */
+static inline uint16_t nvme_ctrl_id(const struct nvme_ctrl *c)
+{
+	return (uint16_t)(c->dev->physfn ? c->dev->vf_index + 1 : 0);
 }
 
 /* DMA of the function: 0 or -EIO. Without an IOMMU in front of it there is no way to memory. */
@@ -225,6 +253,7 @@ void nvme_shutdown_finish(struct nvme_ctrl *c);
 
 /* ---- options.c ------------------------------------------------------------------------------ */
 extern const struct model_option nvme_options[];
+void nvme_sriov(const struct model_config *config, struct pci_sriov *out);
 int nvme_parse(struct nvme_ctrl *c, const struct model_config *config, unsigned int *msi, char *err,
 	       size_t err_size);
 
@@ -278,7 +307,7 @@ uint16_t nvme_data_get(struct nvme_ctrl *c, const struct nvme_sqe *cmd, void *bu
 /* ---- commands ------------------------------------------------------------------------------- */
 uint16_t nvme_admin(struct nvme_ctrl *c, struct nvme_req *req); /* admin.c */
 bool nvme_admin_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd);
-bool nvme_admin_supported(uint8_t opcode);
+bool nvme_admin_supported(const struct nvme_ctrl *c, uint8_t opcode);
 uint16_t nvme_io(struct nvme_ctrl *c, struct nvme_req *req); /* io.c */
 bool nvme_io_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd);
 bool nvme_io_supported(uint8_t opcode);
@@ -292,6 +321,15 @@ uint16_t nvme_create_cq(struct nvme_ctrl *c, struct nvme_req *req); /* admin_que
 uint16_t nvme_create_sq(struct nvme_ctrl *c, struct nvme_req *req);
 uint16_t nvme_delete_cq(struct nvme_ctrl *c, struct nvme_req *req);
 uint16_t nvme_delete_sq(struct nvme_ctrl *c, struct nvme_req *req);
+
+/* ---- virt.c: primary and secondary controllers ---------------------------------------------- */
+/* What the controller has from now on: at each reset. */
+void nvme_virt_apply(struct nvme_ctrl *c);
+void nvme_virt_notified(struct pci_dev *dev);
+void nvme_virt_vfs_changed(struct pci_dev *dev, unsigned int num);
+uint16_t nvme_virt_management(struct nvme_ctrl *c, struct nvme_req *req);
+uint16_t nvme_identify_primary(struct nvme_ctrl *c, struct nvme_req *req);
+uint16_t nvme_identify_secondary(struct nvme_ctrl *c, struct nvme_req *req);
 
 /* ---- smart.c: the log pages with a memory --------------------------------------------------- */
 /* Adds an entry to the error log. @sqid and @cid 0xffff: not of a command. */

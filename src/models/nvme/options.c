@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/pci_regs.h>
+
 #include "models/nvme/nvme_priv.h"
+#include "pci/sriov.h"
 
 const struct model_option nvme_options[] = {
 	{ "file", "", "the disk's contents: a file or block device; without it a disk in memory" },
@@ -18,6 +21,7 @@ const struct model_option nvme_options[] = {
 	{ "block", "512", "logical block size at first: 512 or 4096" },
 	{ "msi", "0",
 	  "messages of an MSI capability beside MSI-X: 0 (none), 1, 2, 4, 8, 16 or 32" },
+	{ "vfs", "0", "virtual functions, each a secondary controller: 0 to 64" },
 	{ "doorbell", "adaptive", "how doorbells are served: adaptive, inline or polled" },
 	{ NULL, NULL, NULL },
 };
@@ -82,7 +86,7 @@ static int parse_serial(struct nvme_ctrl *c, const char *serial, char *err, size
 
 	if (!len) {
 		/* Two controllers with one serial number would be taken for one subsystem. */
-		snprintf(c->serial, sizeof(c->serial), "UVFIO%08X", c->dev->rid);
+		snprintf(c->serial, sizeof(c->serial), "UVFIO%08X", nvme_card(c)->rid);
 		return 0;
 	}
 	for (size_t i = 0; i < len; i++)
@@ -95,11 +99,28 @@ static int parse_serial(struct nvme_ctrl *c, const char *serial, char *err, size
 	return 0;
 }
 
+/* The BAR is the PF's; routing ids follow its own. */
+void nvme_sriov(const struct model_config *config, struct pci_sriov *out)
+{
+	unsigned int vfs;
+
+	if (!parse_number(config->get(config, "vfs"), 0, NVME_MAX_VFS, &vfs))
+		return;
+	*out = (struct pci_sriov){
+		.total_vfs = (uint16_t)vfs,
+		.offset = 1,
+		.stride = 1,
+		.vf_device = 0x0010,
+		.bar = { [0] = { NVME_BAR_SIZE, PCI_BASE_ADDRESS_MEM_TYPE_64 } },
+		.vf_model = &nvme_vf_model,
+	};
+}
+
 static int parse_numbers(struct nvme_ctrl *c, const struct model_config *config, unsigned int *msi,
 			 char *err, size_t err_size)
 {
 	const char *v;
-	unsigned int block;
+	unsigned int block, vfs;
 
 	v = config->get(config, "ns");
 	if (!parse_number(v, 1, NVME_MAX_NS, &c->namespaces))
@@ -117,6 +138,10 @@ static int parse_numbers(struct nvme_ctrl *c, const struct model_config *config,
 	v = config->get(config, "doorbell");
 	if (pci_doorbell_mode(v, &c->doorbell_mode))
 		return bad(err, err_size, "doorbell", v, "give adaptive, inline or polled");
+	v = config->get(config, "vfs");
+	if (!parse_number(v, 0, NVME_MAX_VFS, &vfs))
+		return bad(err, err_size, "vfs", v, "give a number from 0 to 64");
+	c->private_pairs = c->pairs;
 	c->vectors = c->pairs + 1;
 	return 0;
 }

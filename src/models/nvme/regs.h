@@ -144,6 +144,10 @@ enum nvme_status {
 	NVME_SC_INVALID_LOG_PAGE = 0x109,
 	NVME_SC_INVALID_FORMAT = 0x10a,
 	NVME_SC_INVALID_QUEUE_DELETION = 0x10c,
+	NVME_SC_INVALID_CONTROLLER = 0x11f,
+	NVME_SC_INVALID_SECONDARY_STATE = 0x120,
+	NVME_SC_INVALID_RESOURCES = 0x121,
+	NVME_SC_INVALID_RESOURCE_ID = 0x122,
 	NVME_SC_FEATURE_NOT_SAVEABLE = 0x10d,
 	NVME_SC_FEATURE_NOT_CHANGEABLE = 0x10e,
 	NVME_SC_FEATURE_NOT_NS_SPECIFIC = 0x10f,
@@ -166,6 +170,7 @@ enum nvme_admin_opcode {
 	NVME_ADM_SET_FEATURES = 0x09,
 	NVME_ADM_GET_FEATURES = 0x0a,
 	NVME_ADM_ASYNC_EVENT = 0x0c,
+	NVME_ADM_VIRT_MANAGEMENT = 0x1c,
 	NVME_ADM_FORMAT = 0x80,
 };
 
@@ -294,6 +299,8 @@ enum nvme_cns {
 	NVME_CNS_ALLOCATED_NS_DATA = 0x11,
 	NVME_CNS_NS_CONTROLLERS = 0x12,
 	NVME_CNS_CONTROLLERS = 0x13,
+	NVME_CNS_PRIMARY = 0x14,
+	NVME_CNS_SECONDARY = 0x15,
 };
 
 struct nvme_power_state {
@@ -358,6 +365,10 @@ NVME_WIRE_FIELD(nvme_id_ctrl, psd, 2048);
 
 #define NVME_OAES_NS_ATTR      BIT(8)
 #define NVME_OACS_FORMAT       BIT(1)
+#define NVME_OACS_VIRT	       BIT(7)
+#define NVME_CMIC_CONTROLLERS  BIT(1) /* the subsystem may have several */
+#define NVME_CMIC_VF	       BIT(2)
+#define NVME_NMIC_SHARED       BIT(0)
 #define NVME_LPA_EFFECTS       BIT(1)
 #define NVME_LPA_EXTENDED      BIT(2)
 #define NVME_ONCS_COMPARE      BIT(0)
@@ -370,6 +381,39 @@ NVME_WIRE_FIELD(nvme_id_ctrl, psd, 2048);
 #define NVME_VWC_FLUSH_ALL     (3u << 1)
 #define NVME_SGLS_SUPPORTED    1u
 #define NVME_SGLS_BIT_BUCKET   BIT(16)
+
+/* Primary Controller Capabilities (Figure 249): for each type of resources the flexible ones in
+ * all, of secondary controllers, of the primary one; its private ones; at most for one, and in
+ * steps. */
+struct nvme_id_resource {
+	uint32_t frt, rfa;
+	uint16_t rfap, prt, frsm, gran;
+	uint8_t rsvd16[16];
+};
+NVME_WIRE_SIZE(nvme_id_resource, 32);
+
+struct nvme_id_primary {
+	uint16_t cntlid, portid;
+	uint8_t crt, rsvd5[27];
+	struct nvme_id_resource res[2];
+	uint8_t rsvd96[4000];
+};
+NVME_WIRE_SIZE(nvme_id_primary, 4096);
+
+/* Secondary Controller List (Figure 250). */
+struct nvme_id_secondary {
+	uint16_t scid, pcid;
+	uint8_t scs, rsvd5[3];
+	uint16_t vfn, nvq, nvi;
+	uint8_t rsvd14[18];
+};
+NVME_WIRE_SIZE(nvme_id_secondary, 32);
+
+struct nvme_id_secondary_list {
+	uint8_t num, rsvd1[31];
+	struct nvme_id_secondary entry[127];
+};
+NVME_WIRE_SIZE(nvme_id_secondary_list, 4096);
 
 struct nvme_lbaf {
 	uint16_t ms;

@@ -18,7 +18,7 @@ void nvme_error_add(struct nvme_ctrl *c, uint16_t sqid, uint16_t cid, uint16_t s
 	if (code == NVME_SC_WRITE_FAULT || code == NVME_SC_UNRECOVERED_READ)
 		atomic_fetch_add_explicit(&s->media_errors, 1, memory_order_relaxed);
 	/* Nothing in here is left half-done by a holder that died. */
-	pci_shared_lock(c->dev);
+	pci_shared_lock(nvme_card(c));
 	e = &s->errors[s->error_count % NVME_ERROR_LOG];
 	s->error_count++;
 	*e = (struct nvme_error_entry){ .error_count = s->error_count,
@@ -28,7 +28,7 @@ void nvme_error_add(struct nvme_ctrl *c, uint16_t sqid, uint16_t cid, uint16_t s
 					.param_location = 0xffff, /* not said */
 					.lba = lba,
 					.nsid = nsid };
-	pci_shared_unlock(c->dev);
+	pci_shared_unlock(nvme_card(c));
 }
 
 unsigned int nvme_error_read(struct nvme_ctrl *c, struct nvme_error_entry *entries,
@@ -37,11 +37,11 @@ unsigned int nvme_error_read(struct nvme_ctrl *c, struct nvme_error_entry *entri
 	struct nvme_shared *s = nvme_shared(c);
 	unsigned int n;
 
-	pci_shared_lock(c->dev);
+	pci_shared_lock(nvme_card(c));
 	n = (unsigned int)MIN(s->error_count, (uint64_t)MIN(max, NVME_ERROR_LOG));
 	for (unsigned int i = 0; i < n; i++)
 		entries[i] = s->errors[(s->error_count - 1 - i) % NVME_ERROR_LOG];
-	pci_shared_unlock(c->dev);
+	pci_shared_unlock(nvme_card(c));
 	return n;
 }
 
@@ -78,7 +78,7 @@ void nvme_smart_fill(struct nvme_ctrl *c, struct nvme_smart_log *log)
 		log->power_on_hours[0] = ((uint64_t)now.tv_sec - on) / 3600;
 	log->unsafe_shutdowns[0] = get(&s->unsafe_shutdowns);
 	log->media_errors[0] = get(&s->media_errors);
-	pci_shared_lock(c->dev);
+	pci_shared_lock(nvme_card(c));
 	log->error_entries[0] = s->error_count;
-	pci_shared_unlock(c->dev);
+	pci_shared_unlock(nvme_card(c));
 }
