@@ -132,6 +132,20 @@ static void process_name(uint32_t pid, const char *known, char *out, size_t size
 	snprintf(out, size, "pid %u, %s", pid, comm);
 }
 
+/* Before virtual addresses: a sanitizer's shadow covers any number. */
+static bool explain_number(const struct words *w)
+{
+	bool large;
+
+	if (w->addr >> (FRAMES_ADDRESS_BITS - HOST_PAGE_SHIFT) ||
+	    !(entry_at(w->frames, w->addr, &large) & ENTRY_PRESENT))
+		return false;
+	snprintf(w->out, w->size,
+		 "a frame number: the address is that times the size of a page, 0x%llx",
+		 PRId(w->addr << HOST_PAGE_SHIFT));
+	return true;
+}
+
 static bool explain_virtual(const struct words *w)
 {
 	char name[GONE_NAME + 8];
@@ -210,7 +224,7 @@ static bool explain_window(const struct words *w)
 void frames_explain(struct frames *frames, uint64_t addr, bool write, char *out, size_t size)
 {
 	const struct words w = { out, size, frames, addr, write };
-	bool large, large_there;
+	bool large;
 	uint64_t entry = entry_at(frames, addr >> HOST_PAGE_SHIFT, &large);
 
 	if (entry & ENTRY_LEAVING)
@@ -221,13 +235,8 @@ void frames_explain(struct frames *frames, uint64_t addr, bool write, char *out,
 	else if (entry)
 		explain_gone(&w, entry);
 	else if (explain_behind(&w) || explain_extent(&w) || explain_window(&w) ||
-		 explain_virtual(&w))
+		 explain_number(&w) || explain_virtual(&w))
 		return;
-	else if (addr < 1ULL << (FRAMES_ADDRESS_BITS - HOST_PAGE_SHIFT) &&
-		 (entry_at(frames, addr, &large_there) & ENTRY_PRESENT))
-		snprintf(out, size,
-			 "a frame number: the address is that times the size of a page, 0x%llx",
-			 PRId(addr << HOST_PAGE_SHIFT));
 	else if (addr >> FRAMES_ADDRESS_BITS)
 		snprintf(out, size, "beyond the end of memory: no page has this address");
 	else
