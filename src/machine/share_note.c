@@ -5,7 +5,7 @@
  *
  * Whoever changes them waits until the others have it, as mprotect() waits for all CPUs: what was
  * stored natively before is then found by the look that follows, and what is stored later traps. A
- * process that is stopped answers late: it is waited for once, a second, and from then on only its
+ * process that is stopped answers late: it is waited for once, seconds, and from then on only its
  * answers are looked for.
  */
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "file/file.h"
 #include "machine/share_priv.h"
 
-#define ANSWER_MSEC 1000
+#define ANSWER_MSEC 5000
 
 /* The one of this process, for the hook. */
 static _Atomic(struct share_server *) hooked;
@@ -85,7 +85,9 @@ static void access_changed(struct file *file, uint64_t off, uint64_t len, enum p
 {
 	struct share_server *server = atomic_load(&hooked);
 
-	if (!server || !atomic_load(&server->num_subs))
+	/* A file of another process is its owner's to tell of: who is being told waits for no lock
+	 * that who tells may hold. */
+	if (!server || !atomic_load(&server->num_subs) || file->ops->kind == FILE_LOCAL)
 		return;
 	pthread_mutex_lock(&server->notes_lock);
 	for (size_t i = 0; i < SHARE_CONNS; i++) {
