@@ -103,6 +103,8 @@ int spawn_by_fork(const struct spawn_call *call)
 	wrap_sigprocmask(SIG_SETMASK, &all, &mask);
 	pid = fork();
 	if (pid == 0) {
+		/* The program does not know of it, but may ask for its number. */
+		raw_close(fds[0]);
 		error = start(call, &mask);
 		sysraw3(SYS_write, fds[1], (long)&error, sizeof(error));
 		_exit(127);
