@@ -103,7 +103,7 @@ static void open_device(const char *bdf)
 	struct vfio_region_info region = { .argsz = sizeof(region) };
 	struct vfio_region_info config = { .argsz = sizeof(config),
 					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	uint16_t command;
+	uint16_t command = 0;
 
 	container = open("/dev/vfio/vfio", O_RDWR);
 	group = open("/dev/vfio/noiommu-0", O_RDWR);

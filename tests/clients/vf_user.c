@@ -97,7 +97,7 @@ static uint32_t ids(int device)
 {
 	struct vfio_region_info info = { .argsz = sizeof(info),
 					 .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	uint32_t value;
+	uint32_t value = 0;
 
 	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) ||
 	    pread(device, &value, 4, (off_t)info.offset) != 4)
