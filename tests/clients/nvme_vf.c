@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_vf PF VF: a driver of an NVMe controller with SR-IOV and of its first VF, each in a container
+ * nvme_vf PF VF: drives an NVMe controller with SR-IOV and its first VF, each in a container
  * of its own. The PF's admin queue gives the VF resources and takes it online (NVM Express 1.4,
  * 5.22); what the VF then writes the PF reads. Exit status 0: all was as it should be.
  */
@@ -156,11 +156,10 @@ static void must(struct ctrl *c, unsigned int q, const uint32_t dw[16], const ch
 
 static void create_queues(struct ctrl *c)
 {
-	const uint32_t cq[16] = {
-		[0] = 5, [6] = IOVA + IO_CQ * PAGE, [10] = (ENTRIES - 1) << 16 | 1, [11] = 1
-	};
+	const uint32_t size = (ENTRIES - 1) << 16;
+	const uint32_t cq[16] = { [0] = 5, [6] = IOVA + IO_CQ * PAGE, [10] = size | 1, [11] = 1 };
 	const uint32_t sq[16] = {
-		[0] = 1, [6] = IOVA + IO_SQ * PAGE, [10] = (ENTRIES - 1) << 16 | 1, [11] = 1 << 16 | 1
+		[0] = 1, [6] = IOVA + IO_SQ * PAGE, [10] = size | 1, [11] = 1 << 16 | 1
 	};
 
 	must(c, 0, cq, "create completion queue");
