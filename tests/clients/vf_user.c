@@ -79,18 +79,19 @@ static int open_device(const char *bdf, const char *token)
 
 static int request_fd(int device)
 {
-	struct {
+	union {
 		struct vfio_irq_set set;
-		int fd;
+		unsigned char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
 	} irq = { .set = { .argsz = sizeof(irq),
 			   .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 			   .index = VFIO_PCI_REQ_IRQ_INDEX,
-			   .count = 1 },
-		  .fd = eventfd(0, 0) };
+			   .count = 1 } };
+	int fd = eventfd(0, 0);
 
+	memcpy(irq.bytes + sizeof(irq.set), &fd, sizeof(fd));
 	if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irq))
 		die("SET_IRQS");
-	return irq.fd;
+	return fd;
 }
 
 static uint32_t ids(int device)

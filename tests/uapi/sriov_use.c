@@ -204,13 +204,13 @@ static void token_users(long arg)
 
 static long set_token(int device, uint32_t flags, unsigned char last, uint32_t size)
 {
-	struct {
+	union {
 		struct vfio_device_feature head;
-		unsigned char uuid[16];
+		unsigned char bytes[sizeof(struct vfio_device_feature) + 16];
 	} feature = { .head = { .argsz = (uint32_t)sizeof(feature.head) + size,
 				.flags = flags | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN } };
 
-	feature.uuid[15] = last;
+	feature.bytes[sizeof(feature) - 1] = last;
 	return ioctl(device, VFIO_DEVICE_FEATURE, &feature);
 }
 
