@@ -84,17 +84,26 @@ static int add_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t usual, u
 
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size)
 {
-	unsigned int off = PCI_CFG_SIZE, last = 0, pos = PCI_CFG_SIZE;
+	return pci_add_ext_capability_at(dev, id, version, 0, size);
+}
+
+int pci_add_ext_capability_at(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t at,
+			      uint16_t size)
+{
+	unsigned int off = at ? at : PCI_CFG_SIZE, last = 0, pos = PCI_CFG_SIZE;
 	uint32_t header;
 	int ret;
 
-	if (size < 4 || (size & 3) || dev->cfg_size != PCI_CFG_EXT_SIZE)
+	if (size < 4 || (size & 3) || (off & 3) || off < PCI_CFG_SIZE ||
+	    dev->cfg_size != PCI_CFG_EXT_SIZE)
 		return -EINVAL;
 	while (pos && (header = pci_get_long(dev, pos)) != 0) {
 		last = pos;
 		pos = PCI_EXT_CAP_NEXT(header);
 	}
 	while (!extent_free(dev, off, size)) {
+		if (at)
+			return -EBUSY;
 		off += 4;
 		if (off + size > PCI_CFG_EXT_SIZE)
 			return -ENOSPC;

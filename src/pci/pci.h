@@ -180,6 +180,9 @@ void pci_bar_set_access(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
 int pci_add_capability(struct pci_dev *dev, uint8_t id, uint8_t size);
 int pci_add_capability_at(struct pci_dev *dev, uint8_t id, uint8_t off, uint8_t size);
 int pci_add_ext_capability(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t size);
+/* The first one must be at 0x100, where the list begins; @at 0: the lowest free place. */
+int pci_add_ext_capability_at(struct pci_dev *dev, uint16_t id, uint8_t version, uint16_t at,
+			      uint16_t size);
 int pci_add_pm_cap(struct pci_dev *dev);		      /* version 3, No_Soft_Reset */
 int pci_add_pcie_endpoint_cap(struct pci_dev *dev);	      /* with FLR */
 int pci_add_pcie_cap(struct pci_dev *dev, unsigned int type); /* PCI_EXP_TYPE_*, without FLR */

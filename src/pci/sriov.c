@@ -150,10 +150,10 @@ void pci_sriov_share(struct pci_dev *dev, struct pci_vf_state *state, bool fresh
 	dev->internal->vfs = state;
 }
 
-static int add_registers(struct pci_dev *dev, const struct pci_sriov *s)
+static int add_registers(struct pci_dev *dev, uint16_t at, const struct pci_sriov *s)
 {
-	int off = pci_add_ext_capability(dev, PCI_EXT_CAP_ID_SRIOV, SRIOV_VERSION,
-					 PCI_EXT_CAP_SRIOV_SIZEOF);
+	int off = pci_add_ext_capability_at(dev, PCI_EXT_CAP_ID_SRIOV, SRIOV_VERSION, at,
+					    PCI_EXT_CAP_SRIOV_SIZEOF);
 	unsigned int base = (unsigned int)off;
 
 	if (off < 0)
@@ -195,7 +195,7 @@ static bool bars_fit(const struct pci_sriov *s)
 	return true;
 }
 
-int pci_add_sriov_cap(struct pci_dev *dev, const struct pci_sriov *sriov)
+int pci_add_sriov_cap(struct pci_dev *dev, uint16_t at, const struct pci_sriov *sriov)
 {
 	struct pci_internal *in = dev->internal;
 	int off;
@@ -206,7 +206,7 @@ int pci_add_sriov_cap(struct pci_dev *dev, const struct pci_sriov *sriov)
 	in->own_vfs = FAIL_POINT() ? NULL : calloc(1, sizeof(*in->own_vfs));
 	if (!in->own_vfs)
 		return -ENOMEM;
-	off = add_registers(dev, sriov);
+	off = add_registers(dev, at, sriov);
 	if (off < 0)
 		return off;
 	in->sriov = *sriov;
@@ -218,9 +218,9 @@ int pci_add_sriov_cap(struct pci_dev *dev, const struct pci_sriov *sriov)
 	return off;
 }
 
-int pci_add_ari_cap(struct pci_dev *dev)
+int pci_add_ari_cap(struct pci_dev *dev, uint16_t at)
 {
-	int off = pci_add_ext_capability(dev, PCI_EXT_CAP_ID_ARI, 1, PCI_EXT_CAP_ARI_SIZEOF);
+	int off = pci_add_ext_capability_at(dev, PCI_EXT_CAP_ID_ARI, 1, at, PCI_EXT_CAP_ARI_SIZEOF);
 
 	if (off >= 0)
 		dev->internal->ari_cap = (uint16_t)off;

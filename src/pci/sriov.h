@@ -51,11 +51,12 @@ struct pci_sriov {
 	const struct pci_model *vf_model;
 };
 
-/* Makes the capability, and VF's BARs and ids from a copy of @sriov. The offset or -errno. */
-int pci_add_sriov_cap(struct pci_dev *dev, const struct pci_sriov *sriov);
+/* Makes the capability at @at (0: where there is room), and VF's BARs and ids from a copy of
+ * @sriov. The offset or -errno. */
+int pci_add_sriov_cap(struct pci_dev *dev, uint16_t at, const struct pci_sriov *sriov);
 /* Alternative Routing-ID Interpretation (7.8.8): functions 8 to 255 of a device, without which VFs
  * at distances beyond 7 have bus numbers of their own. PFs and VFs have it. */
-int pci_add_ari_cap(struct pci_dev *dev);
+int pci_add_ari_cap(struct pci_dev *dev, uint16_t at);
 
 /* The routing id of VF @index of a PF at @rid. */
 static inline uint32_t pci_vf_rid(uint32_t rid, const struct pci_sriov *sriov, unsigned int index)

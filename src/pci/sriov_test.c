@@ -39,7 +39,7 @@ static int vf_create(struct pci_dev *vf, const struct model_config *config, char
 	if (ret >= 0)
 		ret = pci_add_msix_cap(vf, 3, 0, 0x2000, 0x3000);
 	if (ret >= 0)
-		ret = pci_add_ari_cap(vf);
+		ret = pci_add_ari_cap(vf, 0);
 	vf_live += ret >= 0;
 	return MIN(ret, 0);
 }
@@ -169,8 +169,8 @@ static void setup(void)
 	pci_dev_set_ids(pf, 0x8086, 0x10c9, 0x020000, 1, 0x8086, 0xa03c);
 	ck_assert_int_eq(pci_dev_add_bar(pf, 0, 0x20000, 0), 0);
 	ck_assert_int_gt(pci_add_pcie_endpoint_cap(pf), 0);
-	ck_assert_int_gt(pci_add_ari_cap(pf), 0);
-	ck_assert_int_gt(pci_add_sriov_cap(pf, &sriov), 0);
+	ck_assert_int_gt(pci_add_ari_cap(pf, 0), 0);
+	ck_assert_int_gt(pci_add_sriov_cap(pf, 0, &sriov), 0);
 	ck_assert_int_eq(pci_dev_set_shared(pf, piece, true), 0);
 	ck_assert_int_eq(pci_bus_add_device(bus, pf, port, NULL), 0);
 	ck_assert_int_eq(pci_driver_register(bus, &pf_driver), 0);
@@ -456,8 +456,8 @@ START_TEST(another_process)
 
 	ck_assert_int_eq(pci_dev_create(0x0100, &pf_model, &other), 0);
 	ck_assert_int_gt(pci_add_pcie_endpoint_cap(other), 0);
-	ck_assert_int_gt(pci_add_ari_cap(other), 0);
-	ck_assert_int_gt(pci_add_sriov_cap(other, &sriov), 0);
+	ck_assert_int_gt(pci_add_ari_cap(other, 0), 0);
+	ck_assert_int_gt(pci_add_sriov_cap(other, 0, &sriov), 0);
 	pci_dev_created(other);
 	enable(3);
 	ck_assert_int_eq(pci_dev_set_shared(other, piece, false), 0);

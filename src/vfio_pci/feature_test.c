@@ -305,7 +305,7 @@ static void sriov(struct pci_dev *dev)
 		.total_vfs = 2, .offset = 128, .stride = 2, .vf_model = &vf_model
 	};
 
-	ck_assert_int_eq(pci_add_sriov_cap(dev, &vfs), 0x100);
+	ck_assert_int_eq(pci_add_sriov_cap(dev, 0, &vfs), 0x100);
 }
 
 START_TEST(token)

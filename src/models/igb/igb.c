@@ -119,9 +119,9 @@ static int add_capabilities(struct pci_dev *dev)
 	if (rc >= 0)
 		rc = pci_add_aer_cap(dev);
 	if (rc >= 0)
-		rc = pci_add_ari_cap(dev);
+		rc = pci_add_ari_cap(dev, 0x150);
 	if (rc >= 0)
-		rc = pci_add_sriov_cap(dev, &sriov);
+		rc = pci_add_sriov_cap(dev, 0x160, &sriov);
 	return MIN(rc, 0);
 }
 

@@ -134,7 +134,7 @@ static int add_capabilities(struct pci_dev *dev)
 	if (rc >= 0)
 		rc = pci_add_aer_cap(dev);
 	if (rc >= 0)
-		rc = pci_add_ari_cap(dev);
+		rc = pci_add_ari_cap(dev, 0x150);
 	return MIN(rc, 0);
 }
 

@@ -25,9 +25,9 @@ static int add_sriov(struct pci_dev *dev, const struct pci_sriov *sriov)
 
 	if (!sriov->total_vfs)
 		return 0;
-	rc = pci_add_ari_cap(dev);
+	rc = pci_add_ari_cap(dev, 0);
 	if (rc >= 0 && !dev->physfn)
-		rc = pci_add_sriov_cap(dev, sriov);
+		rc = pci_add_sriov_cap(dev, 0, sriov);
 	return MIN(rc, 0);
 }
 
