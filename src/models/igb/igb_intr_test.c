@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/igb/igb_priv.h"
 #include "models/igb/testdrv.h"
 
 static struct drv_frame *frame;
@@ -115,6 +116,39 @@ START_TEST(throttling)
 	drv_set(IGB_EITR + 4, 0);
 	drv_set(IGB_EICS, 2);
 	ck_assert_uint_ge(drv_signals(1), 3);
+}
+END_TEST
+
+/* When the timer looks again, 0: never. */
+static uint64_t look_again(void)
+{
+	uint64_t next;
+
+	pci_dev_lock(drv_dev);
+	next = igb_intr_expire(igb_fn(drv_dev), igb_now());
+	pci_dev_unlock(drv_dev);
+	return next;
+}
+
+/* What was held back and acknowledged meanwhile leaves nothing for the timer to wait for. */
+START_TEST(throttled_and_acknowledged)
+{
+	drv_set(IGB_EITR, 0x7ffc);
+	drv_set(IGB_IMS, IGB_ICR_RXDW);
+	send();
+	drv_get(IGB_ICR);
+	send();
+	drv_get(IGB_ICR);
+	ck_assert_uint_eq(look_again(), 0);
+	/* The same for a vector of the mode with several. */
+	drv_set(IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	drv_set(IGB_EITR + 12, 0x7ffc);
+	drv_set(IGB_EIMS, 8);
+	drv_set(IGB_EICS, 8);
+	drv_set(IGB_EICS, 8);
+	drv_set(IGB_GPIE, 0);
+	drv_set(IGB_EIMC, 8);
+	ck_assert_uint_eq(look_again(), 0);
 }
 END_TEST
 
@@ -276,6 +310,7 @@ int main(void)
 	tcase_add_test(cases[0], routing);
 	tcase_add_test(cases[0], masks);
 	tcase_add_test(cases[0], throttling);
+	tcase_add_test(cases[0], throttled_and_acknowledged);
 	tcase_add_test(cases[0], intx);
 	tcase_add_test(cases[0], msi);
 	tcase_add_test(cases[0], tcp_timer);

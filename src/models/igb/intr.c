@@ -76,15 +76,16 @@ static void update_single(struct igb_fn *fn)
 	enum pci_irq_type mode;
 	uint64_t now;
 
+	/* Acknowledged while it was held back: nothing waits for the timer any more. */
+	in->held = 0;
 	if (level == in->pin)
 		return;
 	now = level ? igb_now() : 0;
 	if (level && IGB_EITR_INTERVAL(in->eitr[0]) && now < in->next[0]) {
-		in->held |= 1;
+		in->held = 1;
 		igb_timer_kick(fn);
 		return;
 	}
-	in->held &= ~1u;
 	in->pin = level;
 	mode = pci_irq_mode(fn->dev);
 	/* Under MSI and MSI-X nobody sees the pin: it is let down, but never raised. */
