@@ -59,12 +59,17 @@ static unsigned int vfs_in(uint32_t reg)
 
 unsigned int pci_enabled_vfs(const struct pci_dev *pf)
 {
-	return pf->sriov ? vfs_in(atomic_load(&pf->internal->vfs->reg)) : 0;
+	unsigned int num = pf->sriov ? vfs_in(atomic_load(&pf->internal->vfs->reg)) : 0;
+
+	/* Other processes write there; arrays have room for no more. */
+	return num && num > pf->sriov->total_vfs ? pf->sriov->total_vfs : num;
 }
 
 unsigned int pci_num_vf(const struct pci_dev *pf)
 {
-	return pf->sriov ? atomic_load(&pf->internal->vfs->num_vfs) : 0;
+	unsigned int num = pf->sriov ? atomic_load(&pf->internal->vfs->num_vfs) : 0;
+
+	return num && num > pf->sriov->total_vfs ? pf->sriov->total_vfs : num;
 }
 
 bool pci_vf_decodes(const struct pci_dev *vf)

@@ -12,6 +12,7 @@
 #include "file/file.h"
 #include "pci/bus.h"
 #include "pci/model.h"
+#include "pci/pci_priv.h"
 #include "pci/sriov.h"
 
 #define TOTAL 6
@@ -474,6 +475,23 @@ START_TEST(another_process)
 }
 END_TEST
 
+/* What another process may write into the shared state is no more VFs than there can be. */
+START_TEST(nonsense)
+{
+	struct pci_vf_state *state = pf->internal->vfs;
+
+	enable(2);
+	atomic_store(&state->reg, 0xffff0000 | PCI_SRIOV_CTRL_VFE);
+	ck_assert_uint_eq(pci_enabled_vfs(pf), TOTAL);
+	atomic_store(&state->num_vfs, 1000000);
+	ck_assert_uint_eq(pci_num_vf(pf), TOTAL);
+	pci_dev_reset(pf);
+	ck_assert_uint_eq(state->vf_reset[TOTAL - 1], 1);
+	ck_assert_uint_eq(state->vf_reset[TOTAL], 0);
+	atomic_store(&state->num_vfs, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pci-sriov");
@@ -490,6 +508,7 @@ int main(void)
 	tcase_add_test(tc, bells);
 	tcase_add_test(tc, tokens);
 	tcase_add_test(tc, another_process);
+	tcase_add_test(tc, nonsense);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

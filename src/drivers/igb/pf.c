@@ -127,12 +127,12 @@ void igb_pf_events(const struct igb_pf *pf)
 		unlock(pf);
 		return;
 	}
-	for (unsigned int i = 0; i < pf->state->vfs; i++)
+	for (unsigned int i = 0; i < igb_pf_vfs(pf); i++)
 		look_at(pf, i);
 	link = igb_pf_rd(pf, IGB_STATUS) & IGB_STATUS_LU;
 	if (link != pf->state->link) {
 		pf->state->link = link;
-		for (unsigned int i = 0; i < pf->state->vfs; i++)
+		for (unsigned int i = 0; i < igb_pf_vfs(pf); i++)
 			igb_pf_ping(pf, i);
 	}
 	unlock(pf);
@@ -144,7 +144,7 @@ void igb_pf_events(const struct igb_pf *pf)
 static int begin(const struct igb_pf *pf, unsigned int vf, struct igb_pf_vf **out)
 {
 	lock(pf);
-	if (!pf->state->bound || vf >= pf->state->vfs) {
+	if (!pf->state->bound || vf >= igb_pf_vfs(pf)) {
 		unlock(pf);
 		return -EINVAL;
 	}

@@ -15,6 +15,14 @@ static inline void igb_pf_wr(const struct igb_pf *pf, uint32_t reg, uint32_t val
 	pf->write(pf->priv, reg, value);
 }
 
+/* VFs that are enabled; other processes write there, and it is not more than there can be. */
+static inline unsigned int igb_pf_vfs(const struct igb_pf *pf)
+{
+	unsigned int num = __atomic_load_n(&pf->state->vfs, __ATOMIC_RELAXED);
+
+	return MIN(num, (unsigned int)IGB_PF_VFS);
+}
+
 static inline bool igb_pf_mac_zero(const uint8_t *mac)
 {
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);

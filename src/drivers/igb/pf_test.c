@@ -294,6 +294,26 @@ START_TEST(death)
 }
 END_TEST
 
+/* More VFs than there can be, as another process may write: nobody looks behind the last one. */
+START_TEST(nonsense)
+{
+	static const uint8_t mac[6] = { 0x02, 0, 0, 0, 0, 1 };
+
+	card->state.vfs = 1000000;
+	card->state.filter[0].used = 1;
+	card->state.filter[0].vf = 0xff;
+	card->state.vf[0].num_hashes = 0xff;
+	ck_assert_int_eq(igb_pf_set_vf_mac(&pf, IGB_PF_VFS, mac), -EINVAL);
+	ck_assert_int_eq(igb_pf_set_vf_mac(&pf, IGB_PF_VFS - 1, mac), 0);
+	ck_assert_int_eq(igb_pf_set_vf_vlan(&pf, 0, 0), 0);
+	ck_assert_int_eq(igb_pf_set_vf_spoofchk(&pf, 0, true), 0);
+	card->reg[IGB_STATUS / 4] ^= IGB_STATUS_LU;
+	igb_pf_events(&pf);
+	for (unsigned int vf = 0; vf < IGB_PF_VFS; vf++)
+		ck_assert_uint_eq(card->posted[vf], 1);
+}
+END_TEST
+
 START_TEST(unbound)
 {
 	igb_pf_unbind(&pf);
@@ -323,6 +343,7 @@ int main(void)
 	tcase_add_test(tc, multicasts);
 	tcase_add_test(tc, link_changes);
 	tcase_add_test(tc, death);
+	tcase_add_test(tc, nonsense);
 	tcase_add_test(tc, unbound);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

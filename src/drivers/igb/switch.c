@@ -46,11 +46,12 @@ static void set_rar(const struct igb_pf *pf, unsigned int index, const uint8_t *
 void igb_pf_apply_macs(const struct igb_pf *pf)
 {
 	const struct igb_pf_state *s = pf->state;
-	unsigned int vfs = s->vfs;
+	unsigned int vfs = igb_pf_vfs(pf);
 
 	set_rar(pf, 0, s->mac, vfs);
 	for (unsigned int i = 0; i < IGB_PF_MAC_FILTERS; i++)
-		set_rar(pf, 1 + i, s->filter[i].used ? s->filter[i].mac : NULL, s->filter[i].vf);
+		set_rar(pf, 1 + i, s->filter[i].used ? s->filter[i].mac : NULL,
+			s->filter[i].vf & 7);
 	for (unsigned int i = 0; i < IGB_PF_VFS; i++)
 		set_rar(pf, RARS - 1 - i, i < vfs ? s->vf[i].mac : NULL, i);
 }
@@ -61,16 +62,17 @@ void igb_pf_apply_multicasts(const struct igb_pf *pf)
 {
 	uint32_t table[128] = { 0 };
 
-	for (unsigned int i = 0; i < pf->state->vfs; i++) {
+	for (unsigned int i = 0; i < igb_pf_vfs(pf); i++) {
 		const struct igb_pf_vf *vf = &pf->state->vf[i];
 		uint32_t vmolr = igb_pf_rd(pf, IGB_VMOLR + 4 * i);
+		unsigned int hashes = __atomic_load_n(&vf->num_hashes, __ATOMIC_RELAXED);
 
 		vmolr &= ~(IGB_VMOLR_ROMPE | IGB_VMOLR_MPME);
-		if (vf->multi_promisc || vf->num_hashes > IGB_PF_MC_HASHES) {
+		if (vf->multi_promisc || hashes > IGB_PF_MC_HASHES) {
 			vmolr |= IGB_VMOLR_MPME;
-		} else if (vf->num_hashes) {
+		} else if (hashes) {
 			vmolr |= IGB_VMOLR_ROMPE;
-			for (unsigned int j = 0; j < vf->num_hashes; j++)
+			for (unsigned int j = 0; j < hashes; j++)
 				table[vf->hash[j] >> 5 & 0x7f] |= BIT(vf->hash[j] & 0x1f);
 		}
 		igb_pf_wr(pf, IGB_VMOLR + 4 * i, vmolr);
@@ -180,18 +182,18 @@ void igb_pf_apply_spoof_checks(const struct igb_pf *pf)
 {
 	uint32_t pools = 0, dtxswc = 0;
 
-	for (unsigned int i = 0; i < pf->state->vfs; i++)
+	for (unsigned int i = 0; i < igb_pf_vfs(pf); i++)
 		if (pf->state->vf[i].spoof_checked)
 			pools |= BIT(i);
 	/* 8.14.10: addresses in bits 7:0, tags in 15:8. */
-	if (pf->state->vfs)
+	if (igb_pf_vfs(pf))
 		dtxswc = pools | pools << 8 | IGB_DTXSWC_LOOPBACK_EN;
 	igb_pf_wr(pf, IGB_DTXSWC, dtxswc);
 }
 
 void igb_pf_apply(const struct igb_pf *pf)
 {
-	unsigned int vfs = pf->state->vfs;
+	unsigned int vfs = igb_pf_vfs(pf);
 
 	igb_pf_wr(pf, IGB_CTRL, igb_pf_rd(pf, IGB_CTRL) | IGB_CTRL_SLU | IGB_CTRL_FD);
 	igb_pf_wr(pf, IGB_VT_CTL, vfs ? vfs << DEF_POOL | IGB_VT_CTL_REPL_EN : 0);

@@ -179,10 +179,12 @@ static inline void igb_set(struct igb_fn *fn, uint32_t reg, uint32_t value)
 	__atomic_store_n(&fn->sh->reg[reg / 4], value, __ATOMIC_RELAXED);
 }
 
-/* VFs that exist. */
+/* VFs that exist; other processes write there, and it is not more than there can be. */
 static inline unsigned int igb_num_vfs(const struct igb_fn *fn)
 {
-	return __atomic_load_n(&fn->sh->num_vfs, __ATOMIC_ACQUIRE);
+	unsigned int num = __atomic_load_n(&fn->sh->num_vfs, __ATOMIC_ACQUIRE);
+
+	return MIN(num, (unsigned int)IGB_VFS);
 }
 
 /* ---- regs.c: the register file --------------------------------------------------------------- */

@@ -78,6 +78,8 @@ static void disable(struct nvme_ctrl *c)
 	reg_set(c, NVME_REG_INTMS, 0);
 	reg_set(c, NVME_REG_INTMC, 0);
 	reg_set(c, NVME_REG_CSTS, 0);
+	if (c->offline)
+		nvme_fatal(c);
 }
 
 /* CC.EN 0 to 1 (7.6.1): a configuration that is not supported is a fatal status. */

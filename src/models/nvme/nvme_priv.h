@@ -60,6 +60,7 @@ enum nvme_resource { NVME_RES_VQ, NVME_RES_VI, NVME_RES_TYPES };
 /* A secondary controller, as its primary one has set it up. */
 struct nvme_secondary {
 	uint16_t online, res[NVME_RES_TYPES];
+	uint16_t changes; /* how often it went online or offline: each time is a reset */
 };
 
 extern const struct pci_model nvme_vf_model;
@@ -135,6 +136,7 @@ struct nvme_ctrl {
 	unsigned int private_pairs, namespaces;
 	unsigned int pairs, vectors; /* with SR-IOV: since the last reset (virt.c) */
 	bool offline;		     /* a secondary controller that is not online */
+	uint16_t virt_changes;	     /* nvme_secondary.changes that it has followed */
 	uint8_t first_format;	     /* of namespaces in a new session */
 	enum pci_doorbell_mode doorbell_mode;
 	char serial[21];

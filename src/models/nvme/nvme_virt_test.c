@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "models/nvme/nvme_priv.h"
 #include "models/nvme/nvme.h"
 #include "models/nvme/testdrv.h"
 #include "pci/sriov.h"
@@ -295,6 +296,63 @@ START_TEST(secondary)
 }
 END_TEST
 
+static void bring_online(unsigned int pairs)
+{
+	ck_assert_uint_eq(manage(ASSIGN, 1, VQ, pairs + 1), NVME_SC_SUCCESS);
+	ck_assert_uint_eq(manage(ASSIGN, 1, VI, 2), NVME_SC_SUCCESS);
+	ck_assert_uint_eq(manage(ONLINE, 1, 0, 0), NVME_SC_SUCCESS);
+}
+
+/* Offline and online again before the VF has looked: it was reset all the same. */
+START_TEST(quickly)
+{
+	struct pci_dev *pf = drv_dev;
+
+	enable_vfs(true);
+	plug_vf();
+	bring_online(4);
+	await_csts(NVME_CSTS_CFS, 0);
+	drv_dev = vf;
+	ck_assert_uint_eq(drv_enable(), NVME_CSTS_RDY);
+	ck_assert_uint_eq(queues(), 4);
+	drv_dev = pf;
+	reset_controller();
+	pci_dev_lock(vf);
+	ck_assert_uint_eq(manage(OFFLINE, 1, 0, 0), NVME_SC_SUCCESS);
+	bring_online(2);
+	pci_dev_unlock(vf);
+	await_csts(NVME_CSTS_CFS | NVME_CSTS_RDY, 0);
+	drv_dev = vf;
+	ck_assert_uint_eq(drv_enable(), NVME_CSTS_RDY);
+	ck_assert_uint_eq(queues(), 2);
+	drv_dev = pf;
+	unplug_vf();
+}
+END_TEST
+
+/* What another process may write into the shared state makes no more queues than there are. */
+START_TEST(nonsense)
+{
+	struct nvme_shared *shared = drv_dev->shared;
+	struct pci_dev *pf = drv_dev;
+
+	enable_vfs(true);
+	shared->primary_next[VQ] = shared->primary_next[VI] = UINT16_MAX;
+	shared->secondary[0] = (struct nvme_secondary){ .online = 1, .res = { 60000, 60000 } };
+	shared->secondary[1] = (struct nvme_secondary){ .online = 1 };
+	reset_controller();
+	ck_assert_uint_eq(queues(), NVME_MAX_PAIRS);
+	ck_assert_uint_eq(nvme_ctrl(drv_dev)->vectors, NVME_QUEUES);
+	plug_vf();
+	drv_dev = vf;
+	ck_assert_uint_eq(drv_enable(), NVME_CSTS_RDY);
+	ck_assert_uint_eq(queues(), NVME_VF_RES - 1);
+	ck_assert_uint_eq(nvme_ctrl(vf)->vectors, NVME_VF_RES);
+	drv_dev = pf;
+	unplug_vf();
+}
+END_TEST
+
 START_TEST(refused)
 {
 	const char *const many[] = { "vfs=65", NULL }, *const text[] = { "vfs=x", NULL };
@@ -314,6 +372,8 @@ int main(void)
 	tcase_add_test(with, management);
 	tcase_add_test(with, primary);
 	tcase_add_test(with, secondary);
+	tcase_add_test(with, quickly);
+	tcase_add_test(with, nonsense);
 	tcase_add_test(without, refused);
 	return drv_main("nvme-virt", cases, 2);
 }

@@ -21,7 +21,8 @@ static unsigned int total_vfs(const struct nvme_ctrl *c)
 	return c->dev->sriov ? c->dev->sriov->total_vfs : 0;
 }
 
-/* What the primary controller made of this secondary one. */
+/* What the primary controller made of this secondary one. Its queues and interrupts have room for
+ * no more than it may grant, whatever another process has written there. */
 static struct nvme_secondary own(struct nvme_ctrl *c)
 {
 	struct nvme_secondary sec;
@@ -29,7 +30,16 @@ static struct nvme_secondary own(struct nvme_ctrl *c)
 	pci_shared_lock(nvme_card(c));
 	sec = nvme_shared(c)->secondary[c->dev->vf_index];
 	pci_shared_unlock(nvme_card(c));
+	for (unsigned int i = 0; i < NVME_RES_TYPES; i++)
+		sec.res[i] = MIN(sec.res[i], NVME_VF_RES);
+	sec.online &= sec.res[NVME_RES_VQ] > 0;
 	return sec;
+}
+
+/* The same of the primary controller's part of the pool. */
+static unsigned int flexible(const struct nvme_ctrl *c, unsigned int num)
+{
+	return MIN(num, NVME_MAX_PAIRS - c->private_pairs);
 }
 
 void nvme_virt_apply(struct nvme_ctrl *c)
@@ -39,6 +49,7 @@ void nvme_virt_apply(struct nvme_ctrl *c)
 
 	if (c->dev->physfn) {
 		sec = own(c);
+		c->virt_changes = sec.changes;
 		c->offline = !sec.online;
 		c->pairs = sec.online ? sec.res[NVME_RES_VQ] - 1u : 0;
 		c->vectors = sec.online ? sec.res[NVME_RES_VI] : 0;
@@ -48,8 +59,8 @@ void nvme_virt_apply(struct nvme_ctrl *c)
 		return;
 	pci_shared_lock(c->dev);
 	memcpy(s->primary, s->primary_next, sizeof(s->primary));
-	c->pairs = c->private_pairs + s->primary[NVME_RES_VQ];
-	c->vectors = c->private_pairs + 1 + s->primary[NVME_RES_VI];
+	c->pairs = c->private_pairs + flexible(c, s->primary[NVME_RES_VQ]);
+	c->vectors = c->private_pairs + 1 + flexible(c, s->primary[NVME_RES_VI]);
 	pci_shared_unlock(c->dev);
 }
 
@@ -57,10 +68,16 @@ void nvme_virt_notified(struct pci_dev *dev)
 {
 	struct nvme_ctrl *c = nvme_ctrl(dev);
 
-	if (!dev->physfn || !c->regs || c->offline == !own(c).online)
+	if (!dev->physfn || !c->regs || c->virt_changes == own(c).changes)
 		return;
 	nvme_ctrl_reset(c);
 	nvme_regs_init(c);
+}
+
+/* It has nothing, and what it had returns to the pool. pci_shared_lock() is held. */
+static void go_offline(struct nvme_secondary *sec)
+{
+	*sec = (struct nvme_secondary){ .changes = (uint16_t)(sec->changes + 1) };
 }
 
 /* 8.5.2: without their VF, secondary controllers are offline and have nothing. */
@@ -72,7 +89,7 @@ void nvme_virt_vfs_changed(struct pci_dev *dev, unsigned int num)
 		return;
 	pci_shared_lock(dev);
 	for (unsigned int i = num; i < dev->sriov->total_vfs; i++)
-		s->secondary[i] = (struct nvme_secondary){ .online = 0 };
+		go_offline(&s->secondary[i]);
 	pci_shared_unlock(dev);
 }
 
@@ -130,6 +147,7 @@ static uint16_t secondary_online(struct nvme_ctrl *c, struct nvme_secondary *sec
 {
 	if (vf >= pci_enabled_vfs(c->dev) || sec->res[NVME_RES_VQ] < 2 || !sec->res[NVME_RES_VI])
 		return NVME_SC_INVALID_SECONDARY_STATE;
+	sec->changes = (uint16_t)(sec->changes + !sec->online);
 	sec->online = 1;
 	return NVME_SC_SUCCESS;
 }
@@ -160,8 +178,8 @@ static uint16_t act(struct nvme_ctrl *c, struct nvme_req *req)
 	case SECONDARY_ONLINE:
 		status = secondary_online(c, sec, id - 1);
 		break;
-	default: /* its resources return to the pool */
-		*sec = (struct nvme_secondary){ .online = 0 };
+	default:
+		go_offline(sec);
 		status = NVME_SC_SUCCESS;
 	}
 	if (!status && counts)
