@@ -92,20 +92,25 @@ static int write_session(struct session *session, const struct description *desc
 	return ret;
 }
 
-/* Tap devices that the user may not have are said now, not when a program opens the card. */
+/* Tap devices and records that the user may not have are said now, not when a program opens the
+ * card. */
 static int check_nets(const struct description *desc, char *err, size_t err_size)
 {
+	static const char *const keys[] = { "net", "pcap" };
+
 	for (size_t i = 0; i < desc->num_devices; i++) {
 		const struct description_device *dev = desc->devices[i];
-		const char *net = description_device_option(dev, "net");
 		char why[256] = "";
 		struct net_config config;
-		int ret;
+		int ret = 0;
 
-		if (!net)
-			continue;
 		net_config_init(&config);
-		ret = net_config_set(&config, "net", net, why, sizeof(why));
+		for (size_t k = 0; !ret && k < ARRAY_SIZE(keys); k++) {
+			const char *value = description_device_option(dev, keys[k]);
+
+			if (value)
+				ret = net_config_set(&config, keys[k], value, why, sizeof(why));
+		}
 		if (!ret)
 			ret = net_check(&config, why, sizeof(why));
 		if (ret) {

@@ -41,8 +41,8 @@ void net_config_init(struct net_config *config);
 int net_config_set(struct net_config *config, const char *key, const char *value, char *err,
 		   size_t err_size);
 
-/* Whether the user may have what it names: tries to open a tap device. Before anybody uses it. 0 or
- * -errno with a sentence. */
+/* Whether the user may have what it names: looks at the file to record in, tries to open a tap
+ * device. Before anybody uses it. 0 or -errno with a sentence. */
 int net_check(const struct net_config *config, char *err, size_t err_size);
 
 /* "52:54:00:12:34:56", a unicast address. 0 or -EINVAL. */

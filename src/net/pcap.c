@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -55,6 +58,20 @@ static int begin(int fd, _Atomic uint32_t *begun)
 		return -errno;
 	n = write(fd, &header, sizeof(header));
 	return n < 0 ? -errno : n == sizeof(header) ? 0 : -ENOSPC;
+}
+
+int net_pcap_check(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (!stat(path, &st))
+		return S_ISDIR(st.st_mode) ? -EISDIR : access(path, W_OK) < 0 ? -errno : 0;
+	if (errno != ENOENT)
+		return -errno;
+	if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
+		return -ENAMETOOLONG;
+	return access(dirname(folder), W_OK | X_OK) < 0 ? -errno : 0;
 }
 
 int net_pcap_open(struct net_pcap *pcap, const char *path, _Atomic uint32_t *begun)

@@ -20,6 +20,8 @@ struct net_pcap {
 	atomic_int fd; /* -1: nothing is recorded (any more) */
 };
 
+/* Whether the file could be begun, without touching it. 0 or -errno. */
+int net_pcap_check(const char *path);
 /* Begins the file anew when *@begun is 0 (the session's first), else appends to it. 0 or -errno. */
 int net_pcap_open(struct net_pcap *pcap, const char *path, _Atomic uint32_t *begun);
 void net_pcap_close(struct net_pcap *pcap);

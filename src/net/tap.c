@@ -25,6 +25,7 @@
 
 #include "base/fd.h"
 #include "base/thread.h"
+#include "net/pcap_priv.h"
 
 #define TUN_PATH "/dev/net/tun"
 /* How many frames are read before the lock is given away. */
@@ -185,8 +186,14 @@ static void *reader(void *arg)
 
 int net_check(const struct net_config *config, char *err, size_t err_size)
 {
-	int fd = config->kind == NET_TAP ? tap_open(config, err, err_size) : -1;
+	int ret = config->pcap[0] ? net_pcap_check(config->pcap) : 0, fd;
 
+	if (ret) {
+		snprintf(err, err_size, "pcap=%s: %s; give a file that can be written",
+			 config->pcap, strerror(-ret));
+		return ret;
+	}
+	fd = config->kind == NET_TAP ? tap_open(config, err, err_size) : -1;
 	fd_close(fd);
 	return config->kind == NET_TAP ? MIN(fd, 0) : 0;
 }

@@ -240,18 +240,17 @@ int igb_fn_power_on(struct pci_dev *dev)
 	fn->timer_base = igb_now();
 	igb_queues_init(fn);
 	rc = igb_timer_start(fn);
-	if (rc)
-		goto doorbell;
-	rc = igb_port_open(fn, err, sizeof(err));
-	if (!rc)
-		return 0;
-	pr_err("igb %s: %s", dev->dev.name, err);
-	/* The thread takes the lock that the caller holds. */
+	if (!rc) {
+		rc = igb_port_open(fn, err, sizeof(err));
+		if (!rc)
+			return 0;
+		pr_err("igb %s: %s", dev->dev.name, err);
+	}
+	/* Who ends the threads takes the lock that the caller holds, as they do. */
 	pci_dev_unlock(dev);
 	igb_timer_stop(fn);
-	pci_dev_lock(dev);
-doorbell:
 	pci_doorbell_destroy(dev);
+	pci_dev_lock(dev);
 off:
 	igb_fn_power_off(dev);
 	return rc;
