@@ -92,10 +92,11 @@ static int64_t unmap_dma(struct share_call *call, struct file *file, uintptr_t a
 	keep_changes(call);
 	if (ret || call->msg->len < sizeof(unmap))
 		return ret;
-	memcpy(&unmap, call->out + call->out_at, sizeof(unmap));
+	/* As it was asked for: the size that comes back is the sum of what was there. */
+	memcpy(&unmap, call->payload, sizeof(unmap));
 	if (unmap.flags & VFIO_DMA_UNMAP_FLAG_ALL)
 		share_unmapped_dma(call->conn->server, file, 0, 0);
-	else if (unmap.size)
+	else
 		share_unmapped_dma(call->conn->server, file, unmap.iova, unmap.size);
 	return 0;
 }

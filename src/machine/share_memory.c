@@ -20,6 +20,8 @@
 #include "base/overflow.h"
 #include "base/sysraw.h"
 #include "file/file.h"
+#include "hostmem/hostmem.h"
+#include "machine/machine_priv.h"
 #include "machine/share_priv.h"
 #include "uapi/vfio.h"
 
@@ -331,18 +333,18 @@ int64_t share_map_dma(struct share_call *call, struct file *container)
 	return map_elsewhere(call, container, segments, count, &map);
 }
 
-/* @size 0: all of the container's. */
+/* @size 0: all of the container's. A range takes the mappings that begin in it (type1_dma.c). */
 static bool in_range(const struct share_dma *dma, dev_t dev, uint64_t ino, uint64_t iova,
 		     uint64_t size)
 {
 	return dma->dev == dev && dma->ino == ino &&
-	       (!size || (dma->iova >= iova && dma->iova + (dma->size - 1) <= iova + (size - 1)));
+	       (!size || (dma->iova >= iova && dma->iova - iova < size));
 }
 
 static void drop_dma(struct share_server *server, dev_t dev, uint64_t ino, uint64_t iova,
 		     uint64_t size)
 {
-	struct share_dma **link, *dma;
+	struct share_dma **link, *dma, *dropped = NULL;
 
 	pthread_mutex_lock(&server->lock);
 	for (link = &server->dma; (dma = *link) != NULL;) {
@@ -351,10 +353,18 @@ static void drop_dma(struct share_server *server, dev_t dev, uint64_t ino, uint6
 			continue;
 		}
 		*link = dma->next;
+		dma->next = dropped;
+		dropped = dma;
+	}
+	pthread_mutex_unlock(&server->lock);
+	while ((dma = dropped) != NULL) {
+		dropped = dma->next;
+		/* A device may reach it yet: only the addresses were taken back (FLAG_VADDR), or
+		 * the container's groups are still open. It is kept as other pinned memory is. */
+		hostmem_will_unmap(server->machine->hm, (uintptr_t)dma->at, dma->len);
 		raw_munmap(dma->at, dma->len);
 		free(dma);
 	}
-	pthread_mutex_unlock(&server->lock);
 }
 
 void share_unmapped_dma(struct share_server *server, struct file *container, uint64_t iova,

@@ -386,6 +386,67 @@ START_TEST(nonsense)
 }
 END_TEST
 
+/* Mappings of a file of this process. */
+static unsigned int mappings_of(const char *name)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int count = 0;
+	char line[512];
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps))
+		count += strstr(line, name) != NULL;
+	fclose(maps);
+	return count;
+}
+
+/* MAP_DMA of a page of @fd's. */
+static int64_t map_memory(int fd, uint64_t iova)
+{
+	struct {
+		struct vfio_iommu_type1_dma_map map;
+		struct share_segment segment;
+	} arg = { .map = { .argsz = sizeof(arg.map),
+			   .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+			   .iova = iova,
+			   .size = HOST_PAGE_SIZE },
+		  .segment = { .len = HOST_PAGE_SIZE, .dev = 1, .ino = 1, .writable = 1 } };
+	struct share_msg msg = about(container, SHARE_IOCTL);
+
+	msg.cmd = VFIO_IOMMU_MAP_DMA;
+	msg.len = sizeof(arg);
+	return call_fds(&msg, &arg, &fd, 1);
+}
+
+static int64_t unmap_memory(uint32_t flags, uint64_t iova, uint64_t size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .flags = flags, .iova = iova, .size = size
+	};
+
+	return ioctl_of(container, VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap));
+}
+
+/* The other process' memory is here exactly as long as a device reaches it. */
+START_TEST(memory)
+{
+	int fd = memfd_create("uvfio-their-memory", MFD_CLOEXEC);
+
+	ck_assert_int_eq(ftruncate(fd, HOST_PAGE_SIZE), 0);
+	ck_assert_int_eq(map_memory(fd, 0x100000), 0);
+	ck_assert_uint_eq(mappings_of("uvfio-their-memory"), 1);
+	/* More than was mapped, from below it on. */
+	ck_assert_int_eq(unmap_memory(0, 0, 0x200000), 0);
+	ck_assert_uint_eq(mappings_of("uvfio-their-memory"), 0);
+	ck_assert_int_eq(map_memory(fd, 0x100000), 0);
+	ck_assert_int_eq(unmap_memory(VFIO_DMA_UNMAP_FLAG_VADDR, 0x100000, HOST_PAGE_SIZE), 0);
+	ck_assert_uint_eq(mappings_of("uvfio-their-memory"), 1);
+	ck_assert_int_eq(unmap_memory(VFIO_DMA_UNMAP_FLAG_ALL, 0, 0), 0);
+	ck_assert_uint_eq(mappings_of("uvfio-their-memory"), 0);
+	close(fd);
+}
+END_TEST
+
 /* fds of which this process' library knows nothing stand for another's. */
 START_TEST(as_long_as_anybody_has_it)
 {
@@ -433,6 +494,7 @@ int main(void)
 	tcase_add_test(tcase, pages);
 	tcase_add_test(tcase, what_is_no_packet);
 	tcase_add_test(tcase, nonsense);
+	tcase_add_test(tcase, memory);
 	tcase_add_test(tcase, as_long_as_anybody_has_it);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
