@@ -99,6 +99,9 @@ bool file_held_elsewhere(struct file *file)
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	int fresh = share_reopen(file->memfd);
 
+	/* Without a number for it nobody can say: perhaps. */
+	if (fresh == -EMFILE || fresh == -ENFILE || fresh == -ENOMEM)
+		return true;
 	if (fresh < 0)
 		return false;
 	/* Ours would count as well. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -454,6 +455,7 @@ START_TEST(as_long_as_anybody_has_it)
 	int fd = fcntl(device_fd, F_DUPFD_CLOEXEC, 0);
 	const uint64_t ino = device->id;
 	const dev_t dev = file_dev(device);
+	struct rlimit limit, none = { .rlim_cur = 0 };
 	struct file *again = NULL;
 
 	file_fd_close(device_fd);
@@ -463,6 +465,12 @@ START_TEST(as_long_as_anybody_has_it)
 	file_put(device);
 	file_put(group);
 	share_sweep(machine);
+	/* A process without a free number cannot ask who has it. */
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	share_sweep(machine);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	again = file_from_identity(dev, ino);
 	ck_assert_ptr_nonnull(again);
 	device = again;
