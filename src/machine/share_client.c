@@ -30,6 +30,7 @@
 #include "machine/share_priv.h"
 
 #define START_TRIES 500
+#define ASK_TRIES   10
 #define START_NSEC  10000000
 
 static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,8 +74,10 @@ static int connect_asking(struct uvfio_machine *machine, const struct share_peer
 
 	if ((fd != -ENOENT && fd != -ECONNREFUSED) || sysraw3(SYS_kill, peer->pid, 0, 0) == -ESRCH)
 		return fd;
-	keeper_ask_share(machine, peer->pid);
 	for (int i = 0; i < START_TRIES && (fd == -ENOENT || fd == -ECONNREFUSED); i++) {
+		/* The keeper may not know it yet: what it is told then is lost. */
+		if (i % ASK_TRIES == 0)
+			keeper_ask_share(machine, peer->pid);
 		sysraw3(SYS_nanosleep, (long)&pause, 0, 0);
 		fd = peer_connect(peer);
 	}
