@@ -154,6 +154,12 @@ static void take_fds(struct msghdr *header, int *fds, size_t *nfds)
 	}
 }
 
+static void drop_fds(int *fds, size_t *nfds)
+{
+	while (*nfds)
+		raw_close(fds[--*nfds]);
+}
+
 int share_recv(int fd, struct share_msg *msg, void *payload, size_t size, int *fds, size_t *nfds)
 {
 	struct iovec iov[] = { { msg, sizeof(*msg) }, { payload, size } };
@@ -172,9 +178,13 @@ int share_recv(int fd, struct share_msg *msg, void *payload, size_t size, int *f
 		take_fds(&header, fds, nfds);
 	if (ret < (long)sizeof(*msg) || (header.msg_flags & MSG_TRUNC) ||
 	    msg->magic != SHARE_MAGIC || (size_t)ret != sizeof(*msg) + msg->len) {
-		while (*nfds)
-			raw_close(fds[--*nfds]);
+		drop_fds(fds, nfds);
 		return -EPIPE;
+	}
+	/* Some found no number here: no other may stand in their place. */
+	if (header.msg_flags & MSG_CTRUNC) {
+		drop_fds(fds, nfds);
+		return -EMFILE;
 	}
 	return 0;
 }

@@ -233,11 +233,15 @@ int64_t share_request(struct share_peer *peer, struct share_request *r)
 
 	r->msg.magic = SHARE_MAGIC;
 	r->fd = -1;
-	if (!peer || atomic_load(&peer->gone))
+	if (!peer || atomic_load(&peer->gone)) {
+		r->msg.len = 0;
 		return -ENODEV;
+	}
 	pthread_mutex_lock(&peer->lock);
 	ret = exchange(peer, r);
 	pthread_mutex_unlock(&peer->lock);
+	if (ret)
+		r->msg.len = 0;
 	/* Only its end ends a connection. */
 	if (ret == -EPIPE)
 		return -ENODEV;

@@ -106,7 +106,8 @@ const struct share_arg *share_arg_find(enum file_kind kind, unsigned int cmd);
  * fds go along. 0 or -errno; -EPIPE: the other end is gone, or says what it must not. */
 int share_send(int fd, const struct share_msg *msg, const void *payload, const int *fds,
 	       size_t nfds);
-/* At most @size bytes of payload, SHARE_FDS_ONCE fds: *@nfds of them, which the caller closes. */
+/* At most @size bytes of payload, SHARE_FDS_ONCE fds: *@nfds of them, which the caller closes.
+ * -EMFILE: the packet is there, but not all of its fds, and hence none. */
 int share_recv(int fd, struct share_msg *msg, void *payload, size_t size, int *fds, size_t *nfds);
 
 #endif

@@ -184,6 +184,12 @@ static long take_fd(struct remote *remote, struct share_request *r, long ret)
 	return ret < 0 ? ret : err;
 }
 
+static int copy_back(unsigned long arg, const struct ioctl_buffers *b, size_t len)
+{
+	len = MIN(len, b->len);
+	return len ? copy_to_user(arg, b->answer, len) : 0;
+}
+
 static long remote_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct remote *remote = file->priv;
@@ -214,8 +220,8 @@ static long remote_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		r.num_fds = b->num_fds;
 		ret = share_request(remote->peer, &r);
 		ret = take_fd(remote, &r, ret);
-		if (r.msg.type == SHARE_ANSWER && r.msg.len &&
-		    copy_to_user(arg, b->answer, r.msg.len))
+		/* Nothing behind what went there comes back. */
+		if (r.msg.type == SHARE_ANSWER && copy_back(arg, b, r.msg.len))
 			ret = -EFAULT;
 	}
 	free(b);

@@ -129,6 +129,7 @@ struct conn_buffers {
 	uint8_t in[SHARE_PAYLOAD];
 	int fds[SHARE_FDS_MAX];
 	size_t num_fds;
+	int err; /* some fds of the next request are missing */
 	uint8_t *out;
 };
 
@@ -140,14 +141,15 @@ static void close_fds(struct conn_buffers *b)
 		file_fd_close(fd);
 		raw_close(fd);
 	}
+	b->err = 0;
 }
 
 /* Out of the way of the program's numbers, but none of the library's own: what looks them up is to
  * find what they are. */
-static int take_fds(struct conn_buffers *b, const int *fds, size_t n)
+static void take_fds(struct conn_buffers *b, const int *fds, size_t n)
 {
-	int ret = 0, high;
 	size_t i;
+	int high;
 
 	for (i = 0; i < n; i++) {
 		high = b->num_fds < SHARE_FDS_MAX ? raw_fcntl(fds[i], F_DUPFD_CLOEXEC, 512)
@@ -158,9 +160,8 @@ static int take_fds(struct conn_buffers *b, const int *fds, size_t n)
 		if (high >= 0)
 			b->fds[b->num_fds++] = high;
 		else
-			ret = high;
+			b->err = high;
 	}
-	return ret;
 }
 
 static void hello(struct share_conn *conn, struct conn_buffers *b)
@@ -198,9 +199,12 @@ static int serve_one(struct share_conn *conn, struct conn_buffers *b)
 	size_t n;
 
 	ret = share_recv(conn->fd, &msg, b->in, sizeof(b->in), fds, &n);
-	if (ret)
+	if (ret == -EMFILE)
+		b->err = ret;
+	else if (ret)
 		return ret;
-	ret = take_fds(b, fds, n);
+	take_fds(b, fds, n);
+	ret = 0;
 	if (msg.type == SHARE_FDS)
 		return 0;
 	call.msg = &msg;
@@ -209,7 +213,7 @@ static int serve_one(struct share_conn *conn, struct conn_buffers *b)
 	if (msg.type == SHARE_HELLO) {
 		hello(conn, b);
 	} else {
-		value = ret ? ret : share_do(&call);
+		value = b->err ? b->err : share_do(&call);
 		ret = msg.type == SHARE_POST ? 0 : answer(conn, &call, value);
 		if (call.out_fd >= 0)
 			raw_close(call.out_fd);

@@ -11,6 +11,7 @@
  */
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -154,6 +155,20 @@ static void check_hot_reset(void)
 	expect(!ioctl(device, VFIO_DEVICE_PCI_HOT_RESET, reset));
 }
 
+/* The answer's fd finds no number. */
+static void check_full_table(void)
+{
+	struct rlimit old, low;
+	int next = dup(0);
+
+	expect(next > 0 && !close(next) && !getrlimit(RLIMIT_NOFILE, &old));
+	low = old;
+	low.rlim_cur = next;
+	expect(!setrlimit(RLIMIT_NOFILE, &low));
+	expect_error(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf), EMFILE);
+	expect(!setrlimit(RLIMIT_NOFILE, &old));
+}
+
 static void worker_group(void)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
@@ -167,6 +182,7 @@ static void worker_group(void)
 	expect(status.flags == (VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET));
 	expect_error(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "0000:77:00.0"), ENODEV);
 	expect_error(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), EINVAL);
+	check_full_table();
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	expect(device >= 0 && fcntl(device, F_GETFD) == FD_CLOEXEC);
 	other = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
