@@ -202,6 +202,14 @@ bool door_dup(int *ret, int fd)
 	return true;
 }
 
+/* A device is no text, and a page map has no end. */
+static bool is_text(const struct file *file)
+{
+	const char *name = strrchr(file->path, '/');
+
+	return strncmp(file->path, "/dev/", 5) != 0 && (!name || strcmp(name, "/pagemap") != 0);
+}
+
 int fd_plain_copy(int fd)
 {
 	struct file *file = fdset_has(&fdset_served, fd) ? file_from_fd(fd) : NULL;
@@ -212,8 +220,7 @@ int fd_plain_copy(int fd)
 
 	if (!file)
 		return -EBADF;
-	/* A device is no text. */
-	if ((file->oflags & O_ACCMODE) == O_RDONLY && strncmp(file->path, "/dev/", 5))
+	if ((file->oflags & O_ACCMODE) == O_RDONLY && is_text(file))
 		copy = raw_memfd_create("sysfs", MFD_CLOEXEC);
 	while (copy >= 0 && (n = file_pread(file, (uintptr_t)buf, sizeof(buf), pos)) > 0) {
 		n = raw_pwrite(copy, buf, (size_t)n, pos);
