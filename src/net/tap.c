@@ -163,20 +163,35 @@ static bool read_frames(struct net_tap *tap)
 	return open;
 }
 
+static void unplug(struct net_tap *tap)
+{
+	pthread_mutex_lock(&tap->lock);
+	net_port_set_link(tap->port, false);
+	pthread_mutex_unlock(&tap->lock);
+}
+
 static void *reader(void *arg)
 {
 	struct net_tap *tap = arg;
 	struct pollfd fds[2] = { { .fd = tap->wake, .events = POLLIN },
 				 { .fd = tap->fd, .events = POLLIN } };
+	bool gone = false;
 
 	while (!atomic_load(&tap->stop)) {
 		uint64_t count;
 
-		fds[1].fd = read_frames(tap) ? tap->fd : -1;
-		if (poll(fds, 2, -1) > 0 && fds[0].revents) {
+		fds[1].fd = read_frames(tap) && !gone ? tap->fd : -1;
+		if (poll(fds, 2, -1) <= 0)
+			continue;
+		if (fds[0].revents) {
 			ssize_t n = read(tap->wake, &count, sizeof(count));
 
 			(void)n;
+		}
+		/* Somebody has deleted the device, and it does not come back. */
+		if (fds[1].fd >= 0 && (fds[1].revents & (POLLERR | POLLHUP))) {
+			gone = true;
+			unplug(tap);
 		}
 	}
 	return NULL;

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <sched.h>
@@ -127,6 +128,31 @@ START_TEST(taken)
 }
 END_TEST
 
+/* The host deletes the device: the cable is out. */
+START_TEST(deleted)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ifinfomsg info;
+	} del = { .head = { .nlmsg_len = sizeof(del),
+			    .nlmsg_type = RTM_DELLINK,
+			    .nlmsg_flags = NLM_F_REQUEST } };
+	struct card card;
+	char *dir = dir_make();
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	ck_assert_int_ge(fd, 0);
+	card_open(&card, "tap:uv0", "on", dir, "0000:01:00.0", 0);
+	WAIT_FOR(net_port_link(card.port));
+	del.info.ifi_index = (int)if_nametoindex("uv0");
+	ck_assert_int_eq(send(fd, &del, sizeof(del), 0), sizeof(del));
+	WAIT_FOR(!net_port_link(card.port));
+	close(fd);
+	card_close(&card);
+	dir_remove(dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tap");
@@ -140,6 +166,7 @@ int main(void)
 	tcase_add_test(tc, both_ways);
 	tcase_add_test(tc, takeover);
 	tcase_add_test(tc, taken);
+	tcase_add_test(tc, deleted);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
