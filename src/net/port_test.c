@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports in one process: options, loop, wire, stations of one card, flow control, bad bytes. */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/net_fixture.h"
@@ -274,6 +278,60 @@ START_TEST(nonsense)
 }
 END_TEST
 
+static void record_into(struct card *card, char *dir, const char *file)
+{
+	char err[256] = "";
+
+	memset(card, 0, sizeof(*card));
+	net_config_init(&card->config);
+	card->config.kind = NET_LOOP;
+	snprintf(card->config.pcap, sizeof(card->config.pcap), "%s/%s", dir, file);
+	ck_assert_msg(!card_try_open(card, dir, file, 0, err, sizeof(err)), "%s", err);
+}
+
+static bool signal_pending(int sig)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, sig);
+}
+
+/* A reader that goes and a file that may not grow end the recording, not the program. */
+START_TEST(recording_ends)
+{
+	struct rlimit before, limit = { .rlim_cur = 24 }; /* the file's header */
+	char *dir = dir_make(), path[256];
+	struct card card;
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	record_into(&card, dir, "fifo");
+	ck_assert_int_eq(card_send(&card, NET_DEST_WIRE, 60, 0), 0);
+	ck_assert_int_ge(atomic_load(&card.port->pcap.fd), 0);
+	close(fd);
+	ck_assert_int_eq(card_send(&card, NET_DEST_WIRE, 60, 1), 0);
+	ck_assert_int_eq(atomic_load(&card.port->pcap.fd), -1);
+	card_close(&card);
+
+	record_into(&card, dir, "file");
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit.rlim_max = before.rlim_max;
+	/* libcheck writes files, too. */
+	ret = setrlimit(RLIMIT_FSIZE, &limit);
+	ret = ret ? ret : card_send(&card, NET_DEST_WIRE, 60, 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	ck_assert_int_eq(ret, 0);
+	ck_assert_int_eq(atomic_load(&card.port->pcap.fd), -1);
+	card_close(&card);
+	ck_assert(!signal_pending(SIGPIPE) && !signal_pending(SIGXFSZ));
+	dir_remove(dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("port");
@@ -291,6 +349,7 @@ int main(void)
 	tcase_add_test(tc, link_follows_both);
 	tcase_add_test(tc, stations);
 	tcase_add_test(tc, nonsense);
+	tcase_add_test(tc, recording_ends);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
