@@ -194,6 +194,9 @@ static uint32_t old_block(struct frames *frames)
 
 	/* It goes to the end of the ring in any case. */
 	frames->history_first = (frames->history_first + 1) % HISTORY_BLOCKS;
+	/* Without memory for its table it was never used. */
+	if (!gib)
+		return block;
 	if (gib->live[block % BLOCK_FRAMES])
 		return 0;
 	entries = (struct frame_block *)atomic_load_explicit(&gib->blocks[block % BLOCK_FRAMES],
@@ -246,7 +249,7 @@ struct find_page {
 	struct file_page page;
 	const struct frames *frames;
 	uintptr_t addr; /* 0: not mapped */
-	bool write;
+	bool write, huge;
 };
 
 static bool maps_page(const struct map_range *map, void *arg)
@@ -260,7 +263,8 @@ static bool maps_page(const struct map_range *map, void *arg)
 	    find->page.page < first || find->page.page > last)
 		return false;
 	addr = map->start + ((find->page.page - first) << HOST_PAGE_SHIFT);
-	if (pages_leave(find->frames, addr, addr + 1) || (find->addr && !map->write))
+	if (pages_leave(find->frames, addr, addr + 1) || (find->addr && !map->write) ||
+	    (find->huge && !map_has_huge(map, addr, find->page.page % BLOCK_FRAMES)))
 		return false;
 	find->addr = addr;
 	find->write = map->write;
@@ -273,14 +277,13 @@ static bool find_mapping(struct frames *frames, uint64_t frame)
 {
 	struct find_page find = { .frames = frames };
 	unsigned char resident = 1;
-	bool huge;
 
-	if (!shared_page(frames, frame, &find.page, &huge))
+	if (!shared_page(frames, frame, &find.page, &find.huge))
 		return false;
 	maps_each(frames->maps_fd, 0, maps_page, &find);
 	if (!find.addr)
 		return false;
-	if (huge) {
+	if (find.huge) {
 		frame -= find.page.page % BLOCK_FRAMES;
 		find.addr -= find.page.page % BLOCK_FRAMES * HOST_PAGE_SIZE;
 		return page_publish(frames, find.addr, frame, true, !find.write);

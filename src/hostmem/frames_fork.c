@@ -105,6 +105,8 @@ void frames_fork_parent(struct frames *frames, bool copies)
 void frames_fork_child(struct frames *frames)
 {
 	pthread_mutex_init(&frames->lock, NULL);
+	/* Of calls whose threads are not here. */
+	list_init(&frames->leaving);
 	atomic_store(&frames->dead, true);
 	fd_close(frames->maps_fd);
 	fd_close(frames->pagemap_fd);

@@ -83,6 +83,8 @@ static uint64_t file_frame(struct pagemap *pm, uintptr_t addr)
 		withdraw_one(frames, addr, FRAMES_UNSEEN);
 	/* A huge page in a mapping of which nobody said so. */
 	in_huge = huge ? at.page % BLOCK_FRAMES : 0;
+	if (huge && !map_has_huge(&pm->map, addr, in_huge))
+		return 0;
 	if (!page_publish(frames, addr - in_huge * HOST_PAGE_SIZE, frame - in_huge, huge,
 			  !pm->map.shared || !pm->map.write))
 		return 0;

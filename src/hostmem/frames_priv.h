@@ -200,6 +200,16 @@ struct map_range {
 	char name[GONE_NAME];
 };
 
+/* Whether @addr can be small page @in of a huge one: all of that stands in the mapping. What other
+ * processes say of a file decides nothing about this one's addresses. */
+static inline bool map_has_huge(const struct map_range *map, uintptr_t addr, uint64_t in)
+{
+	uintptr_t off = in << HOST_PAGE_SHIFT;
+
+	return addr - map->start >= off && IS_ALIGNED(addr - off, HUGE_SIZE) &&
+	       map->end - (addr - off) >= HUGE_SIZE;
+}
+
 /* Calls @fn for each mapping that ends behind @addr, in order, until it returns true. No lock, no
  * malloc; also in signal context. True: it did. */
 bool maps_each(int maps_fd, uintptr_t addr, bool (*fn)(const struct map_range *map, void *arg),

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -327,6 +329,44 @@ START_TEST(huge_pages)
 }
 END_TEST
 
+/* A file that is said to have huge pages, mapped where none can stand. */
+START_TEST(huge_by_name)
+{
+	char *mem = new_mem(4 * M2, MAP_PRIVATE, -1), *at;
+	int fd = memfd_create("said-huge", 0);
+	struct file_page page = { .page = 0 };
+	bool huge = true;
+	struct stat st;
+	uint64_t frame;
+
+	ck_assert_int_eq(ftruncate(fd, 2 * M2), 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	page.dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
+	page.ino = st.st_ino;
+	frame = shared_frame(frames, &page, &huge, 0);
+	ck_assert_uint_ne(frame, 0);
+	at = (char *)ALIGN_UP((uintptr_t)mem, M2) + K4;
+	ck_assert_ptr_eq(mmap(at, M2, RW, MAP_SHARED | MAP_FIXED, fd, 0), at);
+	at[0] = 1;
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
+	ck_assert_uint_eq(frame_of(at), 0);
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
+	/* The end is missing. */
+	at -= K4;
+	ck_assert_ptr_eq(mmap(at, M2 - K4, RW, MAP_SHARED | MAP_FIXED, fd, 0), at);
+	at[0] = 2;
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
+	ck_assert_uint_eq(frame_of(at), 0);
+	ck_assert_ptr_eq(mmap(at, M2, RW, MAP_SHARED | MAP_FIXED, fd, 0), at);
+	at[0] = 3;
+	ck_assert_ptr_eq(behind(frame, true), at);
+	ck_assert_uint_eq(frame_of(at), frame);
+	program_munmap(at, M2);
+	ck_assert_ptr_eq(behind(frame, true), NOTHING);
+	close(fd);
+}
+END_TEST
+
 START_TEST(hugetlb)
 {
 	char *mem = mmap(NULL, 2 * M2, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
@@ -476,7 +516,8 @@ END_TEST
 START_TEST(forked)
 {
 	char *mem = new_mem(2 * K4, MAP_PRIVATE, -1), *kept = new_mem(K4, MAP_PRIVATE, -1);
-	char *both = new_mem(K4, MAP_SHARED, -1);
+	char *both = new_mem(K4, MAP_SHARED, -1), *going = new_mem(K4, MAP_PRIVATE, -1);
+	struct frames_leaving leaving;
 	uint64_t moved, stays, common;
 	int status;
 	pid_t pid;
@@ -486,13 +527,17 @@ START_TEST(forked)
 	moved = frame_of(mem);
 	stays = frame_of(kept);
 	common = frame_of(both);
+	/* Another thread is about to unmap it. */
+	frames_unmap_begin(frames, &leaving, (uintptr_t)going, K4);
 	frames_fork_prepare(frames);
 	pid = fork();
 	if (!pid) {
 		struct frames *parents = frames;
 		int ok;
 
+		alarm(30);
 		frames_fork_child(parents);
+		program_munmap(going, K4);
 		ok = behind(common, true) == NOTHING;
 		open_frames();
 		both[0] = 1;
@@ -504,6 +549,7 @@ START_TEST(forked)
 		_exit(ok ? 0 : 1);
 	}
 	frames_fork_parent(frames, true);
+	frames_unmap_end(frames, &leaving, FRAMES_MUNMAP, false);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	ck_assert_ptr_eq(behind(moved, true), NOTHING);
@@ -639,6 +685,7 @@ int main(void)
 	tcase_add_test(tc, shared_pages);
 	tcase_add_test(tc, read_only_pages);
 	tcase_add_test(tc, huge_pages);
+	tcase_add_test(tc, huge_by_name);
 	tcase_add_test(tc, hugetlb);
 	tcase_add_test(tc, freed_pages);
 	tcase_add_test(tc, unseen);
