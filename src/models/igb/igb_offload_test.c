@@ -132,6 +132,36 @@ START_TEST(segmentation)
 }
 END_TEST
 
+static void send_segmented(size_t payload)
+{
+	drv_make(frame, false, true, payload);
+	unfinish(false, true, 0);
+	drv_tx_push(0, drv_context(14, 20, 20, 100, 0, IPV4 | TCP));
+	drv_tx_push(0, drv_data(sent->data, sent->len, IGB_TXD_TSE,
+				IGB_TXD_TXSM | IGB_TXD_IXSM));
+	drv_tx_go(0);
+}
+
+/* The queue is stopped and begun anew in the middle of a packet: the next one is sent whole. */
+START_TEST(interrupted)
+{
+	drv_rx_queue(0, 1u << 25 | 10, 3);
+	send_segmented(1000);
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_ptr_nonnull(drv_received(0));
+	ck_assert_ptr_null(drv_received(0));
+	drv_set(drv_txq(0, IGB_Q_DCTL), 0);
+	drv_rx_queue(0, 1u << 25 | 10, 32);
+	drv_tx_queue(0);
+	send_segmented(1000);
+	for (unsigned int i = 0; i < 10; i++) {
+		ck_assert_ptr_nonnull(drv_received(0));
+		ck_assert_uint_eq(get16(drv_rx_data(0) + 18), 0x1234 + i);
+	}
+	ck_assert_ptr_null(drv_received(0));
+}
+END_TEST
+
 /* A context that makes no sense sends nothing, and harms nothing. */
 START_TEST(nonsense)
 {
@@ -258,6 +288,7 @@ int main(void)
 	tcase_add_checked_fixture(cases[0], setup, teardown);
 	tcase_add_test(cases[0], checksums);
 	tcase_add_test(cases[0], segmentation);
+	tcase_add_test(cases[0], interrupted);
 	tcase_add_test(cases[0], nonsense);
 	tcase_add_test(cases[0], vlan);
 	tcase_add_test(cases[0], rss);

@@ -116,6 +116,7 @@ static void update(struct igb_fn *fn, struct igb_queue *q)
 	q->enabled = enabled;
 	q->halted = q->paused = false;
 	q->fetched = 0;
+	q->segment = 0;
 	put(fn, q, IGB_Q_DCTL, dctl_shown(q));
 }
 

@@ -78,6 +78,7 @@ static void set_ring(uint32_t base, const void *desc)
 void drv_tx_queue(unsigned int q)
 {
 	tx[q].desc = drv_alloc(DRV_RING * IGB_DESC_SIZE);
+	tx[q].tail = 0;
 	set_ring(drv_txq(q, 0), tx[q].desc);
 	drv_set(drv_txq(q, IGB_Q_DCTL), IGB_DCTL_ENABLE);
 	ck_assert_uint_eq(drv_get(drv_txq(q, IGB_Q_DCTL)), IGB_DCTL_ENABLE);
@@ -99,6 +100,7 @@ void drv_rx_queue(unsigned int q, uint32_t srrctl, unsigned int buffers)
 		r->desc[i].hi = (uint32_t)(header >> 32);
 	}
 	r->tail = buffers;
+	r->next = 0;
 	set_ring(drv_rxq(q, 0), r->desc);
 	drv_set(drv_rxq(q, IGB_Q_SRRCTL), srrctl);
 	drv_set(drv_rxq(q, IGB_Q_DCTL), IGB_DCTL_ENABLE);
