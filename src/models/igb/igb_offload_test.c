@@ -137,8 +137,7 @@ static void send_segmented(size_t payload)
 	drv_make(frame, false, true, payload);
 	unfinish(false, true, 0);
 	drv_tx_push(0, drv_context(14, 20, 20, 100, 0, IPV4 | TCP));
-	drv_tx_push(0, drv_data(sent->data, sent->len, IGB_TXD_TSE,
-				IGB_TXD_TXSM | IGB_TXD_IXSM));
+	drv_tx_push(0, drv_data(sent->data, sent->len, IGB_TXD_TSE, IGB_TXD_TXSM | IGB_TXD_IXSM));
 	drv_tx_go(0);
 }
 
