@@ -161,6 +161,32 @@ START_TEST(interrupted)
 }
 END_TEST
 
+/* One doorbell with a segment for each byte: it is done in pieces. */
+START_TEST(many_segments)
+{
+	struct igb_fn *fn = igb_fn(drv_dev);
+	struct igb_run run;
+
+	/* Nobody receives. */
+	drv_set(IGB_RCTL, 0);
+	drv_make(frame, false, true, 1000);
+	unfinish(false, true, 0);
+	drv_tx_push(0, drv_context(14, 20, 20, 1, 0, IPV4 | TCP));
+	drv_tx_push(0, drv_data(sent->data, sent->len, IGB_TXD_TSE, IGB_TXD_TXSM));
+	pci_dev_lock(drv_dev);
+	igb_queue_set_tail(&fn->txq[0], 2);
+	igb_run_begin(&run);
+	ck_assert(igb_run_tx(fn, &run));
+	ck_assert_uint_eq(fn->txq[0].segment, IGB_INLINE_SEGMENTS);
+	ck_assert_uint_eq(fn->txq[0].head, 1);
+	pci_dev_unlock(drv_dev);
+	drv_tx_go(0);
+	for (unsigned int i = 0; drv_get(drv_txq(0, IGB_Q_HEAD)) != 2; i++)
+		ck_assert_uint_lt(i, 2000000000);
+	ck_assert_uint_eq(drv_get(IGB_TSCTC), 1);
+}
+END_TEST
+
 /* A context that makes no sense sends nothing, and harms nothing. */
 START_TEST(nonsense)
 {
@@ -288,6 +314,7 @@ int main(void)
 	tcase_add_test(cases[0], checksums);
 	tcase_add_test(cases[0], segmentation);
 	tcase_add_test(cases[0], interrupted);
+	tcase_add_test(cases[0], many_segments);
 	tcase_add_test(cases[0], nonsense);
 	tcase_add_test(cases[0], vlan);
 	tcase_add_test(cases[0], rss);

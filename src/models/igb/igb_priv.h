@@ -52,6 +52,8 @@
 /* What one doorbell write may run in its caller, and one piece of the thread's work (D4a). */
 #define IGB_INLINE_FRAMES 64
 #define IGB_INLINE_BYTES  (256u << 10)
+/* Of one packet, which is gathered anew for the next piece: more than a driver asks for. */
+#define IGB_INLINE_SEGMENTS 256
 
 /* The largest packet that one TSO descriptor chain describes: PAYLEN has 18 bits (7.2.2.3.11), and
  * headers. */

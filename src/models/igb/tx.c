@@ -105,11 +105,11 @@ static void default_vlan(const struct igb_fn *fn, const struct igb_queue *q,
 	}
 }
 
-/* 0, or -EAGAIN: the queue waits. */
+/* 0, -EAGAIN: the queue waits, or -EINPROGRESS: enough for now. */
 static int send_packet(struct igb_fn *fn, struct igb_queue *q, struct igb_tx_packet *p,
 		       struct igb_run *run)
 {
-	unsigned int segments;
+	unsigned int segments, sent = 0;
 	int rc;
 
 	default_vlan(fn, q, p);
@@ -125,8 +125,13 @@ static int send_packet(struct igb_fn *fn, struct igb_queue *q, struct igb_tx_pac
 	}
 	segments = igb_tso_segments(p);
 	while (q->segment < segments) {
-		size_t len = igb_tso_segment(fn, p, q->segment, segments, fn->frame);
+		size_t len;
 
+		if (sent++ == IGB_INLINE_SEGMENTS) {
+			run->frames = 0;
+			return -EINPROGRESS;
+		}
+		len = igb_tso_segment(fn, p, q->segment, segments, fn->frame);
 		len = insert_vlan(fn, p, fn->frame, len);
 		rc = len > NET_FRAME_MAX ? 0 : send_frame(fn, q, fn->frame, len);
 		if (rc)
@@ -264,6 +269,7 @@ static bool run_one(struct igb_fn *fn, struct igb_queue *q, struct igb_run *run)
 	struct igb_tx_packet p = { .data = fn->packet };
 	const struct igb_desc *d = igb_queue_desc(fn, q, 0);
 	uint32_t count;
+	int rc;
 
 	if (!d)
 		return false;
@@ -276,8 +282,9 @@ static bool run_one(struct igb_fn *fn, struct igb_queue *q, struct igb_run *run)
 	count = packet_length(fn, q);
 	if (!count || !gather(fn, q, count, &p))
 		return false;
-	if (send_packet(fn, q, &p, run)) {
-		q->paused = true;
+	rc = send_packet(fn, q, &p, run);
+	if (rc) {
+		q->paused = rc == -EAGAIN;
 		return false;
 	}
 	run->bytes -= MIN(run->bytes, p.len);
