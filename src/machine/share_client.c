@@ -116,6 +116,12 @@ static void *notes_thread(void *arg)
 	}
 	atomic_store(&peer->gone, true);
 	remote_owner_gone(peer);
+	/* A request that waits for its answer hears the end as well. */
+	pthread_mutex_lock(&peer->lock);
+	fd_close(peer->fd);
+	fd_close(peer->notes_fd);
+	peer->fd = peer->notes_fd = -1;
+	pthread_mutex_unlock(&peer->lock);
 	return NULL;
 }
 
@@ -238,7 +244,7 @@ int64_t share_request(struct share_peer *peer, struct share_request *r)
 		return -ENODEV;
 	}
 	pthread_mutex_lock(&peer->lock);
-	ret = exchange(peer, r);
+	ret = atomic_load(&peer->gone) ? -EPIPE : exchange(peer, r);
 	pthread_mutex_unlock(&peer->lock);
 	if (ret)
 		r->msg.len = 0;
