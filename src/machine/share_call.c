@@ -277,10 +277,10 @@ int64_t share_do(struct share_call *call)
 
 	if (call->msg->type == SHARE_OPEN)
 		return do_open(call);
-	file = file_from_identity((dev_t)call->msg->dev, call->msg->ino);
+	file = share_find(call->conn->server, (dev_t)call->msg->dev, call->msg->ino);
 	if (!file)
 		return -ENODEV;
-	ret = file->ops->kind == FILE_LOCAL ? -ENOENT : on_file(call, file);
+	ret = on_file(call, file);
 	file_put(file);
 	if (call->msg->type == SHARE_CLOSED)
 		share_sweep(call->conn->server->machine);

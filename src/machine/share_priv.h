@@ -72,6 +72,8 @@ struct share_call {
 
 /* share_server.c: @file is held until nobody else does. 0 or -errno. */
 int share_keep(struct share_server *server, struct file *file);
+/* One that share_keep() has, with a reference for the caller, or NULL. */
+struct file *share_find(struct share_server *server, dev_t dev, uint64_t ino);
 void share_wake(struct share_server *server);
 
 /* share_call.c: the result or -errno. */

@@ -63,6 +63,18 @@ int share_keep(struct share_server *server, struct file *file)
 	return ret;
 }
 
+struct file *share_find(struct share_server *server, dev_t dev, uint64_t ino)
+{
+	struct file *file = NULL;
+
+	pthread_mutex_lock(&server->lock);
+	for (size_t i = 0; i < server->num_files && !file; i++)
+		if (server->files[i]->id == ino && file_dev(server->files[i]) == dev)
+			file = file_get(server->files[i]);
+	pthread_mutex_unlock(&server->lock);
+	return file;
+}
+
 /* A file that only we hold, in any process; *@waiting: there is one that others hold. */
 static struct file *take_unheld(struct share_server *server, bool *waiting)
 {

@@ -196,6 +196,22 @@ START_TEST(answers)
 }
 END_TEST
 
+/* A number is not enough: of what nobody was given nobody is served. */
+START_TEST(not_sent)
+{
+	struct file *other = open_file("/dev/vfio/vfio");
+	int fd = file_install(file_get(other), O_RDWR);
+	struct share_msg msg = about(other, SHARE_OPEN);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl_of(other, VFIO_GET_API_VERSION, NULL, 0), -ENODEV);
+	/* Who shows an fd of it may. */
+	ck_assert_int_eq(call_fds(&msg, NULL, &fd, 1), 0);
+	ck_assert_int_eq(ioctl_of(other, VFIO_GET_API_VERSION, NULL, 0), VFIO_API_VERSION);
+	file_put(other);
+}
+END_TEST
+
 /* What is missing in a packet is not there; numbers are of the packet's fds or none. */
 START_TEST(arguments)
 {
@@ -498,6 +514,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, answers);
+	tcase_add_test(tcase, not_sent);
 	tcase_add_test(tcase, arguments);
 	tcase_add_test(tcase, pages);
 	tcase_add_test(tcase, what_is_no_packet);
