@@ -201,7 +201,8 @@ size_t share_describe_fds(uint64_t addr, struct share_segment *segments, int cou
 		/* One that has been found already serves again. */
 		for (int j = 0; j < i && segments[i].fd < 0; j++)
 			if (segments[j].ino == segments[i].ino &&
-			    segments[j].dev == segments[i].dev)
+			    segments[j].dev == segments[i].dev &&
+			    segments[j].writable >= segments[i].writable)
 				segments[i].fd = segments[j].fd;
 		if (segments[i].fd >= 0 || n == SHARE_FDS_ONCE)
 			continue;

@@ -24,6 +24,7 @@
 #include "machine/session_create.h"
 #include "machine/share.h"
 #include "machine/share_msg.h"
+#include "machine/share_priv.h"
 #include "uapi/vfio.h"
 
 #define BDF    "0000:01:00.0"
@@ -464,6 +465,27 @@ START_TEST(memory)
 }
 END_TEST
 
+/* What is mapped for reading alone gives no fd for what is written. */
+START_TEST(described)
+{
+	struct share_segment segments[SHARE_SEGMENTS];
+	int fd = memfd_create("uvfio-two-ways", MFD_CLOEXEC), fds[SHARE_FDS_ONCE];
+	uint8_t *at = mmap(NULL, 2 * HOST_PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	size_t n;
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	ck_assert_int_eq(mprotect(at + HOST_PAGE_SIZE, HOST_PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	ck_assert_int_eq(share_describe((uintptr_t)at, 2 * HOST_PAGE_SIZE, segments), 2);
+	n = share_describe_fds((uintptr_t)at, segments, 2, fds);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(fcntl(fds[segments[0].fd], F_GETFL) & O_ACCMODE, O_RDONLY);
+	ck_assert_int_eq(fcntl(fds[segments[1].fd], F_GETFL) & O_ACCMODE, O_RDWR);
+	while (n)
+		close(fds[--n]);
+	close(fd);
+}
+END_TEST
+
 /* fds of which this process' library knows nothing stand for another's. */
 START_TEST(as_long_as_anybody_has_it)
 {
@@ -520,6 +542,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_no_packet);
 	tcase_add_test(tcase, nonsense);
 	tcase_add_test(tcase, memory);
+	tcase_add_test(tcase, described);
 	tcase_add_test(tcase, as_long_as_anybody_has_it);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
