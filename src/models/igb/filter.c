@@ -81,12 +81,11 @@ static bool vlan_ok(const struct igb_fn *fn, const struct igb_parsed *p)
 	return match_vlan(fn, p->vlan);
 }
 
-bool igb_filter_accepts(const struct igb_fn *fn, const uint8_t *frame, size_t len,
-			const struct igb_parsed *p)
+static bool addressed(const struct igb_fn *fn, const uint8_t *frame, const struct igb_parsed *p)
 {
 	uint32_t rctl = igb_get(fn, IGB_RCTL);
 
-	if (!size_ok(fn, len, p) || !vlan_ok(fn, p))
+	if (!vlan_ok(fn, p))
 		return false;
 	if (p->broadcast)
 		return rctl & (IGB_RCTL_BAM | IGB_RCTL_MPE);
@@ -94,6 +93,18 @@ bool igb_filter_accepts(const struct igb_fn *fn, const uint8_t *frame, size_t le
 		return (rctl & IGB_RCTL_MPE) || match_address(fn, frame) ||
 		       match_hash(fn, IGB_MTA, frame);
 	return (rctl & IGB_RCTL_UPE) || match_address(fn, frame) || match_hash(fn, IGB_UTA, frame);
+}
+
+bool igb_filter_accepts(const struct igb_fn *fn, const uint8_t *frame, size_t len,
+			const struct igb_parsed *p)
+{
+	return size_ok(fn, len, p) && addressed(fn, frame, p);
+}
+
+bool igb_filter_oversized(const struct igb_fn *fn, const uint8_t *frame, size_t len,
+			  const struct igb_parsed *p)
+{
+	return !size_ok(fn, len, p) && addressed(fn, frame, p);
 }
 
 /* ---- pools ----------------------------------------------------------------------------------- */

@@ -310,6 +310,9 @@ bool igb_vmdq(const struct igb_fn *fn);
 /* Without pools: whether the MAC takes it. */
 bool igb_filter_accepts(const struct igb_fn *fn, const uint8_t *frame, size_t len,
 			const struct igb_parsed *p);
+/* Whether only its length keeps it out. */
+bool igb_filter_oversized(const struct igb_fn *fn, const uint8_t *frame, size_t len,
+			  const struct igb_parsed *p);
 /* With pools: those that get it. @from: the pool that sent it, -1: the wire. */
 uint32_t igb_filter_pools(const struct igb_fn *fn, const uint8_t *frame, size_t len,
 			  const struct igb_parsed *p, int from);

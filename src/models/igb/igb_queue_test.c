@@ -169,6 +169,7 @@ START_TEST(long_frame)
 	drv_set(IGB_RCTL, drv_get(IGB_RCTL) & ~IGB_RCTL_LPE);
 	drv_send(0, frame->data, frame->len, 0, 0);
 	ck_assert_ptr_null(drv_received(0));
+	ck_assert_uint_eq(drv_get(IGB_ROC), 2);
 }
 END_TEST
 

@@ -408,6 +408,9 @@ int igb_receive(struct igb_fn *fn, const uint8_t *frame, size_t len, unsigned in
 			igb_count(fn, IGB_RNBC, 1);
 			igb_count(fn, IGB_MPC, !fn->net.flow);
 		}
+	} else if (!f.local && counts(fn) && !igb_vmdq(fn)) {
+		/* 8.18: ROC counts what passed the address filters and is too long. */
+		igb_count(fn, IGB_ROC, igb_filter_oversized(fn, frame, len, &p));
 	}
 	if (left)
 		igb_count(fn, IGB_RPTHC, 1);
