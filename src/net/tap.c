@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <stdio.h>
@@ -156,7 +157,10 @@ static bool read_frames(struct net_tap *tap)
 		drained = n < 0 && errno != EINTR;
 		if (n < NET_FRAME_MIN)
 			continue;
-		tap->pending = (size_t)n;
+		/* The host leaves padding to the card: nothing shorter is on a wire. */
+		if (n < ETH_ZLEN)
+			memset(tap->frame + n, 0, (size_t)(ETH_ZLEN - n));
+		tap->pending = (size_t)MAX(n, (ssize_t)ETH_ZLEN);
 		open = forward(tap);
 	}
 	pthread_mutex_unlock(&tap->lock);
