@@ -111,7 +111,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!args->what || strcmp(args->what, "aer"))
-			exit(fail("what? `uvfio inject aer DEVICE corr|nonfatal|fatal [KIND]`"));
+			exit(fail("inject \"%s\": what? `uvfio inject aer DEVICE "
+				  "corr|nonfatal|fatal [KIND]`",
+				  args->what ? args->what : ""));
 		if (!args->device)
 			exit(fail("which device? `uvfio ls` lists them"));
 		if (!args->severity)
