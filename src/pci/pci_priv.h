@@ -69,6 +69,7 @@ struct pci_internal {
 	uint32_t msix_table_off, msix_pba_off;
 
 	struct pci_sriov sriov;		    /* what dev->sriov points to */
+	unsigned int driver_max_vfs;	    /* total_vfs but while a driver has fewer; core->lock */
 	struct pci_vf_state *vfs, *own_vfs; /* of a PF; own_vfs: while nothing is shared */
 	uint16_t ari_cap, sriov_ari;	    /* sriov_ari: PCI_SRIOV_CTRL_ARI, as the host set it */
 	uint64_t vf_bar_addr[PCI_NUM_BARS]; /* bus addresses of the VFs' apertures */

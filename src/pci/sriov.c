@@ -215,6 +215,7 @@ int pci_add_sriov_cap(struct pci_dev *dev, uint16_t at, const struct pci_sriov *
 	if (off < 0)
 		return off;
 	in->sriov = *sriov;
+	in->driver_max_vfs = sriov->total_vfs;
 	in->vfs = in->own_vfs;
 	dev->sriov = &in->sriov;
 	open_registers(dev, false);

@@ -84,6 +84,9 @@ int pci_vf_create(struct pci_dev *pf, unsigned int index, const struct model_con
  * kernel's pci_enable_sriov(). Disabling only asks: the VFs' users are waited for without locks. */
 int pci_enable_sriov(struct pci_dev *pf, unsigned int num);
 void pci_disable_sriov(struct pci_dev *pf);
+/* What a driver's probe calls: it has @num VFs at most. Its remove calls it with 0: all that the
+ * device has again. core->lock held. -ENOSYS: no PF; -EINVAL: the device has fewer. */
+int pci_sriov_set_totalvfs(struct pci_dev *pf, unsigned int num);
 /* All VFs are gone: the end of pci_disable_sriov(). core->lock held. */
 void pci_sriov_disabled(struct pci_dev *pf);
 

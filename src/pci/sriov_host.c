@@ -78,6 +78,16 @@ void pci_vfs_changed(struct pci_dev *pf)
 		drv->vfs_changed(pf);
 }
 
+int pci_sriov_set_totalvfs(struct pci_dev *pf, unsigned int num)
+{
+	if (!pf->sriov)
+		return -ENOSYS;
+	if (num > pf->sriov->total_vfs)
+		return -EINVAL;
+	pf->internal->driver_max_vfs = num ? num : pf->sriov->total_vfs;
+	return 0;
+}
+
 int pci_enable_sriov(struct pci_dev *pf, unsigned int num)
 {
 	struct pci_bus *bus = bus_of(pf);
@@ -143,11 +153,12 @@ bool pci_is_vf(void *obj, const struct attribute *attr)
 
 ssize_t pci_sriov_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
-	const struct pci_sriov *s = to_pci_dev(obj)->sriov;
+	const struct pci_dev *pf = to_pci_dev(obj);
+	const struct pci_sriov *s = pf->sriov;
 
 	switch (attr->arg) {
 	case SRIOV_TOTALVFS:
-		return snprintf(buf, size, "%u\n", s->total_vfs);
+		return snprintf(buf, size, "%u\n", pf->internal->driver_max_vfs);
 	case SRIOV_OFFSET:
 		return snprintf(buf, size, "%u\n", s->offset);
 	case SRIOV_STRIDE:
@@ -201,7 +212,7 @@ ssize_t pci_numvfs_store(void *obj, const struct attribute *attr, const char *bu
 
 	if (sysfs_parse_ulong(buf, 0, &num) || num > UINT16_MAX)
 		return -EINVAL;
-	if (num > pf->sriov->total_vfs)
+	if (num > pf->internal->driver_max_vfs)
 		return -ERANGE;
 	ret = configure(pf, (unsigned int)num);
 	return ret ? ret : (ssize_t)len;

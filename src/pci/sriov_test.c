@@ -304,6 +304,14 @@ START_TEST(attributes)
 	ck_assert_int_eq(store(pf, "sriov_numvfs", "65536"), -EINVAL);
 	ck_assert_int_eq(store(pf, "sriov_numvfs", "7"), -ERANGE);
 	ck_assert_int_eq(store(pf, "sriov_numvfs", "0"), 1);
+	/* A driver that has fewer. */
+	ck_assert_int_eq(pci_sriov_set_totalvfs(port, 1), -ENOSYS);
+	ck_assert_int_eq(pci_sriov_set_totalvfs(pf, TOTAL + 1), -EINVAL);
+	ck_assert_int_eq(pci_sriov_set_totalvfs(pf, 2), 0);
+	ck_assert_str_eq(show(pf, "sriov_totalvfs"), "2\n");
+	ck_assert_int_eq(store(pf, "sriov_numvfs", "3"), -ERANGE);
+	ck_assert_int_eq(pci_sriov_set_totalvfs(pf, 0), 0);
+	ck_assert_str_eq(show(pf, "sriov_totalvfs"), "6\n");
 	device_core_lock(core);
 	device_release_driver(&pf->dev);
 	device_core_unlock(core);

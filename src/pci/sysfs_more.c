@@ -351,7 +351,12 @@ const struct attribute pci_dev_more_attrs[] = {
 	  .mode = 0200,
 	  .store = reset_subordinate_store,
 	  .visible = is_port },
-	SRIOV("totalvfs", SRIOV_TOTALVFS),
+	{ .name = "sriov_totalvfs",
+	  .mode = 0444,
+	  .show = pci_sriov_show,
+	  .arg = SRIOV_TOTALVFS,
+	  .volatile_value = true, /* the driver's number while there is one */
+	  .visible = pci_is_pf },
 	SRIOV("offset", SRIOV_OFFSET),
 	SRIOV("stride", SRIOV_STRIDE),
 	SRIOV("vf_device", SRIOV_VF_DEVICE),

@@ -52,20 +52,28 @@ int igb_driver_probe(struct pci_dev *dev, bool first)
 		return 0;
 	igb_pf_set_driver(events);
 	pf = pf_of(dev);
+	/* The eighth pool is the PF's own. */
+	pci_sriov_set_totalvfs(dev, IGB_PF_VFS);
 	if (!first)
 		return 0;
 	if (!pf.state->ready)
 		ret = igb_pf_init(pf.state);
-	if (!ret)
-		igb_pf_bind(&pf);
-	return ret;
+	if (ret) {
+		pci_sriov_set_totalvfs(dev, 0);
+		return ret;
+	}
+	igb_pf_bind(&pf);
+	return 0;
 }
 
 void igb_driver_remove(struct pci_dev *dev, bool first)
 {
 	struct igb_pf pf;
 
-	if (!first || !is_ours(dev))
+	if (!is_ours(dev))
+		return;
+	pci_sriov_set_totalvfs(dev, 0);
+	if (!first)
 		return;
 	pf = pf_of(dev);
 	igb_pf_unbind(&pf);
