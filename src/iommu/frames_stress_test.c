@@ -238,6 +238,7 @@ START_TEST(promise)
 }
 END_TEST
 
+#ifndef __SANITIZE_THREAD__
 START_TEST(control)
 {
 	with_sync = false;
@@ -245,6 +246,7 @@ START_TEST(control)
 	ck_assert_uint_gt(late_writes + late_reads, 0);
 }
 END_TEST
+#endif
 
 int main(void)
 {
@@ -255,7 +257,9 @@ int main(void)
 
 	tcase_set_timeout(tc, 0);
 	tcase_add_test(tc, promise);
+#ifndef __SANITIZE_THREAD__ /* under which the window is too rarely hit on a busy machine */
 	tcase_add_test(tc, control);
+#endif
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -273,13 +273,15 @@ START_TEST(tight_race)
 }
 END_TEST
 
+#ifndef __SANITIZE_THREAD__
 START_TEST(control)
 {
 	with_sync = false;
-	run(20, true);
+	run(100, true);
 	ck_assert_uint_gt(late_writes + late_reads, 0);
 }
 END_TEST
+#endif
 
 int main(void)
 {
@@ -291,7 +293,9 @@ int main(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_test(tc, promise);
 	tcase_add_test(tc, tight_race);
+#ifndef __SANITIZE_THREAD__ /* under which the window is too rarely hit on a busy machine */
 	tcase_add_test(tc, control);
+#endif
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
