@@ -187,6 +187,8 @@ static const struct {
 	{ "reset_method", "bus flr", 7, "bus flr\n" },
 	{ "reset_method", "flr bus", 7, "flr bus\n" },
 	{ "reset_method", "flr,bus", -EINVAL, "flr bus\n" },
+	{ "reset_method", "bus bus bus bus bus bus flr", 27, "bus bus bus bus bus bus flr\n" },
+	{ "reset_method", "bus bus bus bus bus bus bus flr", -EINVAL, NULL },
 	{ "reset_method", "default", 7, "flr bus\n" },
 	{ "reset_method", "x", -EINVAL, "flr bus\n" },
 	{ "msi_bus", "0", 1, "0\n" },

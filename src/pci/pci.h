@@ -22,7 +22,8 @@
 #define PCI_NUM_BARS	  6
 #define PCI_ROM_BAR	  6
 #define PCI_NUM_REGIONS	  7
-#define PCI_RESET_METHODS 4
+#define PCI_RESET_METHODS 4 /* that exist here */
+#define PCI_RESET_ORDER	  7 /* that can stand in `reset_method`, repeated ones too, as in Linux */
 /* Region i of a device's memfd starts at i << PCI_REGION_SHIFT; config space is region 7, as in
  * vfio. */
 #define PCI_REGION_SHIFT 40
@@ -59,7 +60,7 @@ struct pci_sysfs_state {
 	bool power_on, power_sync; /* power/control is "on", power/async "disabled" */
 	int numa_node;		   /* plus 1: 0 is none */
 	unsigned int enable_count;
-	uint8_t reset_order[PCI_RESET_METHODS]; /* reset_method.c's numbers; 0 ends it */
+	uint8_t reset_order[PCI_RESET_ORDER]; /* reset_method.c's numbers; 0 ends it */
 	/* Error messages: so many in so many milliseconds; [0] correctable, [1] non-fatal. */
 	int aer_burst[2], aer_interval[2];
 };

@@ -567,7 +567,7 @@ START_TEST(firmware_addresses)
 	ck_assert_int_eq(pci_firmware_init(dev), 0);
 	ck_assert_uint_eq(dev->bar[0].addr, 0xfe400000);
 	ck_assert_uint_eq(pci_config_read(dev, PCI_BASE_ADDRESS_0, 4), 0xfe400004);
-	ck_assert_uint_eq(pci_config_read(dev, PCI_COMMAND, 2), 0x0107);
+	ck_assert_uint_eq(pci_config_read(dev, PCI_COMMAND, 2), 0x0103);
 	ck_assert_uint_eq(pci_config_read(dev, PCI_INTERRUPT_LINE, 1), 10);
 	ck_assert_int_eq(pci_root_port_create(0x0020, 1, &port), 0);
 	ck_assert_uint_eq(pci_config_read(port, PCI_MEMORY_BASE, 4), 0xfe50fe40);

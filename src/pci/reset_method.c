@@ -86,7 +86,7 @@ void pci_init_reset_methods(struct pci_dev *dev)
 	uint8_t *order = dev->sysfs.reset_order;
 	unsigned int n = 0;
 
-	memset(order, 0, PCI_RESET_METHODS);
+	memset(order, 0, PCI_RESET_ORDER);
 	for (unsigned int i = 0; i < PCI_RESET_METHODS; i++)
 		if (methods[i].fn(dev, true) == 0)
 			order[n++] = (uint8_t)(i + 1);
@@ -101,7 +101,7 @@ static int reset_locked(struct pci_dev *dev)
 {
 	const uint8_t *order = dev->sysfs.reset_order;
 
-	for (unsigned int i = 0; i < PCI_RESET_METHODS && order[i]; i++) {
+	for (unsigned int i = 0; i < PCI_RESET_ORDER && order[i]; i++) {
 		int ret = methods[order[i] - 1].fn(dev, false);
 
 		if (ret != -ENOTTY)
@@ -182,7 +182,7 @@ ssize_t pci_reset_method_show(void *obj, const struct attribute *attr, char *buf
 	const uint8_t *order = to_pci_dev(obj)->sysfs.reset_order;
 	size_t len = 0;
 
-	for (unsigned int i = 0; i < PCI_RESET_METHODS && order[i]; i++)
+	for (unsigned int i = 0; i < PCI_RESET_ORDER && order[i]; i++)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "",
 					methods[order[i] - 1].name);
 	if (len)
@@ -208,7 +208,7 @@ static int find_method(struct pci_dev *dev, const char *word, size_t len)
 ssize_t pci_reset_method_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
 	struct pci_dev *dev = to_pci_dev(obj);
-	uint8_t order[PCI_RESET_METHODS] = { 0 };
+	uint8_t order[PCI_RESET_ORDER] = { 0 };
 	unsigned int n = 0;
 
 	if (sysfs_streq(buf, "")) {
@@ -226,8 +226,12 @@ ssize_t pci_reset_method_store(void *obj, const struct attribute *attr, const ch
 		if (word) {
 			int method = find_method(dev, p, word);
 
-			if (method < 0 || n == PCI_RESET_METHODS)
+			if (method < 0)
 				return -EINVAL;
+			if (n == PCI_RESET_ORDER) {
+				pr_kernel_err("pci %s: Too many reset methods", dev->dev.name);
+				return -EINVAL;
+			}
 			order[n++] = (uint8_t)method;
 		}
 		p += word + (p[word] != '\0');

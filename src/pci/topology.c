@@ -146,11 +146,13 @@ int pci_firmware_init(struct pci_dev *dev)
 		return ret;
 	if (dev->config[PCI_INTERRUPT_PIN])
 		dev->config[PCI_INTERRUPT_LINE] = 10;
-	/* A virtual function comes when firmware has long finished. */
+	/*
+	 * A virtual function comes when firmware has long finished. Bus mastering is for whoever
+	 * drives the function.
+	 */
 	if (!dev->physfn)
 		pci_set_word(dev, PCI_COMMAND,
-			     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-				     PCI_COMMAND_SERR);
+			     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR);
 	pci_dev_lock(dev);
 	pci_apply_config(dev);
 	pci_dev_unlock(dev);
