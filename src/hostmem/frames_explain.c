@@ -96,7 +96,10 @@ static void explain_present(const struct words *w, uint64_t entry, bool large)
 		return;
 	}
 	name_of(map.name, name, sizeof(name));
-	if (w->write && !map.write)
+	if (!map.read && !map.write)
+		snprintf(w->out, w->size, "page 0x%llx of %s is mapped without access (PROT_NONE)",
+			 PRId(vaddr), name);
+	else if (w->write && !map.write)
 		snprintf(w->out, w->size, "page 0x%llx of %s is mapped read-only", PRId(vaddr),
 			 name);
 	else if (w->write && !(entry & ENTRY_WRITE))

@@ -26,6 +26,7 @@ _Static_assert(sizeof(struct procmap_query) == 104, "the kernel's size");
 
 #define PROCMAP_QUERY 0xc0686611UL
 #define QUERY_OR_NEXT 0x10U
+#define VMA_READABLE  0x01U
 #define VMA_WRITABLE  0x02U
 #define VMA_SHARED    0x08U
 #define NAME_ROOM     256
@@ -68,6 +69,7 @@ static int query(int fd, uintptr_t addr, struct map_range *out)
 				   .dev = (uint64_t)query.dev_major << 32 | query.dev_minor,
 				   .ino = query.inode,
 				   .shared = query.vma_flags & VMA_SHARED,
+				   .read = query.vma_flags & VMA_READABLE,
 				   .write = query.vma_flags & VMA_WRITABLE,
 				   .page = query.vma_page_size };
 	set_name(out, name);
@@ -141,9 +143,11 @@ static bool parse_line(const char *line, struct map_range *out)
 	at = number(at + 1, 16, &end);
 	if (*at != ' ' || strlen(at) < 6)
 		return false;
-	*out = (struct map_range){
-		.start = start, .end = end, .shared = at[4] == 's', .write = at[2] == 'w'
-	};
+	*out = (struct map_range){ .start = start,
+				   .end = end,
+				   .shared = at[4] == 's',
+				   .read = at[1] == 'r',
+				   .write = at[2] == 'w' };
 	at = number(at + 6, 16, &out->off);
 	if (*at != ' ')
 		return false;

@@ -195,7 +195,7 @@ struct map_range {
 	uintptr_t start, end;
 	uint64_t off; /* of start in the file, bytes */
 	uint64_t dev, ino;
-	bool shared, write;
+	bool shared, read, write;
 	size_t page; /* bytes of its pages; 0: maps_page_size() finds out */
 	char name[GONE_NAME];
 };

@@ -241,6 +241,9 @@ START_TEST(read_only_pages)
 	frame = frame_of(view);
 	ck_assert_ptr_eq(behind(frame, true), DENIED);
 	says(frame * K4, true, "mapped read-only");
+	ck_assert_int_eq(mprotect(view, K4, PROT_NONE), 0);
+	says(frame * K4, true, "mapped without access");
+	says(frame * K4, false, "mapped without access");
 	program_munmap(view, K4);
 	program_munmap(mem, 4 * K4);
 	close(fd);
