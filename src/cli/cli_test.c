@@ -85,6 +85,8 @@ static const struct {
 	{ "run -d nvme,driver=ioatdma -- true", 2, { "ioatdma", "not for this device" } },
 	{ "run -d nvme,driver=pci-stub -- $UVFIO ls", 0, { "pci-stub" } },
 	{ "run -d nvme,file=missing.img -- true", 2, { "missing.img", "No such file" } },
+	{ "run -d igb,mac=zz -- true", 2, { "igb at 0000:01:00.0: mac=zz", "52:54:00" } },
+	{ "run --trace -- true", 2, { "--trace=bind" } },
 	{ "run -m missing.ini -- true", 2, { "missing.ini" } },
 	{ "run --iommu arm -- true", 2, { "\"arm\"", "intel" } },
 	{ "run --memlock 5Q -- true", 2, { "\"5Q\"" } },

@@ -91,6 +91,18 @@ static uint8_t last_bus(const struct machine_function *port)
 	return (uint8_t)last;
 }
 
+/* A model's words for what is wrong begin with its option. */
+static int create_by_model(struct machine_function *fn, struct pci_dev *pdev, char *err,
+			   size_t err_size)
+{
+	char why[512] = "";
+	int ret = fn->desc->model->create(pdev, &fn->desc->config, why, sizeof(why));
+
+	if (ret && why[0])
+		snprintf(err, err_size, "%s at %s: %s", fn->desc->model->name, fn->name, why);
+	return ret;
+}
+
 static int create_pci(struct machine_function *fn, struct pci_dev **out, char *err, size_t err_size)
 {
 	struct pci_dev *pdev;
@@ -119,7 +131,7 @@ static int create_pci(struct machine_function *fn, struct pci_dev **out, char *e
 	ret = pci_dev_create(fn->rid, fn->desc->model, &pdev);
 	if (ret)
 		return ret;
-	ret = fn->desc->model->create(pdev, &fn->desc->config, err, err_size);
+	ret = create_by_model(fn, pdev, err, err_size);
 	if (ret) {
 		pci_dev_destroy(pdev);
 		return ret;

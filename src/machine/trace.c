@@ -137,22 +137,34 @@ static const struct trace_kind {
 	{ "bind", 1U << EVENT_BIND, bind_format },
 };
 
+static void unknown_kind(const char *word, size_t len, char *err, size_t err_size)
+{
+	char names[128] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+					 kinds[i].name);
+	if (!len || *word == '-')
+		snprintf(err, err_size, "--trace needs the kinds of events to print: --trace=%s",
+			 names);
+	else
+		snprintf(err, err_size, "--trace=%.*s: not a kind of event; take %s", (int)len,
+			 word, names);
+}
+
 int trace_parse(const char *text, uint32_t *out, char *err, size_t err_size)
 {
-	const char *names[ARRAY_SIZE(kinds) + 1] = { NULL };
 	size_t i, len;
 
 	*out = 0;
 	for (const char *word = text;; word += len + 1) {
 		len = strcspn(word, ",");
-		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-			names[i] = kinds[i].name;
+		for (i = 0; i < ARRAY_SIZE(kinds); i++)
 			if (strlen(kinds[i].name) == len && !strncmp(word, kinds[i].name, len))
 				break;
-		}
 		if (i == ARRAY_SIZE(kinds)) {
-			snprintf(err, err_size, "--trace=%.*s: not a kind of event; take %s",
-				 (int)len, word, names[0]);
+			unknown_kind(word, len, err, err_size);
 			return -EINVAL;
 		}
 		*out |= 1U << i;
