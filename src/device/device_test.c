@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The driver core with a bus that matches by first letter, or by driver_override. */
 #include "device/device.h"
+#include "device/testing.h"
 #include "device/uevent.h"
 
 #include <check.h>
@@ -93,59 +94,25 @@ static void teardown(void)
 	device_core_destroy(core);
 }
 
-struct find {
-	const char *name;
-	const struct attribute *found;
-};
-
-static int find_one(void *arg, void *obj, const struct attribute *attr)
-{
-	struct find *find = arg;
-
-	if (strcmp(attr->name, find->name))
-		return 0;
-	find->found = attr;
-	return 1;
-}
-
-static ssize_t drv_write(struct device_driver *drv, const char *name, const char *text, size_t len)
-{
-	struct find find = { .name = name };
-
-	ck_assert_int_eq(driver_for_each_attribute(drv, find_one, &find), 1);
-	return attribute_store(core, drv, find.found, text, len);
-}
-
 static ssize_t dev_write(const char *name, const char *text, size_t len)
 {
-	struct find find = { .name = name };
-
-	ck_assert_int_eq(device_for_each_attribute(&dev_a, find_one, &find), 1);
-	return attribute_store(core, &dev_a, find.found, text, len);
+	return attribute_store(core, &dev_a, test_device_attr(&dev_a, name), text, len);
 }
 
 static ssize_t bus_write(const char *name, const char *text)
 {
-	struct find find = { .name = name };
+	struct test_wanted wanted = { .name = name };
 
-	ck_assert_int_eq(bus_for_each_attribute(&bus, find_one, &find), 1);
-	return attribute_store(core, &bus, find.found, text, strlen(text));
+	ck_assert_int_eq(bus_for_each_attribute(&bus, test_find, &wanted), 1);
+	return attribute_store(core, &bus, wanted.attr, text, strlen(text));
 }
 
 static const char *dev_read(const char *name)
 {
-	static char buf[ATTRIBUTE_PAGE + 1];
-	struct find find = { .name = name };
-	ssize_t len;
-
-	ck_assert_int_eq(device_for_each_attribute(&dev_a, find_one, &find), 1);
-	len = attribute_show(core, &dev_a, find.found, buf);
-	ck_assert_int_ge(len, 0);
-	buf[len] = '\0';
-	return buf;
+	return test_device_show(core, &dev_a, name);
 }
 
-#define DRV_WRITE(drv, name, text) drv_write(drv, name, text, sizeof(text) - 1)
+#define DRV_WRITE(drv, name, text) test_driver_store(core, drv, name, text)
 #define DEV_WRITE(name, text)	   dev_write(name, text, sizeof(text) - 1)
 
 START_TEST(registering_a_driver_binds)

@@ -7,6 +7,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "device/testing.h"
 #include "pci/bus.h"
 #include "pci/model.h"
 
@@ -77,57 +78,24 @@ static void teardown(void)
 	device_core_destroy(core);
 }
 
-struct wanted {
-	const char *name;
-	const struct attribute *attr;
-};
-
-static int find(void *arg, void *obj, const struct attribute *attr)
-{
-	struct wanted *w = arg;
-
-	if (strcmp(attr->name, w->name))
-		return 0;
-	w->attr = attr;
-	return 1;
-}
-
 static const struct attribute *dev_attr(struct pci_dev *d, const char *name)
 {
-	struct wanted w = { name, NULL };
-
-	device_for_each_attribute(&d->dev, find, &w);
-	return w.attr;
+	return test_device_attr(&d->dev, name);
 }
 
 static ssize_t store(const char *name, const char *text)
 {
-	const struct attribute *attr = dev_attr(dev, name);
-
-	ck_assert_ptr_nonnull(attr);
-	return attribute_store(core, &dev->dev, attr, text, strlen(text));
+	return test_device_store(core, &dev->dev, name, text);
 }
 
 static const char *show(struct pci_dev *d, const char *name)
 {
-	static char buf[ATTRIBUTE_PAGE + 1];
-	const struct attribute *attr = dev_attr(d, name);
-	ssize_t len;
-
-	ck_assert_ptr_nonnull(attr);
-	len = attribute_show(core, &d->dev, attr, buf);
-	ck_assert_int_ge(len, 0);
-	buf[len] = '\0';
-	return buf;
+	return test_device_show(core, &d->dev, name);
 }
 
 static ssize_t drv_store(const char *name, const char *text)
 {
-	struct wanted w = { name, NULL };
-
-	driver_for_each_attribute(&drv.drv, find, &w);
-	ck_assert_ptr_nonnull(w.attr);
-	return attribute_store(core, &drv.drv, w.attr, text, strlen(text));
+	return test_driver_store(core, &drv.drv, name, text);
 }
 
 START_TEST(shows)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/testing.h"
 #include "file/file.h"
 #include "pci/bus.h"
 #include "pci/model.h"
@@ -191,48 +192,19 @@ static void teardown(void)
 	free(piece);
 }
 
-struct wanted {
-	const char *name;
-	const struct attribute *attr;
-};
-
-static int find(void *arg, void *obj, const struct attribute *attr)
-{
-	struct wanted *w = arg;
-
-	if (strcmp(attr->name, w->name))
-		return 0;
-	w->attr = attr;
-	return 1;
-}
-
 static const struct attribute *attr_of(struct pci_dev *dev, const char *name)
 {
-	struct wanted w = { name, NULL };
-
-	device_for_each_attribute(&dev->dev, find, &w);
-	return w.attr;
+	return test_device_attr(&dev->dev, name);
 }
 
 static ssize_t store(struct pci_dev *dev, const char *name, const char *text)
 {
-	const struct attribute *attr = attr_of(dev, name);
-
-	ck_assert_ptr_nonnull(attr);
-	return attribute_store(core, &dev->dev, attr, text, strlen(text));
+	return test_device_store(core, &dev->dev, name, text);
 }
 
 static const char *show(struct pci_dev *dev, const char *name)
 {
-	static char buf[ATTRIBUTE_PAGE + 1];
-	const struct attribute *attr = attr_of(dev, name);
-	ssize_t len;
-
-	ck_assert_msg(attr != NULL, "%s", name);
-	len = attribute_show(core, &dev->dev, attr, buf);
-	ck_assert_int_ge(len, 0);
-	buf[len] = '\0';
-	return buf;
+	return test_device_show(core, &dev->dev, name);
 }
 
 static uint32_t reg(struct pci_dev *dev, unsigned int off, unsigned int width)
