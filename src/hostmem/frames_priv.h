@@ -15,6 +15,7 @@
 
 #include "base/itree.h"
 #include "hostmem/frames.h"
+#include "hostmem/maps.h"
 #include "hostmem/pool_priv.h"
 
 #define GIB_SHIFT    30
@@ -112,7 +113,7 @@ struct page_block {
 _Static_assert(sizeof(struct page_block) <= POOL_OBJECT, "comes from the pool");
 
 #define GONE_RECORDS 64
-#define GONE_NAME    48 /* as frames_leaving.name */
+#define GONE_NAME    MAP_NAME /* as frames_leaving.name */
 
 /* What was taken away, for reports: one of the last ranges. @seq odd: being written. */
 struct gone_record {
@@ -189,17 +190,6 @@ bool pages_leave(const struct frames *frames, uintptr_t start, uintptr_t end);
 /* Waits until none does; drops the lock meanwhile. */
 void pages_wait(struct frames *frames, uintptr_t start, uintptr_t end);
 
-/* ---- mappings (frames_maps.c) --------------------------------------------------------------- */
-
-struct map_range {
-	uintptr_t start, end;
-	uint64_t off; /* of start in the file, bytes */
-	uint64_t dev, ino;
-	bool shared, read, write;
-	size_t page; /* bytes of its pages; 0: maps_page_size() finds out */
-	char name[GONE_NAME];
-};
-
 /* Whether @addr can be small page @in of a huge one: all of that stands in the mapping. What other
  * processes say of a file decides nothing about this one's addresses. */
 static inline bool map_has_huge(const struct map_range *map, uintptr_t addr, uint64_t in)
@@ -209,14 +199,5 @@ static inline bool map_has_huge(const struct map_range *map, uintptr_t addr, uin
 	return addr - map->start >= off && IS_ALIGNED(addr - off, HUGE_SIZE) &&
 	       map->end - (addr - off) >= HUGE_SIZE;
 }
-
-/* Calls @fn for each mapping that ends behind @addr, in order, until it returns true. No lock, no
- * malloc; also in signal context. True: it did. */
-bool maps_each(int maps_fd, uintptr_t addr, bool (*fn)(const struct map_range *map, void *arg),
-	       void *arg);
-/* Bytes of a mapping's pages; slow where the kernel does not tell them with the mapping. */
-size_t maps_page_size(const struct map_range *map);
-/* The mapping with @addr in it. */
-bool maps_find(int maps_fd, uintptr_t addr, struct map_range *out);
 
 #endif

@@ -21,72 +21,34 @@
 #include "base/sysraw.h"
 #include "file/file.h"
 #include "hostmem/hostmem.h"
+#include "hostmem/maps.h"
 #include "machine/machine_priv.h"
 #include "machine/share_priv.h"
 #include "uapi/vfio.h"
 
-#define MAPS_PIECE 8192
 #define HUGE_SIZE  (2UL << 20)
 #define FDS_LOOKED 4096 /* numbers that are looked through for a memfd */
 
 /* ---- what stands in an address space --------------------------------------------------------- */
 
-struct maps_line {
-	uint64_t start, end, off, ino;
-	uint64_t dev;
-	bool shared, writable;
-};
-
-static bool parse_line(const char *text, struct maps_line *line)
-{
-	unsigned long start, end, off, ino;
-	unsigned int major_nr, minor_nr;
-	char perms[5];
-
-	if (sscanf(text, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, perms, &off, &major_nr,
-		   &minor_nr, &ino) != 7)
-		return false;
-	line->start = start;
-	line->end = end;
-	line->off = off;
-	line->ino = ino;
-	line->dev = makedev(major_nr, minor_nr);
-	line->shared = perms[3] == 's';
-	line->writable = perms[1] == 'w';
-	return true;
-}
-
-/* Calls @fn for each line until it says true. 0 or -errno. */
-static int for_each_line(bool (*fn)(const struct maps_line *line, void *arg), void *arg)
+/* Calls @fn for the mappings that end behind @addr until it says true. 0 or -errno. */
+static int each_mapping(uint64_t addr, bool (*fn)(const struct map_range *map, void *arg),
+			void *arg)
 {
 	int fd = (int)sysraw4(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC,
 			      0);
-	char *buf = FAIL_POINT() ? NULL : malloc(MAPS_PIECE + 1), *at, *end;
-	size_t have = 0;
-	long n = 0;
-	bool done = false;
-	struct maps_line line;
 
-	if (fd < 0 || !buf) {
-		if (fd >= 0)
-			raw_close(fd);
-		free(buf);
-		return fd < 0 ? fd : -ENOMEM;
-	}
-	while (!done &&
-	       (n = sysraw3(SYS_read, fd, (long)(buf + have), (long)(MAPS_PIECE - have))) > 0) {
-		have += (size_t)n;
-		buf[have] = '\0';
-		for (at = buf; !done && (end = strchr(at, '\n')) != NULL; at = end + 1) {
-			*end = '\0';
-			done = parse_line(at, &line) && fn(&line, arg);
-		}
-		have = strlen(at);
-		memmove(buf, at, have);
-	}
+	if (fd < 0)
+		return fd;
+	maps_each(fd, addr, fn, arg);
 	raw_close(fd);
-	free(buf);
-	return n < 0 ? (int)n : 0;
+	return 0;
+}
+
+/* As stat says it. */
+static uint64_t device_of(const struct map_range *map)
+{
+	return makedev((unsigned int)(map->dev >> 32), (unsigned int)map->dev);
 }
 
 struct describe {
@@ -95,24 +57,22 @@ struct describe {
 	int count, err;
 };
 
-static bool describe_line(const struct maps_line *line, void *arg)
+static bool describe_mapping(const struct map_range *map, void *arg)
 {
 	struct describe *d = arg;
 	struct share_segment *last = d->count ? &d->segments[d->count - 1] : NULL;
-	uint64_t len, off;
+	uint64_t dev = device_of(map), len, off;
 
-	if (line->end <= d->addr)
-		return false;
-	if (line->start > d->addr)
+	if (map->start > d->addr)
 		d->err = -EFAULT;
-	else if (!line->shared || !line->ino)
+	else if (!map->shared || !map->ino)
 		d->err = -EOPNOTSUPP;
 	if (d->err)
 		return true;
-	len = MIN(line->end, d->end) - d->addr;
-	off = line->off + (d->addr - line->start);
-	if (last && last->dev == line->dev && last->ino == line->ino &&
-	    last->off + last->len == off && last->writable == line->writable) {
+	len = MIN(map->end, d->end) - d->addr;
+	off = map->off + (d->addr - map->start);
+	if (last && last->dev == dev && last->ino == map->ino && last->off + last->len == off &&
+	    last->writable == map->write) {
 		last->len += len;
 	} else if (d->count == SHARE_SEGMENTS) {
 		d->err = -E2BIG;
@@ -121,10 +81,10 @@ static bool describe_line(const struct maps_line *line, void *arg)
 		d->segments[d->count++] = (struct share_segment){
 			.len = len,
 			.off = off,
-			.dev = line->dev,
-			.ino = line->ino,
+			.dev = dev,
+			.ino = map->ino,
 			.fd = -1,
-			.writable = line->writable,
+			.writable = map->write,
 		};
 	}
 	d->addr += len;
@@ -140,7 +100,7 @@ int share_describe(uint64_t addr, uint64_t size, struct share_segment *segments)
 	if (!range_last(addr, size, &last) || last == UINT64_MAX)
 		return -EFAULT;
 	d.end = last + 1;
-	ret = for_each_line(describe_line, &d);
+	ret = each_mapping(addr, describe_mapping, &d);
 	if (ret || d.err)
 		return ret ? ret : d.err;
 	return d.addr == d.end ? d.count : -EFAULT;
@@ -175,18 +135,9 @@ static int fd_of(const struct share_segment *segment, uint64_t addr)
 	return open_as(path, segment->writable);
 }
 
-struct whole {
-	uint64_t addr, start, end;
-};
-
-static bool whole_line(const struct maps_line *line, void *arg)
+static bool take_mapping(const struct map_range *map, void *arg)
 {
-	struct whole *w = arg;
-
-	if (w->addr < line->start || w->addr >= line->end)
-		return false;
-	w->start = line->start;
-	w->end = line->end;
+	*(struct map_range *)arg = *map;
 	return true;
 }
 
@@ -196,7 +147,7 @@ size_t share_describe_fds(uint64_t addr, struct share_segment *segments, int cou
 
 	for (int i = 0; i < count; addr += segments[i++].len) {
 		struct share_segment whole = segments[i];
-		struct whole w = { .addr = addr };
+		struct map_range map = { .start = UINTPTR_MAX };
 
 		/* One that has been found already serves again. */
 		for (int j = 0; j < i && segments[i].fd < 0; j++)
@@ -206,10 +157,10 @@ size_t share_describe_fds(uint64_t addr, struct share_segment *segments, int cou
 				segments[i].fd = segments[j].fd;
 		if (segments[i].fd >= 0 || n == SHARE_FDS_ONCE)
 			continue;
-		if (for_each_line(whole_line, &w) || !w.end)
+		if (each_mapping(addr, take_mapping, &map) || map.start > addr)
 			continue;
-		whole.len = w.end - w.start;
-		fds[n] = fd_of(&whole, w.start);
+		whole.len = map.end - map.start;
+		fds[n] = fd_of(&whole, map.start);
 		if (fds[n] >= 0)
 			segments[i].fd = (int)n++;
 	}

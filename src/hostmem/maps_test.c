@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hostmem/frames_priv.h"
+#include "base/types.h"
+#include "hostmem/maps.h"
 
 struct list {
 	struct map_range maps[200];

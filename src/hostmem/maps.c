@@ -3,13 +3,15 @@
  * What is mapped where: PROCMAP_QUERY on /proc/PID/maps (Linux 6.11), or the text of the file, with
  * /proc/self/smaps for the size of the pages where they may be huge.
  */
+#include "hostmem/maps.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sysraw.h"
-#include "hostmem/frames_priv.h"
+#include "base/types.h"
 
 /* linux/fs.h since 6.11. */
 struct procmap_query {
@@ -30,6 +32,7 @@ _Static_assert(sizeof(struct procmap_query) == 104, "the kernel's size");
 #define VMA_WRITABLE  0x02U
 #define VMA_SHARED    0x08U
 #define NAME_ROOM     256
+#define HUGE_SIZE     0x200000UL
 
 static void set_name(struct map_range *map, const char *name)
 {
