@@ -12,6 +12,7 @@
 
 #include "base/copy.h"
 #include "base/failpoint.h"
+#include "vfio/migration_priv.h"
 #include "vfio/vfio_priv.h"
 
 /* The largest feature argument that is passed on; what lies behind is the kernel's to ignore,
@@ -232,19 +233,18 @@ static long reset(struct vfio_device *vdev, union device_arg *a, uintptr_t arg)
 	return ret;
 }
 
-/* Features that belong to the core, not to the bus: migration and dirty tracking by the device. No
- * device here has them; the answer is what the kernel gives for one that has not. */
-static const struct {
-	uint32_t feature;
-	int ret;
+/* Features that belong to the core, not to the bus: migration and DMA logging by the device. */
+static const struct core_feature {
+	uint32_t number;
+	long (*fn)(struct vfio_device *vdev, uint32_t flags, uintptr_t arg, size_t size);
 } core_features[] = {
-	{ VFIO_DEVICE_FEATURE_MIGRATION, -ENOTTY },
-	{ VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, -ENOTTY },
-	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_START, -ENOTTY },
-	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, -ENOTTY },
-	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, -ENOTTY },
-	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, -ENOTTY },
-	{ 12, -EINVAL }, /* the newest of migration; no header of Debian 12 has a name for it */
+	{ VFIO_DEVICE_FEATURE_MIGRATION, vfio_feature_migration },
+	{ VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, vfio_feature_mig_device_state },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_START, vfio_feature_logging_start },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, vfio_feature_logging_stop },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, vfio_feature_logging_report },
+	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, vfio_feature_mig_data_size },
+	{ VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, vfio_feature_mig_precopy_info_v2 },
 };
 
 /* Runs one feature on a copy of the user's data. What is missing at its end matters only when the
@@ -287,8 +287,9 @@ static long feature(struct vfio_device *vdev, union device_arg *a, uintptr_t arg
 	if (!(flags & VFIO_DEVICE_FEATURE_PROBE) && (flags & get_set) == get_set)
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(core_features); i++)
-		if (core_features[i].feature == number)
-			return core_features[i].ret;
+		if (core_features[i].number == number)
+			return core_features[i].fn(vdev, flags, arg + sizeof(a->feature),
+						   a->feature.argsz - sizeof(a->feature));
 	if (!vdev->ops->device_feature)
 		return -ENOTTY;
 	return device_feature(vdev, flags, arg + sizeof(a->feature),

@@ -11,14 +11,18 @@
 #define VFIO_VFIO_DEVICE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include "base/list.h"
 #include "base/types.h"
 #include "device/device.h"
 #include "uapi/vfio.h"
 
 struct file;
+struct vfio_container;
 struct vfio_device;
 struct vfio_group;
+struct vfio_log_ops;
+struct vfio_migration_ops;
 
 enum vfio_group_type { VFIO_IOMMU, VFIO_EMULATED_IOMMU, VFIO_NO_IOMMU };
 
@@ -96,6 +100,11 @@ struct vfio_device {
 	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
 	int memfd; /* the file's backing, given by open_device; -1: a plain one is made */
 	struct list_head group_node;
+	/* Set between vfio_init_device() and registration; NULL: the device has none of it. */
+	const struct vfio_migration_ops *mig_ops; /* migration.h */
+	const struct vfio_log_ops *log_ops;
+	uint32_t migration_flags;    /* VFIO_MIGRATION_* */
+	atomic_bool precopy_info_v2; /* the user knows of vfio_precopy_info.flags */
 	/* Guarded by the core's lock: who keeps vfio_unregister_group_dev() waiting. */
 	unsigned int users;
 	bool unregistering;
