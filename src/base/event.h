@@ -13,11 +13,12 @@ enum event_type {
 	EVENT_MAP,	 /* a: iova, b: size, c: host pointer */
 	EVENT_UNMAP,	 /* a: iova, b: size */
 	EVENT_DMA_FAULT, /* a: iova, b: size, c: enum dma_fault_reason | direction << 8 */
-	EVENT_IRQ,	 /* a: vector, b: 1 delivered, 0 pending */
+	EVENT_IRQ,	 /* irq/trace.h */
 	EVENT_REG_READ,	 /* a: region << 40 | offset, b: width, c: value */
 	EVENT_REG_WRITE, /* same */
 	EVENT_BIND,	 /* device/trace.h */
 	EVENT_RESET,
+	EVENT_IRQ_BYPASS, /* irq/trace.h */
 };
 
 struct event {

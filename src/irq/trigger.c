@@ -30,10 +30,21 @@ struct irq_trigger {
 	_Atomic uint64_t count;
 };
 
-int irq_eventfd_get(int fd, int *out)
+bool irq_fd_is_eventfd(int fd)
 {
 	char path[32], target[32];
 	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = sysraw3(SYS_readlink, (long)path, (long)target, sizeof(target) - 1);
+	if (len < 0)
+		return true;
+	target[len] = '\0';
+	return strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
+int irq_eventfd_get(int fd, int *out)
+{
 	int own;
 
 	own = raw_fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -42,15 +53,9 @@ int irq_eventfd_get(int fd, int *out)
 	own = fd_move_high(own);
 	if (own < 0)
 		return own;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", own);
-	len = sysraw3(SYS_readlink, (long)path, (long)target, sizeof(target) - 1);
-	/* Without /proc there is no way to tell; the caller's word stands. */
-	if (len >= 0) {
-		target[len] = '\0';
-		if (strcmp(target, "anon_inode:[eventfd]") != 0) {
-			fd_close(own);
-			return -EINVAL;
-		}
+	if (!irq_fd_is_eventfd(own)) {
+		fd_close(own);
+		return -EINVAL;
 	}
 	*out = own;
 	return 0;

@@ -200,4 +200,6 @@ void irq_after_fork(void)
 	watch.running = NULL;
 	fd_close(watch.epfd);
 	watch.epfd = -1;
+	irq_bypass_after_fork();
+	irq_table_after_fork();
 }
