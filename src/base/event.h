@@ -19,6 +19,7 @@ enum event_type {
 	EVENT_BIND,	 /* device/trace.h */
 	EVENT_RESET,
 	EVENT_IRQ_BYPASS, /* irq/trace.h */
+	EVENT_MDEV,	  /* mdev/trace.h */
 };
 
 struct event {

@@ -76,7 +76,7 @@ struct device_link {
 };
 
 struct device {
-	char name[32];
+	char name[40];	    /* an address, or a UUID */
 	uint32_t requester; /* in events: domain << 16 | bus << 8 | devfn; 0: none */
 	struct bus_type *bus;
 	struct device *parent;
