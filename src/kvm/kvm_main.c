@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VM object's beginning and end (virt/kvm/kvm_main.c).
+ *
+ * A VM belongs to the process that made it: in a forked child its functions answer -EIO, as KVM's
+ * do to another address space, and its end there only gives the child's memory back.
+ */
+#include "kvm/kvm_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/failpoint.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/sysraw.h"
+
+int kvm_check(const struct kvm *kvm)
+{
+	return kvm->pid == getpid() ? 0 : -EIO;
+}
+
+bool kvm_is_real(const struct kvm *kvm)
+{
+	return kvm->ops == &kvm_real;
+}
+
+/* A number of our own for the VM's fd: the caller may close his. */
+static int take_vm_fd(struct kvm *kvm, int fd)
+{
+	int own, ret;
+
+	own = raw_fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (own < 0)
+		return own;
+	own = fd_move_high(own);
+	if (own < 0)
+		return own;
+	/* /dev/kvm itself answers the first too, but tells its version. */
+	ret = sysraw3(SYS_ioctl, own, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) > 0 &&
+			      sysraw3(SYS_ioctl, own, KVM_GET_API_VERSION, 0) < 0
+		      ? 0
+		      : -EINVAL;
+	if (ret) {
+		fd_close(own);
+		return ret;
+	}
+	kvm->vm_fd = own;
+	return 0;
+}
+
+int kvm_create(const struct kvm_config *config, struct kvm **out)
+{
+	struct kvm *kvm;
+	int ret;
+
+	/* User memory is touched through base/copy.h. */
+	ret = fault_init();
+	if (ret)
+		return ret;
+	kvm = FAIL_POINT() ? NULL : calloc(1, sizeof(*kvm));
+	if (!kvm)
+		return -ENOMEM;
+	kvm->pid = getpid();
+	kvm->vm_fd = -1;
+	kvm->ops = config->real ? &kvm_real : &kvm_soft;
+	kvm->x2apic = config->x2apic;
+	kvm->x2apic_format = config->x2apic_format;
+	list_init(&kvm->listeners);
+	pthread_mutex_init(&kvm->slots_lock, NULL);
+	if (config->real)
+		ret = take_vm_fd(kvm, config->vm_fd);
+	if (ret) {
+		free(kvm);
+		return ret;
+	}
+	*out = kvm;
+	return 0;
+}
+
+void kvm_destroy(struct kvm *kvm)
+{
+	if (!kvm)
+		return;
+	kvm_free_slots(kvm);
+	if (kvm->ops->release)
+		kvm->ops->release(kvm);
+	pthread_mutex_destroy(&kvm->slots_lock);
+	free(kvm);
+}
