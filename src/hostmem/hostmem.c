@@ -263,8 +263,9 @@ static int check_readable(uintptr_t addr, size_t len)
 	return 0;
 }
 
-int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
-		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
+/* @charge: the pages count for memlock. */
+static int do_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write, bool charge,
+		  const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
 {
 	uint64_t last;
 	int ret;
@@ -279,7 +280,7 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 				     .addr = addr,
 				     .len = len,
 				     .write = write,
-				     .locked = len };
+				     .locked = charge ? len : 0 };
 	list_init(&pin->segs);
 	pin->first.pin = pin;
 	pin->first.orig = addr;
@@ -290,11 +291,11 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 		return ret;
 
 	pthread_mutex_lock(&hm->lock);
-	if (hm->locked > hm->limit || len > hm->limit - hm->locked) {
+	if (charge && (hm->locked > hm->limit || len > hm->limit - hm->locked)) {
 		pthread_mutex_unlock(&hm->lock);
 		return -ENOMEM;
 	}
-	hm->locked += len;
+	hm->locked += pin->locked;
 	list_add(&pin->first.link, &pin->segs);
 	seg_insert(hm, &pin->first, addr);
 	atomic_fetch_add_explicit(&hm->pins, 1, memory_order_relaxed);
@@ -308,6 +309,18 @@ int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 	if (ret)
 		hostmem_unpin(pin);
 	return ret;
+}
+
+int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
+		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
+{
+	return do_pin(hm, addr, len, write, true, ops, priv, pin);
+}
+
+int hostmem_pin_uncharged(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
+			  const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
+{
+	return do_pin(hm, addr, len, write, false, ops, priv, pin);
 }
 
 void hostmem_unpin(struct hostmem_pin *pin)

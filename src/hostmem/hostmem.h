@@ -75,6 +75,9 @@ void hostmem_destroy(struct hostmem *hm);
  */
 int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin);
+/* The same without memlock: device assignment of KVM's (before Linux 4.12) charged nothing. */
+int hostmem_pin_uncharged(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
+			  const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin);
 /* No device can reach the memory any more. Cannot fail. */
 void hostmem_unpin(struct hostmem_pin *pin);
 /*

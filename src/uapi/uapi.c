@@ -4,6 +4,7 @@
  * is asserted against a literal, so that neither the build machine's headers nor our additions can
  * drift unnoticed.
  */
+#include "uapi/kvm.h"
 #include "uapi/vfio.h"
 
 #include <stddef.h>
@@ -114,3 +115,32 @@ UAPI_IS(offsetof(struct vfio_bitmap, data), 16);
 UAPI_IS(sizeof(struct vfio_iommu_type1_dirty_bitmap), 8);
 UAPI_IS(sizeof(struct vfio_iommu_type1_dirty_bitmap_get), 40);
 UAPI_IS(offsetof(struct vfio_iommu_type1_dirty_bitmap_get, bitmap), 16);
+
+/* KVM's device assignment, of Linux up to 4.11. */
+UAPI_IS(KVM_CAP_IOMMU, 18);
+UAPI_IS(KVM_CAP_ASSIGN_DEV_IRQ, 29);
+UAPI_IS(KVM_CAP_PCI_2_3, 75);
+UAPI_IS(KVM_ASSIGN_PCI_DEVICE, 0x8040ae69);
+UAPI_IS(KVM_ASSIGN_IRQ, 0x8040ae70);
+UAPI_IS(KVM_ASSIGN_DEV_IRQ, 0x4040ae70);
+UAPI_IS(KVM_DEASSIGN_PCI_DEVICE, 0x4040ae72);
+UAPI_IS(KVM_ASSIGN_SET_MSIX_NR, 0x4008ae73);
+UAPI_IS(KVM_ASSIGN_SET_MSIX_ENTRY, 0x4010ae74);
+UAPI_IS(KVM_DEASSIGN_DEV_IRQ, 0x4040ae75);
+UAPI_IS(KVM_ASSIGN_SET_INTX_MASK, 0x4040aea4);
+UAPI_IS(KVM_DEV_ASSIGN_ENABLE_IOMMU, 1);
+UAPI_IS(KVM_DEV_ASSIGN_PCI_2_3, 2);
+UAPI_IS(KVM_DEV_ASSIGN_MASK_INTX, 4);
+UAPI_IS(KVM_DEV_IRQ_HOST_MSIX, 4);
+UAPI_IS(KVM_DEV_IRQ_GUEST_MSIX, 0x400);
+UAPI_IS(KVM_MAX_MSIX_PER_DEV, 256);
+UAPI_IS(sizeof(struct kvm_assigned_pci_dev), 64);
+UAPI_IS(offsetof(struct kvm_assigned_pci_dev, flags), 12);
+UAPI_IS(offsetof(struct kvm_assigned_pci_dev, segnr), 16);
+UAPI_IS(sizeof(struct kvm_assigned_irq), 64);
+UAPI_IS(offsetof(struct kvm_assigned_irq, guest_irq), 8);
+UAPI_IS(offsetof(struct kvm_assigned_irq, flags), 12);
+UAPI_IS(sizeof(struct kvm_assigned_msix_nr), 8);
+UAPI_IS(offsetof(struct kvm_assigned_msix_nr, entry_nr), 4);
+UAPI_IS(sizeof(struct kvm_assigned_msix_entry), 16);
+UAPI_IS(offsetof(struct kvm_assigned_msix_entry, entry), 8);
