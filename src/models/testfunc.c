@@ -110,6 +110,16 @@ void drv_plug(const char *const *options)
 		iommu_map(domain, MEM_IOVA, (paddr_t)mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
 }
 
+void drv_attach(struct pci_dev *dev, unsigned int index)
+{
+	ck_assert(index < MAX_VFS && !vfs[index]);
+	ck_assert_int_eq(iommu_dev_create(unit, dev->rid, dev->dev.name, &dev->iommu), 0);
+	iommu_group_add_device(group, dev->iommu);
+	ck_assert_int_eq(pci_dev_power_on(dev), 0);
+	pci_config_write(dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	vfs[index] = dev;
+}
+
 struct pci_dev *drv_plug_vf(unsigned int index)
 {
 	struct model_config config = { .get = config_get,
@@ -120,11 +130,7 @@ struct pci_dev *drv_plug_vf(unsigned int index)
 
 	ck_assert_msg(!pci_vf_create(drv_dev, index, &config, &vf, err, sizeof(err)), "%s", err);
 	pci_dev_created(vf);
-	ck_assert_int_eq(iommu_dev_create(unit, vf->rid, vf->dev.name, &vf->iommu), 0);
-	iommu_group_add_device(group, vf->iommu);
-	ck_assert_int_eq(pci_dev_power_on(vf), 0);
-	pci_config_write(vf, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-	vfs[index] = vf;
+	drv_attach(vf, index);
 	return vf;
 }
 

@@ -25,6 +25,8 @@ extern struct pci_dev *drv_dev;
 void drv_plug(const char *const *options);
 /* VF @index of it, which the test has enabled in config space; same memory, same IOVAs. */
 struct pci_dev *drv_plug_vf(unsigned int index);
+/* The same for another function that depends on it; drv_unplug() destroys it. */
+void drv_attach(struct pci_dev *dev, unsigned int index);
 /* Takes all of that away again. */
 void drv_unplug(void);
 /* Just the parsing: the message, or NULL when the options are fine. */

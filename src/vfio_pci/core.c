@@ -355,6 +355,11 @@ int vfio_pci_device_create(struct pci_dev *pdev, struct vfio_pci_device **out)
 	return 0;
 }
 
+struct vfio_device *vfio_pci_device_vdev(struct vfio_pci_device *vpd)
+{
+	return &vpd->vdev;
+}
+
 void vfio_pci_device_destroy(struct vfio_pci_device *vpd)
 {
 	pthread_mutex_destroy(&vpd->req_lock);

@@ -138,6 +138,25 @@ static int open_medium(const struct nvme_backing *b)
 	return fd;
 }
 
+void nvme_backing_slice(struct nvme_backing *b, struct nvme_backing *whole, uint64_t start,
+			uint64_t size)
+{
+	*b = (struct nvme_backing){
+		.whole = whole, .start = start, .size = size, .session = whole->session, .fd = -1
+	};
+}
+
+/* A slice has an fd of its own. */
+static int open_slice(const struct nvme_backing *b)
+{
+	int rc = nvme_backing_map(b->whole), fd;
+
+	if (rc)
+		return rc;
+	fd = fcntl(b->whole->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd_move_high(fd);
+}
+
 int nvme_backing_map(struct nvme_backing *b)
 {
 	void *mem;
@@ -145,10 +164,11 @@ int nvme_backing_map(struct nvme_backing *b)
 
 	if (b->mem)
 		return 0;
-	fd = open_medium(b);
+	fd = b->whole ? open_slice(b) : open_medium(b);
 	if (fd < 0)
 		return fd;
-	mem = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	mem = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		   (off_t)b->start);
 	if (mem == MAP_FAILED) {
 		rc = -errno;
 		fd_close(fd);
@@ -193,7 +213,7 @@ const char *nvme_backing_why(const struct nvme_backing *b)
 {
 	uint64_t have;
 
-	if (file_size(b->fd, &have) == 0 && have < b->size)
+	if (file_size(b->fd, &have) == 0 && have < b->start + b->size)
 		return "the file behind the disk was truncated: commands end with media errors";
 	return "no room for the disk's contents where its file is: commands end with media errors";
 }
@@ -205,7 +225,7 @@ bool nvme_backing_read(const struct nvme_backing *b, uint64_t off, void *buf, si
 
 bool nvme_backing_copy(const struct nvme_backing *b, uint64_t off, void *buf, size_t len)
 {
-	return pread(b->fd, buf, len, (off_t)off) == (ssize_t)len;
+	return pread(b->fd, buf, len, (off_t)(b->start + off)) == (ssize_t)len;
 }
 
 bool nvme_backing_zero(const struct nvme_backing *b, uint64_t off, uint64_t len)
@@ -221,7 +241,7 @@ bool nvme_backing_discard(struct nvme_backing *b, uint64_t off, uint64_t len)
 	/* A hole beyond a truncated file's end would be made without complaint. */
 	if (len < DISCARD_MIN || start >= end ||
 	    !nvme_backing_touch(b, end - HOST_PAGE_SIZE, HOST_PAGE_SIZE, false) ||
-	    fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+	    fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(b->start + start),
 		      (off_t)(end - start)))
 		return nvme_backing_zero(b, off, len);
 	nvme_holes_punched(b, start, end - start);

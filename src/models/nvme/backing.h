@@ -11,7 +11,11 @@
 struct nvme_backing {
 	char *path;    /* NULL: a memfd of this process */
 	uint64_t size; /* bytes */
-	uint8_t *mem;  /* NULL: not mapped yet */
+	/* Of a slice: the medium that it is cut out of, and where it begins there. What is mapped
+	 * is the slice alone. */
+	struct nvme_backing *whole;
+	uint64_t start;
+	uint8_t *mem; /* NULL: not mapped yet */
 	int fd;
 	bool session; /* @path is a sparse file that belongs to the session */
 	/* Stable storage stands behind the file: what was written survives the host only after a
@@ -29,7 +33,10 @@ int nvme_backing_file(struct nvme_backing *b, const char *path, uint64_t size, c
 		      size_t err_size);
 /* Memory of @size bytes: a sparse file at @path, or with NULL a memfd. 0 or -ENOMEM. */
 int nvme_backing_memory(struct nvme_backing *b, const char *path, uint64_t size);
-/* Maps it, once. 0 or -errno. */
+/* @size bytes at @start of @whole, which must outlive it; both are multiples of a page. */
+void nvme_backing_slice(struct nvme_backing *b, struct nvme_backing *whole, uint64_t start,
+			uint64_t size);
+/* Maps it, once; of a slice the whole as well. 0 or -errno. */
 int nvme_backing_map(struct nvme_backing *b);
 void nvme_backing_free(struct nvme_backing *b);
 
@@ -50,6 +57,8 @@ bool nvme_backing_sync(const struct nvme_backing *b, uint64_t off, uint64_t len)
 /* ---- holes.c -------------------------------------------------------------------------------- */
 int nvme_holes_init(struct nvme_backing *b);
 void nvme_holes_free(struct nvme_backing *b);
+/* Another process may have written since this one knew of holes. */
+void nvme_holes_forget(struct nvme_backing *b);
 /* True when the range certainly holds nothing but zeroes and no page: it need not be read. */
 bool nvme_holes_covers(struct nvme_backing *b, uint64_t off, uint64_t len);
 /* Pages of the range are present from now on, or are gone. */

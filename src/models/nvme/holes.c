@@ -5,7 +5,8 @@
  *
  * A bit says that a page is there; without one the file is asked (SEEK_DATA), and the stretch that
  * it names as empty is remembered. A stretch is trusted until this process writes into it, since
- * a disk in memory has one user at a time: the process that opened the device.
+ * a disk in memory, or a slice of one, has one user at a time: the process that opened the device.
+ * It is forgotten when the device is opened again.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,6 +36,11 @@ void nvme_holes_free(struct nvme_backing *b)
 	b->present = NULL;
 }
 
+void nvme_holes_forget(struct nvme_backing *b)
+{
+	b->hole_start = b->hole_end = 0;
+}
+
 static bool present(const struct nvme_backing *b, uint64_t off)
 {
 	uint64_t page = off >> HOST_PAGE_SHIFT;
@@ -50,16 +56,16 @@ bool nvme_holes_covers(struct nvme_backing *b, uint64_t off, uint64_t len)
 		return false;
 	if (off >= b->hole_start && off + len <= b->hole_end)
 		return true;
-	data = lseek(b->fd, (off_t)off, SEEK_DATA);
+	data = lseek(b->fd, (off_t)(b->start + off), SEEK_DATA);
 	if (data < 0) {
 		if (errno != ENXIO)
 			return false;
-		data = (off_t)b->size; /* nothing behind it */
+		data = (off_t)(b->start + b->size); /* nothing behind it */
 	}
-	if ((uint64_t)data < off + len)
+	if ((uint64_t)data < b->start + off + len)
 		return false;
 	b->hole_start = off;
-	b->hole_end = (uint64_t)data;
+	b->hole_end = MIN((uint64_t)data - b->start, b->size);
 	return true;
 }
 

@@ -30,6 +30,8 @@ static uint64_t identity_hash(const struct nvme_ctrl *c, uint32_t nsid, uint8_t 
 
 	for (const char *p = c->serial; *p; p++)
 		h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+	for (unsigned int i = 0; c->slice && i < sizeof(c->uuid); i++)
+		h = (h ^ c->uuid[i]) * 0x100000001b3u;
 	for (unsigned int i = 0; i < 4; i++)
 		h = (h ^ (uint8_t)(nsid >> 8 * i)) * 0x100000001b3u;
 	h = (h ^ purpose) * 0x100000001b3u;
@@ -69,7 +71,10 @@ static void make_subnqn(const struct nvme_ctrl *c, char out[256])
 	char *p = out + sizeof(prefix) - 1;
 
 	memcpy(out, prefix, sizeof(prefix) - 1);
-	make_uuid(c, 0, uuid);
+	if (c->slice)
+		memcpy(uuid, c->uuid, sizeof(uuid));
+	else
+		make_uuid(c, 0, uuid);
 	for (unsigned int i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*p++ = '-';
@@ -83,7 +88,7 @@ static void fill_ctrl(struct nvme_ctrl *c, struct nvme_id_ctrl *id)
 	id->vid = PCI_VID;
 	id->ssvid = PCI_SSVID;
 	put_text(id->sn, sizeof(id->sn), c->serial);
-	put_text(id->mn, sizeof(id->mn), "uvfio NVMe controller");
+	put_text(id->mn, sizeof(id->mn), c->slice ? "uvfio NVMe slice" : "uvfio NVMe controller");
 	put_text(id->fr, sizeof(id->fr), "1.0");
 	id->rab = 6;
 	id->ieee[0] = 0x00;

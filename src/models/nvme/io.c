@@ -291,6 +291,22 @@ bool nvme_io_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd)
 	       commands[cmd->opcode].blocks(c, cmd);
 }
 
+uint64_t nvme_io_cost(struct nvme_ctrl *c, const struct nvme_sqe *cmd)
+{
+	switch (cmd->opcode) {
+	case NVME_IO_WRITE:
+	case NVME_IO_READ:
+	case NVME_IO_COMPARE:
+	case NVME_IO_VERIFY:
+	case NVME_IO_WRITE_ZEROES:
+		return nvme_nsid_valid(c, cmd->nsid)
+			       ? (uint64_t)NVME_RW_NLB(cmd->cdw12) << nvme_ns_shift(c, cmd->nsid)
+			       : 0;
+	default:
+		return 0;
+	}
+}
+
 uint16_t nvme_io(struct nvme_ctrl *c, struct nvme_req *req)
 {
 	const struct nvme_sqe *cmd = req->cmd;

@@ -45,7 +45,7 @@ static int add_capabilities(struct pci_dev *dev, unsigned int vectors, unsigned 
 	return MIN(rc, 0);
 }
 
-static int add_function(struct pci_dev *dev, unsigned int vectors, unsigned int msi)
+int nvme_add_function(struct pci_dev *dev, unsigned int vectors, unsigned int msi)
 {
 	int rc;
 
@@ -98,9 +98,9 @@ static int nvme_create(struct pci_dev *dev, const struct model_config *config, c
 	if (!rc) {
 		/* Interrupts that the primary controller may take from the pool have a place. */
 		nvme_sriov(config, &sriov);
-		rc = dev->physfn
-			     ? add_vf(dev)
-			     : add_function(dev, sriov.total_vfs ? NVME_QUEUES : c->vectors, msi);
+		rc = dev->physfn ? add_vf(dev)
+				 : nvme_add_function(
+					   dev, sriov.total_vfs ? NVME_QUEUES : c->vectors, msi);
 		if (!rc)
 			rc = add_sriov(dev, &sriov);
 		if (rc)
@@ -137,6 +137,7 @@ static int nvme_power_on(struct pci_dev *dev)
 		rc = nvme_backing_map(&c->backing);
 	if (rc)
 		return rc;
+	nvme_holes_forget(&c->backing);
 	c->regs = dev->bar[0].mem;
 	nvme_ctrl_reset(c);
 	nvme_regs_init(c);
@@ -211,13 +212,15 @@ static bool nvme_work(struct pci_dev *dev)
 
 	if (c->shutdown_sync)
 		nvme_shutdown_finish(c);
+	nvme_gate_sleep(c);
 	if (!c->ready || c->fatal)
 		return false;
 	nvme_run_begin(&run, true);
 	more = nvme_run_all(c, &run);
-	c->kick = false;
+	/* Held back, it comes again: between two rounds the thread can be stopped. */
+	c->kick = run.held;
 	nvme_run_end(c, &run);
-	return more && !c->fatal;
+	return more && !run.held && !c->fatal;
 }
 
 const struct pci_model nvme_model = {
@@ -253,4 +256,20 @@ const struct pci_model nvme_vf_model = {
 	.poll = nvme_poll,
 	.work = nvme_work,
 	.notified = nvme_virt_notified,
+};
+
+/* Made by nvme_slice_create(). */
+const struct pci_model nvme_slice_model = {
+	.name = "nvme-slice",
+	.summary = "slice of an NVMe 1.4 controller's medium",
+	.shared_size = sizeof(struct nvme_shared),
+	.destroy = nvme_destroy,
+	.shared_init = nvme_shared_init,
+	.power_on = nvme_power_on,
+	.power_off = nvme_power_off,
+	.reset = nvme_reset,
+	.bar_read = nvme_bar_read,
+	.bar_write = nvme_bar_write,
+	.poll = nvme_poll,
+	.work = nvme_work,
 };

@@ -18,6 +18,7 @@
 #include "iommu/dma.h"
 #include "models/nvme/backing.h"
 #include "models/nvme/regs.h"
+#include "models/nvme/slice.h"
 #include "pci/doorbell.h"
 #include "pci/model.h"
 #include "pci/pci.h"
@@ -63,7 +64,7 @@ struct nvme_secondary {
 	uint16_t changes; /* how often it went online or offline: each time is a reset */
 };
 
-extern const struct pci_model nvme_vf_model;
+extern const struct pci_model nvme_vf_model, nvme_slice_model;
 
 struct nvme_shared {
 	_Atomic uint64_t units_read, units_written; /* of 512 bytes */
@@ -140,6 +141,10 @@ struct nvme_ctrl {
 	uint8_t first_format;	     /* of namespaces in a new session */
 	enum pci_doorbell_mode doorbell_mode;
 	char serial[21];
+	/* Of a slice (slice.c): the UUID that it was made with, who says when it may go on. */
+	bool slice;
+	uint8_t uuid[16];
+	struct nvme_gate gate;
 	struct nvme_backing backing;
 	struct nvme_ns ns[NVME_MAX_NS];
 
@@ -149,6 +154,7 @@ struct nvme_ctrl {
 	bool shutdown_sync; /* a shutdown waits for the thread */
 	bool medium_told;   /* that the medium failed was said */
 	bool kick;	    /* the thread has to be woken at the end of this run */
+	uint64_t gate_wait; /* ns that the thread sleeps before it goes on */
 	uint32_t gen;	    /* changes with every controller reset */
 	uint32_t intms;
 	bool intx; /* the pin's level */
@@ -175,6 +181,8 @@ struct nvme_run {
 	size_t bytes;	   /* left */
 	bool may_block;	   /* on the device's thread, in work() */
 	bool dropped;	   /* dev->lock was given away meanwhile */
+	bool entered;	   /* the gate knows of this visit */
+	bool held;	   /* I/O queues wait for the gate */
 	uint64_t units_read, units_written, reads, writes;
 };
 
@@ -243,6 +251,9 @@ static inline bool nvme_nsid_valid(const struct nvme_ctrl *c, uint32_t nsid)
 	return nsid >= 1 && nsid <= c->namespaces;
 }
 
+/* ---- nvme.c: identity, BAR and capabilities of a function that is no VF ---------------------- */
+int nvme_add_function(struct pci_dev *dev, unsigned int vectors, unsigned int msi);
+
 /* ---- ctrl.c: the register file -------------------------------------------------------------- */
 void nvme_reg_write(struct nvme_ctrl *c, uint32_t off, uint32_t value);
 void nvme_regs_init(struct nvme_ctrl *c);
@@ -282,6 +293,13 @@ void nvme_run_end(struct nvme_ctrl *c, struct nvme_run *run);
 bool nvme_sync_dropped(struct nvme_ctrl *c, struct nvme_req *req, uint64_t off, uint64_t len,
 		       bool *ok);
 
+/* ---- slice.c: what the gate says ------------------------------------------------------------ */
+/* Whether the I/O command may run now; if not, the rest of the visit's I/O is held back. */
+bool nvme_gate_admit(struct nvme_ctrl *c, const struct nvme_sqe *cmd, struct nvme_run *run);
+void nvme_gate_leave(struct nvme_ctrl *c, const struct nvme_run *run);
+/* On the device's thread: sleeps as long as the gate said, with dev->lock dropped. */
+void nvme_gate_sleep(struct nvme_ctrl *c);
+
 /* ---- doorbell.c ----------------------------------------------------------------------------- */
 /* A trapped write to the doorbell page; the value is in BAR memory already. */
 void nvme_doorbell_write(struct nvme_ctrl *c, uint32_t off);
@@ -313,6 +331,8 @@ bool nvme_admin_supported(const struct nvme_ctrl *c, uint8_t opcode);
 uint16_t nvme_io(struct nvme_ctrl *c, struct nvme_req *req); /* io.c */
 bool nvme_io_blocks(struct nvme_ctrl *c, const struct nvme_sqe *cmd);
 bool nvme_io_supported(uint8_t opcode);
+/* What the command moves, in bytes, as the gate counts it. */
+uint64_t nvme_io_cost(struct nvme_ctrl *c, const struct nvme_sqe *cmd);
 uint16_t nvme_identify(struct nvme_ctrl *c, struct nvme_req *req);     /* identify.c */
 uint16_t nvme_get_features(struct nvme_ctrl *c, struct nvme_req *req); /* features.c */
 uint16_t nvme_set_features(struct nvme_ctrl *c, struct nvme_req *req);

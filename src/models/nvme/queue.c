@@ -181,6 +181,8 @@ static void run_batch(struct nvme_ctrl *c, struct nvme_sq *sq, struct nvme_run *
 			return;
 		}
 		sq->parked = false;
+		if (sq->id && !nvme_gate_admit(c, &cmd, run))
+			return;
 		if (++sq->head == sq->size)
 			sq->head = 0;
 		run->cmds--;
@@ -197,7 +199,7 @@ bool nvme_run_sq(struct nvme_ctrl *c, struct nvme_sq *sq, struct nvme_run *run)
 
 		if (!n)
 			return false; /* goes on with the completion queue's doorbell */
-		if (sq->parked && !run->may_block) {
+		if ((sq->parked && !run->may_block) || (sq->id && run->held)) {
 			c->kick = true;
 			return false;
 		}
@@ -252,6 +254,7 @@ void nvme_run_end(struct nvme_ctrl *c, struct nvme_run *run)
 	add_counter(&s->units_written, run->units_written);
 	add_counter(&s->host_reads, run->reads);
 	add_counter(&s->host_writes, run->writes);
+	nvme_gate_leave(c, run);
 	nvme_event_deliver(c);
 	nvme_intr_notify(c);
 	if (c->kick) {
