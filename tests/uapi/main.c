@@ -19,7 +19,7 @@ static const struct probe_set *const sets[] = {
 	&hot_reset_probes, &region_probes, &mmap_probes,      &config_probes,	 &irq_probes,
 	&trigger_probes,   &nvme_probes,   &two_probes,	      &admin_probes,	 &words_probes,
 	&power_probes,	   &dmabuf_probes, &sysfs_probes,     &ioeventfd_probes, &functions_probes,
-	&hugetlb_probes,   &sriov_probes,  &sriov_use_probes,
+	&hugetlb_probes,   &sriov_probes,  &sriov_use_probes, &mdev_probes,
 };
 
 /* Without an IOMMU: no mappings, and no groups of several functions. */
@@ -92,6 +92,18 @@ static bool has_vfs(void)
 	return access(path, F_OK) == 0;
 }
 
+/* Probes that need what not every machine has. */
+static bool can_run(const struct probe_set *set)
+{
+	if (set == &two_probes)
+		return probe_bdf2[0];
+	if (set == &sriov_probes || set == &sriov_use_probes)
+		return has_vfs();
+	if (set == &mdev_probes)
+		return access("/sys/class/mdev_bus/mtty", F_OK) == 0;
+	return true;
+}
+
 static void each_probe(bool list, char **patterns, int count)
 {
 	const struct probe_set *const *chosen = probe_noiommu ? noiommu_sets : sets;
@@ -99,10 +111,7 @@ static void each_probe(bool list, char **patterns, int count)
 	char name[128];
 
 	for (size_t s = 0; s < num; s++) {
-		if (chosen[s] == &two_probes && !probe_bdf2[0] && !list)
-			continue;
-		if ((chosen[s] == &sriov_probes || chosen[s] == &sriov_use_probes) && !has_vfs() &&
-		    !list)
+		if (!list && !can_run(chosen[s]))
 			continue;
 		for (size_t i = 0; i < chosen[s]->count; i++) {
 			const struct probe *p = &chosen[s]->probes[i];
