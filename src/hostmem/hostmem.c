@@ -323,6 +323,30 @@ int hostmem_pin_uncharged(struct hostmem *hm, uintptr_t addr, size_t len, bool w
 	return do_pin(hm, addr, len, write, false, ops, priv, pin);
 }
 
+void hostmem_pin_charge(struct hostmem_pin *pin, bool charge)
+{
+	struct hostmem *hm = pin->hm;
+
+	pthread_mutex_lock(&hm->lock);
+	hm->locked -= pin->locked;
+	pin->locked = charge ? pin->len : 0;
+	hm->locked += pin->locked;
+	pthread_mutex_unlock(&hm->lock);
+}
+
+uintptr_t hostmem_pin_now(struct hostmem_pin *pin)
+{
+	struct hostmem_seg *seg;
+	uintptr_t now = 0;
+
+	pthread_mutex_lock(&pin->hm->lock);
+	list_for_each_entry(seg, &pin->segs, link)
+		if (seg->orig == pin->addr && !seg->lost)
+			now = seg->cur;
+	pthread_mutex_unlock(&pin->hm->lock);
+	return now;
+}
+
 void hostmem_unpin(struct hostmem_pin *pin)
 {
 	struct hostmem *hm = pin->hm;

@@ -75,11 +75,16 @@ void hostmem_destroy(struct hostmem *hm);
  */
 int hostmem_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 		const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin);
-/* The same without memlock: device assignment of KVM's (before Linux 4.12) charged nothing. */
+/* The same without memlock: another pin counts the memory, or nothing does (device assignment of
+ * KVM's before Linux 4.12). */
 int hostmem_pin_uncharged(struct hostmem *hm, uintptr_t addr, size_t len, bool write,
 			  const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin);
 /* No device can reach the memory any more. Cannot fail. */
 void hostmem_unpin(struct hostmem_pin *pin);
+/* Counts the pin from now on, or no longer. The limit is not looked at. */
+void hostmem_pin_charge(struct hostmem_pin *pin, bool charge);
+/* Where the pin's first byte is now; 0: lost. Waits while it is being moved. */
+uintptr_t hostmem_pin_now(struct hostmem_pin *pin);
 /*
  * Whether the program took memory of the pin away since hostmem_pin(). Whoever pins and then
  * enters the address into an IOMMU domain asks once behind that: such a move may have come in

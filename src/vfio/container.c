@@ -271,3 +271,90 @@ int vfio_group_use_container(struct vfio_group *group, bool first)
 	group->container_users++;
 	return 0;
 }
+
+/* ---- the DMA of emulated devices ------------------------------------------------------------- */
+
+/*
+ * A device is open only while its group's container has an IOMMU driver, and both stay until it is
+ * closed: nothing here takes the container's lock.
+ */
+void vfio_device_container_register(struct vfio_device *vdev)
+{
+	struct vfio_container *container = vdev->group->container;
+	const struct vfio_iommu_driver_ops *ops = container->iommu_driver->ops;
+
+	atomic_store_explicit(&vdev->container, container, memory_order_release);
+	if (ops->register_device)
+		ops->register_device(container->iommu_data, vdev);
+}
+
+void vfio_device_container_unregister(struct vfio_device *vdev)
+{
+	struct vfio_container *container = vdev->group->container;
+	const struct vfio_iommu_driver_ops *ops = container->iommu_driver->ops;
+
+	if (ops->unregister_device)
+		ops->unregister_device(container->iommu_data, vdev);
+	atomic_store_explicit(&vdev->container, NULL, memory_order_release);
+}
+
+static struct vfio_container *open_container(struct vfio_device *vdev)
+{
+	return atomic_load_explicit(&vdev->container, memory_order_acquire);
+}
+
+static bool hears_of_unmaps(const struct vfio_device *vdev)
+{
+	return vdev->ops->dma_unmap || vdev->pin_ops;
+}
+
+int vfio_device_container_pin_pages(struct vfio_device *vdev, iova_t iova, int npage, int prot,
+				    paddr_t *pages)
+{
+	const struct vfio_container *container = open_container(vdev);
+	const struct vfio_iommu_driver_ops *ops;
+
+	if (!container || !pages || !npage || !hears_of_unmaps(vdev))
+		return -EINVAL;
+	if (npage > VFIO_PIN_PAGES_MAX_ENTRIES)
+		return -E2BIG;
+	ops = container->iommu_driver->ops;
+	if (!ops->pin_pages)
+		return -ENOTTY;
+	return ops->pin_pages(container->iommu_data, vdev, iova, npage, prot, pages);
+}
+
+int vfio_pin_pages(struct vfio_device *vdev, iova_t iova, int npage, int prot, paddr_t *pages)
+{
+	int ret = vfio_device_container_pin_pages(vdev, iova, npage, prot, pages);
+
+	return ret == -ENXIO ? -EINVAL : ret;
+}
+
+void vfio_unpin_pages(struct vfio_device *vdev, iova_t iova, int npage)
+{
+	const struct vfio_container *container = open_container(vdev);
+	const struct vfio_iommu_driver_ops *ops;
+
+	if (!container || npage <= 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES)
+		return;
+	ops = container->iommu_driver->ops;
+	if (ops->unpin_pages)
+		ops->unpin_pages(container->iommu_data, vdev, iova, npage);
+}
+
+int vfio_dma_rw(struct vfio_device *vdev, iova_t iova, void *data, size_t len, bool write)
+{
+	const struct vfio_container *container = open_container(vdev);
+	const struct vfio_iommu_driver_ops *ops;
+	int ret;
+
+	if (!container || !data || !len)
+		return -EINVAL;
+	ops = container->iommu_driver->ops;
+	if (!ops->dma_rw)
+		return -ENOTTY;
+	ret = ops->dma_rw(container->iommu_data, iova, data, len, write);
+	vfio_p2p_put_found(container->core);
+	return ret;
+}

@@ -22,13 +22,15 @@ struct vfio_iommu_driver_ops {
 	long (*ioctl)(struct vfio_core *core, void *data, unsigned int cmd, unsigned long arg);
 	int (*attach_group)(void *data, struct iommu_group *group, enum vfio_group_type type);
 	void (*detach_group)(void *data, struct iommu_group *group);
-	/* For emulated devices: pin pages of the user's memory by IOVA, and undo it. */
-	int (*pin_pages)(void *data, struct iommu_group *group, iova_t iova, size_t npages,
-			 int prot, paddr_t *phys);
-	void (*unpin_pages)(void *data, iova_t iova, size_t npages);
-	int (*register_device)(void *data, struct vfio_device *vdev);
-	void (*unregister_device)(void *data, struct vfio_device *vdev);
+	/* For emulated devices: vfio_pin_pages() and its like in vfio_device.h. -ENXIO: pages of
+	 * another device's, which have no pointer. */
+	int (*pin_pages)(void *data, struct vfio_device *vdev, iova_t iova, int npage, int prot,
+			 paddr_t *pages);
+	void (*unpin_pages)(void *data, struct vfio_device *vdev, iova_t iova, int npage);
 	int (*dma_rw)(void *data, iova_t iova, void *buf, size_t len, bool write);
+	/* Before the device's first open and behind its last close: who is told of unmaps. */
+	void (*register_device)(void *data, struct vfio_device *vdev);
+	void (*unregister_device)(void *data, struct vfio_device *vdev);
 	struct iommu_domain *(*group_iommu_domain)(void *data, struct iommu_group *group);
 };
 

@@ -44,30 +44,47 @@ static unsigned int access_width(uint64_t off, size_t len)
 	return width;
 }
 
-static int p2p_access(struct vfio_p2p *p2p, uint64_t off, uint8_t *buf, size_t len, bool write)
+/* The device stays open meanwhile. */
+static int region_access(struct vfio_device *vdev, unsigned int region, uint64_t off, uint8_t *buf,
+			 size_t len, bool write)
 {
-	const struct vfio_device_ops *ops;
+	const struct vfio_device_ops *ops = vdev->ops;
 	unsigned int width;
 	uint64_t value;
-	int ret = 0;
 
-	pthread_mutex_lock(&p2p->lock);
-	ops = p2p->vdev ? p2p->vdev->ops : NULL;
-	if (!ops || !ops->mmio_read || !ops->mmio_write)
-		ret = -EIO;
-	for (off += p2p->off; !ret && len; off += width, buf += width, len -= width) {
+	if (!ops->mmio_read || !ops->mmio_write)
+		return -EIO;
+	for (; len; off += width, buf += width, len -= width) {
 		width = access_width(off, len);
 		if (write) {
 			value = 0;
 			memcpy(&value, buf, width);
-			ops->mmio_write(p2p->vdev, p2p->region, off, width, value, true);
+			ops->mmio_write(vdev, region, off, width, value, true);
 		} else {
-			value = ops->mmio_read(p2p->vdev, p2p->region, off, width, true);
+			value = ops->mmio_read(vdev, region, off, width, true);
 			memcpy(buf, &value, width);
 		}
 	}
+	return 0;
+}
+
+static int p2p_access(struct vfio_p2p *p2p, uint64_t off, uint8_t *buf, size_t len, bool write)
+{
+	int ret = -EIO;
+
+	pthread_mutex_lock(&p2p->lock);
+	if (p2p->vdev)
+		ret = region_access(p2p->vdev, p2p->region, p2p->off + off, buf, len, write);
 	pthread_mutex_unlock(&p2p->lock);
 	return ret;
+}
+
+int vfio_p2p_rw(struct file *file, uint64_t off, void *buf, size_t len, bool write)
+{
+	if (file->ops != &vfio_device_fops)
+		return -EFAULT;
+	return region_access(((struct vfio_device_file *)file->priv)->vdev, vfio_offset_region(off),
+			     vfio_offset_in_region(off), buf, len, write);
 }
 
 static int p2p_read(void *priv, uint64_t off, void *buf, size_t len)

@@ -3,7 +3,8 @@
  * The tree of a container's mappings and the rules of MAP_DMA and UNMAP_DMA.
  *
  * Invariants: mappings do not overlap; each is in all of the container's domains, whole; `last` is
- * inclusive, so that a mapping may end at the end of the address space.
+ * inclusive, so that a mapping may end at the end of the address space. Without a domain a mapping
+ * is neither pinned nor looked at before an emulated device uses it (type1_pin.c).
  *
  * Version 1 and 2 differ in what an unmap of a part does. Version 2: an error. Version 1, where the
  * hardware once decided: a range that covers a mapping's first byte unmaps all of it, and the walk
@@ -65,6 +66,7 @@ static void sync_and_free(struct vfio_iommu *iommu, struct vfio_dma *removed)
 	for (; removed; removed = next) {
 		next = removed->next;
 		vfio_dma_unpin(removed);
+		free(removed->bitmap);
 		free(removed);
 		iommu->dma_avail++;
 	}
@@ -74,8 +76,11 @@ void vfio_iommu_unmap_all(struct vfio_iommu *iommu)
 {
 	struct vfio_dma *dma, *removed = NULL;
 
-	while ((dma = vfio_find_dma(iommu, 0, UINT64_MAX)))
+	while ((dma = vfio_find_dma(iommu, 0, UINT64_MAX))) {
+		if (dma->pfns.root)
+			vfio_pfns_revoke(dma);
 		remove_nosync(iommu, dma, &removed);
+	}
 	sync_and_free(iommu, removed);
 }
 
@@ -105,13 +110,31 @@ static int enter_all(struct vfio_iommu *iommu, struct vfio_dma *dma)
 	return ret;
 }
 
+/* Pins the mapping and enters it, when there is a domain. */
+static int pin_and_enter(struct vfio_iommu *iommu, struct vfio_dma *dma)
+{
+	int ret;
+
+	if (list_empty(&iommu->domains))
+		return 0;
+	ret = vfio_dma_pin(dma);
+	if (ret)
+		return ret;
+	ret = enter_all(iommu, dma);
+	if (ret)
+		vfio_dma_unpin(dma);
+	else
+		dma->iommu_mapped = true;
+	return ret;
+}
+
 static int map_new(struct vfio_iommu *iommu, const struct vfio_iommu_type1_dma_map *map,
 		   unsigned int prot)
 {
-	struct vfio_dma *dma;
+	struct vfio_dma *dma, *removed = NULL;
 	int ret;
 
-	dma = FAIL_POINT() ? NULL : malloc(sizeof(*dma));
+	dma = FAIL_POINT() ? NULL : calloc(1, sizeof(*dma));
 	if (!dma)
 		return -ENOMEM;
 	dma->node.start = map->iova;
@@ -120,20 +143,20 @@ static int map_new(struct vfio_iommu *iommu, const struct vfio_iommu_type1_dma_m
 	dma->vaddr = map->vaddr;
 	dma->size = map->size;
 	dma->prot = prot;
-	dma->vaddr_invalid = false;
-	dma->next = NULL;
-	ret = vfio_dma_pin(dma);
+	dma->pieces = &dma->single;
+	ret = pin_and_enter(iommu, dma);
 	if (ret)
 		goto out_free;
-	ret = enter_all(iommu, dma);
-	if (ret)
-		goto out_unpin;
 	itree_insert(&iommu->dmas, &dma->node);
 	iommu->dma_avail--;
+	ret = iommu->dirty_page_tracking ? vfio_dirty_start(dma) : 0;
+	if (ret) {
+		remove_nosync(iommu, dma, &removed);
+		sync_and_free(iommu, removed);
+		return ret;
+	}
 	account_map(iommu, dma);
 	return 0;
-out_unpin:
-	vfio_dma_unpin(dma);
 out_free:
 	free(dma);
 	return ret;
@@ -242,17 +265,53 @@ static int unmap_range(struct vfio_iommu *iommu, const struct vfio_iommu_type1_d
 	return check_add_overflow(unmap->iova, unmap->size - 1, last) ? -EOVERFLOW : 0;
 }
 
+#define NOTIFY_RETRIES 10
+
+struct unmapper {
+	struct vfio_dma *removed; /* out of the domains, not yet waited for */
+	const struct vfio_dma *told;
+	unsigned int retries;
+};
+
+/*
+ * Whether no device has pages of @dma pinned. If one has, the devices are told, iommu->lock was
+ * dropped, and the caller looks again at what there is; who has not let go by the tenth time never
+ * will.
+ */
+static bool pfns_gone(struct vfio_iommu *iommu, struct vfio_dma *dma, struct unmapper *u)
+{
+	if (!dma->pfns.root)
+		return true;
+	if (u->told != dma)
+		u->retries = 0;
+	u->told = dma;
+	if (u->retries++ == NOTIFY_RETRIES) {
+		vfio_pfns_revoke(dma);
+		return true;
+	}
+	dma->unmapping = true;
+	sync_and_free(iommu, u->removed);
+	u->removed = NULL;
+	vfio_notify_dma_unmap(iommu, dma);
+	return false;
+}
+
 int vfio_dma_do_unmap(struct vfio_iommu *iommu, struct vfio_iommu_type1_dma_unmap *unmap,
 		      const struct vfio_bitmap *bitmap)
 {
 	const bool get_dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	const bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
-	struct vfio_dma *dma, *removed = NULL;
+	struct unmapper u = { .removed = NULL };
 	const iova_t iova = unmap->iova;
+	struct vfio_dma *dma;
 	iova_t last;
 	int ret;
 
-	ret = unmap_range(iommu, unmap, &last);
+	/* Devices that pin and copy cannot do so while addresses are missing. */
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR && !list_empty(&iommu->emulated_groups))
+		ret = -EBUSY;
+	else
+		ret = unmap_range(iommu, unmap, &last);
 	unmap->size = 0;
 	if (ret)
 		return ret;
@@ -266,14 +325,22 @@ int vfio_dma_do_unmap(struct vfio_iommu *iommu, struct vfio_iommu_type1_dma_unma
 	while ((dma = vfio_find_dma(iommu, iova, last))) {
 		if (!iommu->v2 && iova > vfio_dma_iova(dma))
 			break;
+		if (!pfns_gone(iommu, dma, &u)) {
+			if (!iommu->v2 || all || !range_bisects(iommu, iova, last))
+				continue;
+			ret = -EINVAL;
+			break;
+		}
 		if (get_dirty) {
 			ret = vfio_dirty_report(dma, (uintptr_t)bitmap->data, iova, bitmap->pgsize);
-			if (ret)
+			if (ret) {
+				dma->unmapping = false;
 				break;
+			}
 		}
 		unmap->size += dma->size;
-		remove_nosync(iommu, dma, &removed);
+		remove_nosync(iommu, dma, &u.removed);
 	}
-	sync_and_free(iommu, removed);
+	sync_and_free(iommu, u.removed);
 	return ret;
 }

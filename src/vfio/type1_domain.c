@@ -6,6 +6,9 @@
  * Groups whose units want the same format and treat cache coherency alike share a domain. A group
  * that needs a new one gets all mappings entered into it (replay) before it is attached.
  *
+ * Emulated groups have no domain: they are in a list and change nothing of all that. With the last
+ * domain go the mappings, or, while emulated groups are left, only that they are pinned as a whole.
+ *
  * Valid IOVAs are what all domains can translate, less the reserved regions of all groups, whatever
  * their type. They are computed anew at each change; a group that would make an existing mapping
  * invalid is refused.
@@ -30,6 +33,8 @@ void vfio_iova_list_free(struct iova_list *list)
 
 bool vfio_iova_list_contains(const struct iova_list *list, iova_t start, iova_t last)
 {
+	if (!list->count)
+		return true;
 	for (size_t i = 0; i < list->count; i++)
 		if (start >= list->ranges[i].start && last <= list->ranges[i].end)
 			return true;
@@ -145,26 +150,37 @@ void vfio_update_pgsize_bitmap(struct vfio_iommu *iommu)
 
 /* ---- domains --------------------------------------------------------------------------------- */
 
-static struct vfio_domain *find_group(struct vfio_iommu *iommu, struct iommu_group *group,
-				      struct vfio_iommu_group **out)
+static struct vfio_iommu_group *find_in(struct list_head *groups, const struct iommu_group *group)
+{
+	struct vfio_iommu_group *g;
+
+	list_for_each_entry(g, groups, node)
+		if (g->iommu_group == group)
+			return g;
+	return NULL;
+}
+
+struct vfio_iommu_group *vfio_iommu_find_group(struct vfio_iommu *iommu, struct iommu_group *group,
+					       struct vfio_domain **out)
 {
 	struct vfio_iommu_group *g;
 	struct vfio_domain *d;
 
-	list_for_each_entry(d, &iommu->domains, node)
-		list_for_each_entry(g, &d->groups, node)
-			if (g->iommu_group == group) {
-				*out = g;
-				return d;
-			}
-	return NULL;
+	list_for_each_entry(d, &iommu->domains, node) {
+		g = find_in(&d->groups, group);
+		*out = d;
+		if (g)
+			return g;
+	}
+	*out = NULL;
+	return find_in(&iommu->emulated_groups, group);
 }
 
 struct iommu_domain *vfio_iommu_find_domain(struct vfio_iommu *iommu, struct iommu_group *group)
 {
-	struct vfio_iommu_group *g;
-	struct vfio_domain *d = find_group(iommu, group, &g);
+	struct vfio_domain *d;
 
+	vfio_iommu_find_group(iommu, group, &d);
 	return d ? d->domain : NULL;
 }
 
@@ -211,34 +227,21 @@ static void domain_destroy(struct vfio_domain *d)
 	free(d);
 }
 
-/* Enters every mapping into @d, which is not in the list yet, or none. domains_lock is held:
- * nothing moves meanwhile. */
+/* Enters every mapping into @d, which is not in the list yet, as the first domain has it.
+ * domains_lock is held: nothing moves meanwhile. */
 static int replay(struct vfio_iommu *iommu, struct vfio_domain *d)
 {
-	struct vfio_domain *first;
-	struct itree_node *node, *failed;
-	struct vfio_dma *dma;
-	int ret = 0;
+	struct vfio_domain *first = list_first_entry(&iommu->domains, struct vfio_domain, node);
+	struct itree_node *node;
+	int ret;
 
-	if (list_empty(&iommu->domains))
-		return 0;
-	first = list_first_entry(&iommu->domains, struct vfio_domain, node);
 	itree_for_each(node, &iommu->dmas, 0, UINT64_MAX) {
 		ret = vfio_dma_copy(container_of(node, struct vfio_dma, node), first->domain,
 				    d->domain);
 		if (ret)
-			break;
+			return ret;
 	}
-	failed = node;
-	if (!ret)
-		return 0;
-	itree_for_each(node, &iommu->dmas, 0, UINT64_MAX) {
-		if (node == failed)
-			break;
-		dma = container_of(node, struct vfio_dma, node);
-		iommu_unmap(d->domain, vfio_dma_iova(dma), dma->size);
-	}
-	return ret;
+	return 0;
 }
 
 static void unreplay(struct vfio_iommu *iommu, struct vfio_domain *d)
@@ -250,22 +253,111 @@ static void unreplay(struct vfio_iommu *iommu, struct vfio_domain *d)
 	iommu_sync(d->domain);
 }
 
+static int attach_filled(struct vfio_domain *d, struct vfio_iommu *iommu, struct iommu_group *group,
+			 int ret)
+{
+	if (!ret)
+		ret = iommu_attach_group(d->domain, group);
+	if (ret)
+		unreplay(iommu, d);
+	return ret;
+}
+
+/* Lets go what vfio_dma_pin() pinned of the mappings before @end, NULL: of all. */
+static void unpin_dmas(struct vfio_iommu *iommu, const struct itree_node *end)
+{
+	struct itree_node *node;
+	struct vfio_dma *dma;
+
+	itree_for_each(node, &iommu->dmas, 0, UINT64_MAX) {
+		if (node == end)
+			break;
+		dma = container_of(node, struct vfio_dma, node);
+		vfio_dma_unpin(dma);
+		vfio_pfns_charge(dma, true);
+		dma->iommu_mapped = false;
+	}
+}
+
+/* The container gets its first domain: its mappings are pinned now, and what was pinned of them
+ * page by page is counted with them. */
+static int pin_dmas(struct vfio_iommu *iommu)
+{
+	struct itree_node *node;
+	struct vfio_dma *dma;
+	int ret;
+
+	itree_for_each(node, &iommu->dmas, 0, UINT64_MAX) {
+		dma = container_of(node, struct vfio_dma, node);
+		vfio_pfns_charge(dma, false);
+		ret = vfio_dma_pin(dma);
+		if (ret) {
+			vfio_pfns_charge(dma, true);
+			unpin_dmas(iommu, node);
+			return ret;
+		}
+		dma->iommu_mapped = true;
+	}
+	return 0;
+}
+
+/* The first domain: in the list before it is filled, so that memory which the program takes away
+ * meanwhile is followed. */
+static int add_first_domain(struct vfio_iommu *iommu, struct vfio_domain *d,
+			    struct iommu_group *group)
+{
+	struct itree_node *node;
+	struct vfio_dma *dma;
+	int ret = pin_dmas(iommu);
+
+	if (ret)
+		return ret;
+	vfio_iommu_lock_domains(iommu);
+	list_add(&d->node, &iommu->domains);
+	pthread_mutex_unlock(&iommu->domains_lock);
+	itree_for_each(node, &iommu->dmas, 0, UINT64_MAX) {
+		dma = container_of(node, struct vfio_dma, node);
+		ret = vfio_dma_enter(dma, d->domain);
+		if (!ret && vfio_dma_moved(dma))
+			ret = -EFAULT;
+		if (ret)
+			break;
+	}
+	ret = attach_filled(d, iommu, group, ret);
+	if (!ret)
+		return 0;
+	vfio_iommu_lock_domains(iommu);
+	list_del(&d->node);
+	pthread_mutex_unlock(&iommu->domains_lock);
+	unpin_dmas(iommu, NULL);
+	return ret;
+}
+
 /* A new domain for the group, filled and attached, and in the list. */
 static int add_domain(struct vfio_iommu *iommu, struct vfio_domain *d, struct iommu_group *group)
 {
 	int ret;
 
+	if (list_empty(&iommu->domains))
+		return add_first_domain(iommu, d, group);
 	vfio_iommu_lock_domains(iommu);
-	ret = replay(iommu, d);
-	if (!ret) {
-		ret = iommu_attach_group(d->domain, group);
-		if (ret)
-			unreplay(iommu, d);
-		else
-			list_add(&d->node, &iommu->domains);
-	}
+	ret = attach_filled(d, iommu, group, replay(iommu, d));
+	if (!ret)
+		list_add(&d->node, &iommu->domains);
 	pthread_mutex_unlock(&iommu->domains_lock);
 	return ret;
+}
+
+static int attach_emulated(struct vfio_iommu *iommu, struct iommu_group *iommu_group)
+{
+	struct vfio_iommu_group *group = FAIL_POINT() ? NULL : calloc(1, sizeof(*group));
+
+	if (!group)
+		return -ENOMEM;
+	group->iommu_group = iommu_group;
+	group->pinned_page_dirty_scope = true;
+	list_add(&group->node, &iommu->emulated_groups);
+	return 0;
 }
 
 int vfio_iommu_attach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_group,
@@ -280,7 +372,11 @@ int vfio_iommu_attach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_
 
 	if (iommu->vaddr_invalid_count)
 		return -EBUSY;
-	if (type != VFIO_IOMMU || !unit || find_group(iommu, iommu_group, &group))
+	if (vfio_iommu_find_group(iommu, iommu_group, &d))
+		return -EINVAL;
+	if (type == VFIO_EMULATED_IOMMU)
+		return attach_emulated(iommu, iommu_group);
+	if (type != VFIO_IOMMU || !unit)
 		return -EINVAL;
 	group = FAIL_POINT() ? NULL : calloc(1, sizeof(*group));
 	if (!group)
@@ -312,6 +408,7 @@ int vfio_iommu_attach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_
 	list_add(&group->node, fresh ? &fresh->groups : &d->groups);
 	vfio_iova_list_free(&iommu->iovas);
 	iommu->iovas = iovas;
+	iommu->num_non_pinned_groups++;
 	vfio_update_pgsize_bitmap(iommu);
 	return 0;
 out_iovas:
@@ -324,32 +421,68 @@ out_group:
 	return ret;
 }
 
-void vfio_iommu_detach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_group)
+/* The container has no domain any more, but emulated groups: mappings stay, pages of them are
+ * pinned and counted one by one. */
+static void unmap_reaccount(struct vfio_iommu *iommu, struct vfio_domain *d)
 {
-	struct vfio_iommu_group *group;
-	struct vfio_domain *d = find_group(iommu, iommu_group, &group);
+	unreplay(iommu, d);
+	unpin_dmas(iommu, NULL);
+}
+
+static void remove_domain(struct vfio_iommu *iommu, struct vfio_domain *d)
+{
+	const bool last = d->node.next == d->node.prev;
+
+	if (last && list_empty(&iommu->emulated_groups))
+		vfio_iommu_unmap_all(iommu);
+	else if (last)
+		unmap_reaccount(iommu, d);
+	vfio_iommu_lock_domains(iommu);
+	list_del(&d->node);
+	pthread_mutex_unlock(&iommu->domains_lock);
+	unreplay(iommu, d);
+	domain_destroy(d);
+	vfio_update_pgsize_bitmap(iommu);
+}
+
+static void detach_real(struct vfio_iommu *iommu, struct vfio_domain *d,
+			struct vfio_iommu_group *group)
+{
 	struct iova_list iovas;
 
-	if (!d)
-		return;
-	iommu_detach_group(d->domain, iommu_group);
+	iommu_detach_group(d->domain, group->iommu_group);
 	list_del(&group->node);
 	free(group);
-	if (list_empty(&d->groups)) {
-		/* Without a domain nothing can be mapped. */
-		if (d->node.next == d->node.prev)
-			vfio_iommu_unmap_all(iommu);
-		vfio_iommu_lock_domains(iommu);
-		list_del(&d->node);
-		pthread_mutex_unlock(&iommu->domains_lock);
-		unreplay(iommu, d);
-		domain_destroy(d);
-		vfio_update_pgsize_bitmap(iommu);
-	}
+	if (list_empty(&d->groups))
+		remove_domain(iommu, d);
 	/* Fewer groups: more IOVAs. Without memory for the new list the old one stays, which is
 	 * safe. */
 	if (!iova_compute(iommu, NULL, NULL, &iovas)) {
 		vfio_iova_list_free(&iommu->iovas);
 		iommu->iovas = iovas;
 	}
+}
+
+void vfio_iommu_detach_group(struct vfio_iommu *iommu, struct iommu_group *iommu_group)
+{
+	struct vfio_iommu_group *group;
+	struct vfio_domain *d;
+	bool non_pinned;
+
+	group = vfio_iommu_find_group(iommu, iommu_group, &d);
+	if (!group)
+		return;
+	non_pinned = !group->pinned_page_dirty_scope;
+	if (d) {
+		detach_real(iommu, d, group);
+	} else {
+		list_del(&group->node);
+		free(group);
+		if (list_empty(&iommu->emulated_groups) && list_empty(&iommu->domains))
+			vfio_iommu_unmap_all(iommu);
+	}
+	if (!non_pinned)
+		return;
+	iommu->num_non_pinned_groups--;
+	vfio_dirty_set_all(iommu);
 }

@@ -34,7 +34,8 @@ static long check_extension(struct vfio_iommu *iommu, unsigned long arg)
 	case VFIO_UNMAP_ALL:
 		return 1;
 	case VFIO_UPDATE_VADDR:
-		return iommu != NULL;
+		/* Emulated devices cannot wait for a new address. */
+		return iommu && list_empty(&iommu->emulated_groups);
 	case VFIO_DMA_CC_IOMMU:
 		if (!iommu)
 			return 0;
@@ -45,6 +46,18 @@ static long check_extension(struct vfio_iommu *iommu, unsigned long arg)
 	default:
 		return 0;
 	}
+}
+
+static long locked_check_extension(struct vfio_iommu *iommu, unsigned long arg)
+{
+	long ret;
+
+	if (!iommu)
+		return check_extension(NULL, arg);
+	pthread_mutex_lock(&iommu->lock);
+	ret = check_extension(iommu, arg);
+	pthread_mutex_unlock(&iommu->lock);
+	return ret;
 }
 
 /* ---- GET_INFO -------------------------------------------------------------------------------- */
@@ -76,6 +89,9 @@ static int add_iova_range_cap(const struct vfio_iommu *iommu, struct vfio_info_c
 	struct vfio_iommu_type1_info_cap_iova_range *cap;
 	int ret;
 
+	/* Emulated groups alone have no limits. */
+	if (!ranges)
+		return 0;
 	cap = FAIL_POINT() ? NULL : calloc(1, sizeof(*cap) + ranges);
 	if (!cap)
 		return -ENOMEM;
@@ -173,7 +189,7 @@ static long type1_ioctl(struct vfio_core *core, void *data, unsigned int cmd, un
 	long ret;
 
 	if (cmd == VFIO_CHECK_EXTENSION)
-		return check_extension(iommu, arg);
+		return locked_check_extension(iommu, arg);
 	while (op < type1_ioctls + ARRAY_SIZE(type1_ioctls) && op->cmd != cmd)
 		op++;
 	if (op == type1_ioctls + ARRAY_SIZE(type1_ioctls))
@@ -207,8 +223,12 @@ static int type1_open(struct vfio_core *core, unsigned long arg, void **data)
 	iommu->dma_avail = core->env.dma_entry_limit(core->env.arg);
 	pthread_mutex_init(&iommu->lock, NULL);
 	pthread_mutex_init(&iommu->domains_lock, NULL);
+	pthread_mutex_init(&iommu->device_list_lock, NULL);
 	pthread_cond_init(&iommu->settled, NULL);
 	list_init(&iommu->domains);
+	list_init(&iommu->emulated_groups);
+	list_init(&iommu->leaked);
+	list_init(&iommu->devices);
 	vfio_update_pgsize_bitmap(iommu);
 	*data = iommu;
 	return 0;
@@ -221,6 +241,7 @@ static void type1_release(void *data)
 	/* All groups have left, and with the last of them went the mappings. */
 	vfio_iova_list_free(&iommu->iovas);
 	pthread_cond_destroy(&iommu->settled);
+	pthread_mutex_destroy(&iommu->device_list_lock);
 	pthread_mutex_destroy(&iommu->domains_lock);
 	pthread_mutex_destroy(&iommu->lock);
 	free(iommu);
@@ -257,6 +278,32 @@ static struct iommu_domain *type1_group_iommu_domain(void *data, struct iommu_gr
 	return domain;
 }
 
+static int type1_pin_pages(void *data, struct vfio_device *vdev, iova_t iova, int npage, int prot,
+			   paddr_t *pages)
+{
+	return vfio_type1_pin_pages(data, vdev, iova, npage, prot, pages);
+}
+
+static void type1_unpin_pages(void *data, struct vfio_device *vdev, iova_t iova, int npage)
+{
+	vfio_type1_unpin_pages(data, vdev, iova, npage);
+}
+
+static void type1_register_device(void *data, struct vfio_device *vdev)
+{
+	vfio_type1_register_device(data, vdev);
+}
+
+static void type1_unregister_device(void *data, struct vfio_device *vdev)
+{
+	vfio_type1_unregister_device(data, vdev);
+}
+
+static int type1_dma_rw(void *data, iova_t iova, void *buf, size_t len, bool write)
+{
+	return vfio_type1_dma_rw(data, iova, buf, len, write);
+}
+
 const struct vfio_iommu_driver_ops vfio_iommu_driver_ops_type1 = {
 	.name = "vfio-iommu-type1",
 	.open = type1_open,
@@ -264,5 +311,10 @@ const struct vfio_iommu_driver_ops vfio_iommu_driver_ops_type1 = {
 	.ioctl = type1_ioctl,
 	.attach_group = type1_attach_group,
 	.detach_group = type1_detach_group,
+	.pin_pages = type1_pin_pages,
+	.unpin_pages = type1_unpin_pages,
+	.dma_rw = type1_dma_rw,
+	.register_device = type1_register_device,
+	.unregister_device = type1_unregister_device,
 	.group_iommu_domain = type1_group_iommu_domain,
 };

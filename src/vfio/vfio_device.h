@@ -81,11 +81,29 @@ struct vfio_device_ops {
 	 * in and out. 0 or -errno; -ENOTTY: unknown. */
 	int (*device_feature)(struct vfio_device *vdev, uint32_t flags, uint32_t feature,
 			      void *data, size_t size);
-	/* The user unmapped an IOVA range that an emulated device may have pinned. */
+	/* The user unmaps a range in which pages are pinned: unpin what is yours of it before you
+	 * return, and touch it no more. On the user's thread; of VFIO's locks none is held that
+	 * vfio_unpin_pages() takes. No lock may be taken here under which the device is opened or
+	 * closed. */
 	void (*dma_unmap)(struct vfio_device *vdev, iova_t iova, uint64_t len);
 	/* What only this bus has: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, ... with the raw user
 	 * argument. NULL: -ENOTTY */
 	long (*ioctl)(struct vfio_device *vdev, unsigned int cmd, unsigned long arg);
+};
+
+/*
+ * For who keeps the pointers of pinned pages (emulated_dma.h does). Set before the device is
+ * registered, as vdev->pin_ops.
+ */
+struct vfio_pin_ops {
+	/* As vfio_device_ops.dma_unmap; also when the device was closed, for everything. */
+	void (*unmap)(struct vfio_device *vdev, iova_t iova, uint64_t len);
+	/*
+	 * The program takes the memory of the pinned page at @iova away: it stays pinned, but will
+	 * be elsewhere. Forget the pointer and return when nothing uses it any more;
+	 * vfio_pin_pages() gives the new one. Locks of VFIO's are held: pin and unpin nothing.
+	 */
+	void (*moving)(struct vfio_device *vdev, iova_t iova);
 };
 
 struct vfio_device {
@@ -100,6 +118,11 @@ struct vfio_device {
 	struct file *file;	 /* of the open device; NULL when closed. Guarded by lock */
 	int memfd; /* the file's backing, given by open_device; -1: a plain one is made */
 	struct list_head group_node;
+	/* Where the DMA of an open device goes; NULL: closed. */
+	struct vfio_container *_Atomic container;
+	struct list_head iommu_entry; /* of the IOMMU driver's devices; its lock */
+	const struct vfio_pin_ops *pin_ops;
+	void *pin_priv;
 	/* Set between vfio_init_device() and registration; NULL: the device has none of it. */
 	const struct vfio_migration_ops *mig_ops; /* migration.h */
 	const struct vfio_log_ops *log_ops;
@@ -117,6 +140,31 @@ int vfio_register_group_dev(struct vfio_device *vdev, enum vfio_group_type type)
 /* Asks the user to let go (ops->request, now and every ten seconds) and waits until the device is
  * closed. No lock may be held: for a driver's remove(). */
 void vfio_unregister_group_dev(struct vfio_device *vdev);
+
+/* ---- DMA of emulated devices ----------------------------------------------------------------- */
+
+#define VFIO_PIN_PAGES_MAX_ENTRIES 512
+
+/*
+ * Pins @npage pages of the user's memory from @iova on (the offset in the page does not matter) for
+ * IOMMU_READ and IOMMU_WRITE as @prot says, and gives the pages' addresses in this process. They
+ * are touched only through base/copy.h, and hold as long as the program leaves its memory where it
+ * is: whoever keeps them has pin_ops. A page that is pinned already, by any device, is counted.
+ * Returns @npage, or -errno and nothing is pinned: -EINVAL not open, nothing mapped there, a page
+ * of another device's, or nobody to tell of an unmap (dma_unmap, pin_ops); -E2BIG; -EPERM the
+ * mapping does not allow @prot; -EFAULT; -ENOMEM, also over the memlock limit; -EACCES type1's
+ * version 1; -ENOTTY no IOMMU.
+ */
+int vfio_pin_pages(struct vfio_device *vdev, iova_t iova, int npage, int prot, paddr_t *pages);
+/* Takes one count of each page back. Pages that @vdev has not pinned are reported and left. */
+void vfio_unpin_pages(struct vfio_device *vdev, iova_t iova, int npage);
+/*
+ * Moves @len bytes between @data and the user's memory at @iova, across mappings; memory of other
+ * devices' that the program has mapped, too. The mappings must be readable, for @write writable as
+ * well. 0, or -errno when a part could not be moved, what came before it has been: -EINVAL not
+ * mapped, -EPERM, -EFAULT. The caller holds no lock of VFIO's.
+ */
+int vfio_dma_rw(struct vfio_device *vdev, iova_t iova, void *data, size_t len, bool write);
 
 /* Whether @file is an open group, and whether @vdev is in it: what a user shows to prove that it
  * owns a device (VFIO_DEVICE_PCI_HOT_RESET). */

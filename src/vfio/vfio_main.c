@@ -105,6 +105,8 @@ void vfio_core_after_fork(struct vfio_core *core)
 			vdev->open_count = 0;
 			vdev->users = 0;
 			vdev->file = NULL;
+			atomic_store(&vdev->container, NULL);
+			list_init(&vdev->iommu_entry);
 		}
 	}
 }
@@ -118,6 +120,7 @@ int vfio_init_device(struct vfio_device *vdev, struct device *dev,
 	vdev->priv = priv;
 	vdev->memfd = -1;
 	list_init(&vdev->group_node);
+	list_init(&vdev->iommu_entry);
 	return -pthread_mutex_init(&vdev->lock, NULL);
 }
 
@@ -267,10 +270,11 @@ static int device_open_locked(struct vfio_device_file *df, struct file **out, bo
 	ret = vfio_group_use_container(vdev->group, vdev->open_count == 0);
 	if (ret)
 		return ret;
-	if (vdev->open_count++ == 0 && vdev->ops->open_device) {
-		ret = vdev->ops->open_device(vdev);
+	if (vdev->open_count++ == 0) {
+		vfio_device_container_register(vdev);
+		ret = vdev->ops->open_device ? vdev->ops->open_device(vdev) : 0;
 		if (ret)
-			goto out_unuse;
+			goto out_unregister;
 	}
 	ret = device_make_file(df, out, existed);
 	if (ret)
@@ -284,7 +288,9 @@ static int device_open_locked(struct vfio_device_file *df, struct file **out, bo
 out_close:
 	if (vdev->open_count == 1 && vdev->ops->close_device)
 		vdev->ops->close_device(vdev);
-out_unuse:
+out_unregister:
+	if (vdev->open_count == 1)
+		vfio_device_container_unregister(vdev);
 	vdev->open_count--;
 	vdev->group->container_users--;
 	return ret;
@@ -333,6 +339,7 @@ static void device_release(struct file *file)
 		vfio_p2p_device_closed(vdev);
 		if (vdev->ops->close_device)
 			vdev->ops->close_device(vdev);
+		vfio_device_container_unregister(vdev);
 	}
 	vdev->open_count--;
 	group->container_users--;

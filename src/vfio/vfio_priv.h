@@ -95,6 +95,13 @@ void vfio_group_detach_container(struct vfio_group *group);
  * when nobody has the device open, -EPERM when the user may not. */
 int vfio_group_use_container(struct vfio_group *group, bool first);
 
+/* The device's first open and last close, with the group in a container that has an IOMMU. */
+void vfio_device_container_register(struct vfio_device *vdev);
+void vfio_device_container_unregister(struct vfio_device *vdev);
+/* As vfio_pin_pages(), but -ENXIO for another device's pages. */
+int vfio_device_container_pin_pages(struct vfio_device *vdev, iova_t iova, int npage, int prot,
+				    paddr_t *pages);
+
 /*
  * group.c: the group for one more device. VFIO_IOMMU: that of its IOMMU group, made when it is the
  * first; where it has none, a no-IOMMU one when these are allowed, else -EINVAL. Any other type: a
@@ -151,6 +158,9 @@ int vfio_p2p_create(struct vfio_core *core, struct file *file, uint64_t off, uin
  */
 struct file *vfio_p2p_find(struct vfio_core *core, uintptr_t addr, uint64_t *off);
 void vfio_p2p_put_found(struct vfio_core *core);
+/* Moves bytes to or from @off of @file, which the caller keeps open. 0, -EFAULT no device region,
+ * -EIO. */
+int vfio_p2p_rw(struct file *file, uint64_t off, void *buf, size_t len, bool write);
 void vfio_p2p_destroy(struct vfio_p2p *p2p);
 paddr_t vfio_p2p_base(const struct vfio_p2p *p2p);
 /* The device is being closed: DMA to its windows fails from now on. vdev->lock is held. */
