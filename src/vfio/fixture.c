@@ -270,19 +270,32 @@ static bool env_noiommu(void *arg)
 	return fx.noiommu;
 }
 
+/* The first one is fx.made; further ones are for tests of several such devices. */
 static int env_group_alloc(void *arg, struct device *dev, struct iommu_group **out)
 {
-	ck_assert_ptr_null(fx.made);
-	ck_assert_int_eq(iommu_group_create(FIXTURE_NOIOMMU, &fx.made), 0);
-	*out = fx.made;
+	unsigned int i = 0;
+
+	while (i < FIXTURE_MADE && fx.made_for[i])
+		i++;
+	ck_assert_uint_lt(i, FIXTURE_MADE);
+	ck_assert_int_eq(iommu_group_create(FIXTURE_NOIOMMU + i, &fx.made_groups[i]), 0);
+	fx.made_for[i] = dev;
+	*out = fx.made_groups[i];
+	fx.made = fx.made_groups[0];
 	return 0;
 }
 
 static void env_group_free(void *arg, struct device *dev)
 {
-	ck_assert_ptr_nonnull(fx.made);
-	iommu_group_destroy(fx.made);
-	fx.made = NULL;
+	unsigned int i = 0;
+
+	while (i < FIXTURE_MADE && fx.made_for[i] != dev)
+		i++;
+	ck_assert_uint_lt(i, FIXTURE_MADE);
+	iommu_group_destroy(fx.made_groups[i]);
+	fx.made_groups[i] = NULL;
+	fx.made_for[i] = NULL;
+	fx.made = fx.made_groups[0];
 }
 
 static void env_add_taint(void *arg, unsigned int flag)
@@ -312,7 +325,8 @@ void fixture_setup_with(enum iommu_model model, enum iommu_model second, uint64_
 	memset(&fx, 0, sizeof(fx));
 	fx.dma_entry_limit = 65535;
 	fx.allow_unsafe = true;
-	fx.viable[FIXTURE_NOIOMMU] = true;
+	for (unsigned int i = 0; i < FIXTURE_MADE; i++)
+		fx.viable[FIXTURE_NOIOMMU + i] = true;
 	ck_assert_int_eq(fault_init(), 0);
 	ck_assert_int_eq(hostmem_create(memlock, &fx.hm), 0);
 	ck_assert_int_eq(iommu_create(model, "unit0", &fx.unit), 0);

@@ -16,6 +16,7 @@
 #define FIXTURE_DEVICES 4
 #define FIXTURE_GROUPS	3
 #define FIXTURE_NOIOMMU 3      /* number of the group that is made for a device that has none */
+#define FIXTURE_MADE	16     /* how many such groups there can be */
 #define FIXTURE_IRQS	4      /* of index 0; index 1 has none */
 #define FIXTURE_REGION	0x4000 /* bytes of region 0, plain memory behind mmio_* */
 
@@ -43,12 +44,14 @@ struct fixture {
 	struct vfio_core *core;
 	unsigned int dma_entry_limit;
 	bool disable_hugepages;
-	bool allow_unsafe, viable[FIXTURE_GROUPS + 1];
-	int claims[FIXTURE_GROUPS + 1];
+	bool allow_unsafe, viable[FIXTURE_GROUPS + FIXTURE_MADE];
+	int claims[FIXTURE_GROUPS + FIXTURE_MADE];
 	bool busy_elsewhere;
 	/* Without an IOMMU: what the session allows, and the group that was made for device 0. */
 	bool noiommu, no_rawio;
 	struct iommu_group *made;
+	struct iommu_group *made_groups[FIXTURE_MADE];
+	struct device *made_for[FIXTURE_MADE];
 	unsigned int taints;
 };
 

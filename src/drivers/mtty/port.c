@@ -167,11 +167,11 @@ void mtty_port_stop(struct mtty_ports *ports, unsigned int number, bool stopped)
 	receive(ports, number);
 }
 
-void mtty_port_plug(struct mtty_ports *ports, unsigned int number)
+void mtty_port_plug(struct mtty_ports *ports, unsigned int number, bool stopped)
 {
 	struct mtty_port *port = &ports->port[number];
 
-	port->stopped = 0;
+	port->stopped = stopped;
 	port->plugged = port->configured;
 	port->pty[0] = '\0';
 	mtty_port_replaced(ports, number);

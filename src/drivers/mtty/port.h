@@ -81,7 +81,7 @@ int mtty_line_show(const struct mtty_ports *ports, unsigned int number, char *bu
 /* A loopback again; so is the other end of a cable. */
 void mtty_line_clear(struct mtty_ports *ports, unsigned int number);
 
-void mtty_port_plug(struct mtty_ports *ports, unsigned int number);
+void mtty_port_plug(struct mtty_ports *ports, unsigned int number, bool stopped);
 void mtty_port_unplug(struct mtty_ports *ports, unsigned int number);
 void mtty_port_stop(struct mtty_ports *ports, unsigned int number, bool stopped);
 /* Registers; what the line does of it happens before they return. Ports of other cards that have

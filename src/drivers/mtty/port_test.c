@@ -45,8 +45,8 @@ static void drive(unsigned int port)
 static void cable(void)
 {
 	ck_assert_int_eq(mtty_line_parse(ports, a[0], "cable:" B ":0\n"), 0);
-	mtty_port_plug(ports, a[0]);
-	mtty_port_plug(ports, b[0]);
+	mtty_port_plug(ports, a[0], false);
+	mtty_port_plug(ports, b[0], false);
 }
 
 START_TEST(taking)
@@ -75,7 +75,7 @@ END_TEST
 /* Nobody has set DTR or RTS: as in Linux's sample, 16 characters fit and the 17th is an overrun. */
 START_TEST(loopback_as_the_sample)
 {
-	mtty_port_plug(ports, a[0]);
+	mtty_port_plug(ports, a[0], false);
 	wr(a[0], UART_FCR, UART_FCR_ENABLE);
 	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES,
 			  UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(loopback_waits)
 {
-	mtty_port_plug(ports, a[0]);
+	mtty_port_plug(ports, a[0], false);
 	drive(a[0]);
 	for (unsigned int i = 0; i < 32; i++)
 		wr(a[0], UART_THR, i);
@@ -171,7 +171,7 @@ START_TEST(unplugged)
 	/* The signals fall, and what is sent goes nowhere. */
 	ck_assert_uint_eq(rd(a[0], UART_MSR), UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD);
 	ck_assert_uint_eq(rd(a[0], UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
-	mtty_port_plug(ports, b[0]);
+	mtty_port_plug(ports, b[0], false);
 	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES,
 			  UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD);
 }
@@ -179,7 +179,7 @@ END_TEST
 
 START_TEST(stopped)
 {
-	mtty_port_plug(ports, a[0]);
+	mtty_port_plug(ports, a[0], false);
 	drive(a[0]);
 	mtty_port_stop(ports, a[0], true);
 	for (unsigned int i = 0; i < 16; i++)
@@ -246,8 +246,8 @@ END_TEST
 
 START_TEST(recovery)
 {
-	mtty_port_plug(ports, a[0]);
-	mtty_port_plug(ports, b[0]);
+	mtty_port_plug(ports, a[0], false);
+	mtty_port_plug(ports, b[0], false);
 	wr(a[0], UART_SCR, 0x11);
 	wr(a[1], UART_SCR, 0x22);
 	wr(b[0], UART_SCR, 0x33);
