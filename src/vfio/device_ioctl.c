@@ -200,7 +200,9 @@ static long set_irqs(struct vfio_device *vdev, union device_arg *a, uintptr_t ar
 	if (ret)
 		return ret;
 	/* An index that the device does not have has no interrupts. */
-	if (vdev->ops->get_irq_info(vdev, &irq))
+	if (vdev->set_irqs_max)
+		irq.count = vdev->set_irqs_max;
+	else if (vdev->ops->get_irq_info(vdev, &irq))
 		irq.count = 0;
 	ret = vfio_set_irqs_validate_and_prepare(hdr, irq.count, info.num_irqs, &size);
 	if (ret)

@@ -126,7 +126,10 @@ struct vfio_device {
 	/* Set between vfio_init_device() and registration; NULL: the device has none of it. */
 	const struct vfio_migration_ops *mig_ops; /* migration.h */
 	const struct vfio_log_ops *log_ops;
-	uint32_t migration_flags;    /* VFIO_MIGRATION_* */
+	uint32_t migration_flags; /* VFIO_MIGRATION_* */
+	/* How many interrupts SET_IRQS lets pass of any index, for a driver that looks for itself;
+	 * 0: as many as get_irq_info says. */
+	unsigned int set_irqs_max;
 	atomic_bool precopy_info_v2; /* the user knows of vfio_precopy_info.flags */
 	/* Guarded by the core's lock: who keeps vfio_unregister_group_dev() waiting. */
 	unsigned int users;

@@ -220,7 +220,10 @@ START_TEST(intx)
 	ck_assert_int_eq(set_irqs(MASK, 0, 1, NULL), -EINVAL);
 	ck_assert_int_eq(set_irqs(EVENTFD, 0, 1, &fd), 0);
 	ck_assert_int_eq(set_irqs(EVENTFD, 1, 1, &fd), -EINVAL);
-	ck_assert_int_eq(set_irqs(EVENTFD, 2, 1, &fd), -ENOTTY);
+	for (unsigned int index = 2; index < 5; index++)
+		ck_assert_int_eq(set_irqs(EVENTFD, index, 1, &fd), -ENOTTY);
+	ck_assert_int_eq(a->ops->set_irqs(a, EVENTFD, 0, 1, 1, &fd), -EINVAL);
+	ck_assert_int_eq(set_irqs(EVENTFD, 0, 2, &fd), -EINVAL);
 	wr(a, BAR0, UART_IER, UART_IER_THRI);
 	ck_assert_uint_eq(signals(fd), 1);
 	/* Masked since it fired; the level fires again. */

@@ -133,6 +133,8 @@ static int probe(struct mdev_device *mdev)
 	ret = vfio_init_device(&card->vdev, &mdev->dev, &mtty_device_ops, card);
 	if (ret)
 		goto fail;
+	/* As the sample: whatever fits the device's number of indexes gets to mtty_set_irqs(). */
+	card->vdev.set_irqs_max = VFIO_PCI_NUM_IRQS;
 	ret = mtty_mig_create(card);
 	if (ret)
 		goto fail_device;
