@@ -36,7 +36,7 @@ enum walk_result bypass_walk(struct iommu_dev *dev, paddr_t addr, bool write, pa
 	const struct iommu_bypass *bypass = dev->bypass;
 	struct pgtable_ref ref = { .table = NULL };
 
-	if (!bypass->ops || addr >= DMA_ROUTED_BASE)
+	if (!bypass->ops || (addr >= DMA_ROUTED_BASE && !bypass->ops->fill))
 		return WALK_NOT_PRESENT;
 	/* Before the question: a thaw after that makes dma_wait_thaw() return at once. */
 	dev->thaw_seen = atomic_load_explicit(&dev->thaw, memory_order_acquire);
@@ -52,6 +52,23 @@ enum walk_result bypass_walk(struct iommu_dev *dev, paddr_t addr, bool write, pa
 	default:
 		return WALK_NOT_PRESENT;
 	}
+}
+
+bool bypass_fill(struct iommu_dev *dev)
+{
+	const struct iommu_bypass_ops *ops = dev->bypass ? dev->bypass->ops : NULL;
+
+	if (!ops || !ops->fill)
+		return false;
+	ops->fill(dev->bypass->arg);
+	return true;
+}
+
+void iommu_bypass_forget(struct iommu_dev *dev)
+{
+	/* Also the barrier between what translate() says now and the look at the epoch. */
+	atomic_fetch_add_explicit(&dev->gen, 1, memory_order_seq_cst);
+	epoch_wait(dev);
 }
 
 static void dev_sync(struct iommu_dev *dev)

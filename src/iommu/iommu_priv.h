@@ -99,6 +99,8 @@ enum walk_result { WALK_OK, WALK_FROZEN, WALK_NOT_PRESENT, WALK_PERMISSION };
 /* bypass.c: the walk of a function without IOMMU. In a section. */
 enum walk_result bypass_walk(struct iommu_dev *dev, paddr_t addr, bool write, paddr_t *paddr,
 			     uint64_t *contig);
+/* Outside a section, behind WALK_FROZEN: whether there was something to do rather than wait. */
+bool bypass_fill(struct iommu_dev *dev);
 
 /* domain.c: moves a device between its domain and none; returns when no DMA runs the old way. */
 int domain_attach_dev(struct iommu_domain *domain, struct iommu_dev *dev);
