@@ -21,7 +21,7 @@
 #include "base/following.h"
 #include "base/log.h"
 #include "machine/keeper_client.h"
-#include "machine/machine_priv.h"
+#include "machine/mdev_priv.h"
 #include "machine/trace.h"
 #include "machine/uevent.h"
 
@@ -94,6 +94,10 @@ void admin_observe(void *arg, struct device *dev, enum device_change what)
 
 	if (what != DEVICE_BOUND && what != DEVICE_UNBOUND)
 		return;
+	if (dev->bus == mdev_bus_type()) {
+		mdevs_observe(machine, dev, what);
+		return;
+	}
 	fn = machine_function_of(machine, dev);
 	if (!fn)
 		return;
@@ -341,6 +345,7 @@ static void follow(struct uvfio_machine *machine, uint64_t generation)
 	/* Out of descriptors, say: the next call tries again. */
 	if (!modules_sync_loaded(machine))
 		return;
+	mdevs_sync_removed(machine);
 	sync_removed(machine);
 	sync_found(machine);
 	list_for_each_entry(drv, &pci_bus_type(machine->pci)->drivers, node)
@@ -355,6 +360,7 @@ static void follow(struct uvfio_machine *machine, uint64_t generation)
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
 			pci_vfs_changed(fn->pdev);
+	mdevs_sync_found(machine);
 	modules_sync_unloaded(machine);
 	machine->generation = generation;
 }
@@ -450,6 +456,7 @@ static void release_end(struct machine_function *fn, const char *driver)
 	noiommu_released(fn, driver);
 	names_update_vfio(machine);
 	if (fn->pdev) {
+		names_drop_mdev_parent(machine, fn->path, fn->name);
 		pci_vf_token_clear(fn->pdev);
 		device_uevent(&fn->pdev->dev, UEVENT_UNBIND);
 	}
@@ -464,8 +471,10 @@ static int release_finish(struct machine_function *fn)
 {
 	struct uvfio_machine *machine = fn->machine;
 	const char *driver = driver_name(fn);
-	int ret = vfs_remove_claimed(fn);
+	int ret = mdevs_remove_children(machine, fn->path);
 
+	if (!ret)
+		ret = vfs_remove_claimed(fn);
 	if (ret) {
 		admin_unclaim(fn);
 		return ret;
@@ -511,21 +520,31 @@ void admin_end_dead(struct uvfio_machine *machine)
 		     !session_group_claimed(machine->session, fn->slot->group)) &&
 		    !admin_claim(fn))
 			release_end(fn, driver_name(fn));
+	mdevs_end_dead(machine);
 	admin_end(machine);
 }
 
 void admin_release_here(struct uvfio_machine *machine, const char *device)
 {
+	struct mdev_device *mdev;
 	struct machine_function *fn;
 
 	device_core_lock(machine->core);
 	fn = machine_find_function(machine, device);
+	mdev = mdev_find_device(device);
 	if (fn && fn->pdev)
 		device_release_driver(&fn->pdev->dev);
+	else if (mdev)
+		device_release_driver(&mdev->dev);
 	device_core_unlock(machine->core);
 }
 
 /* ---- stores ---------------------------------------------------------------------------------- */
+
+static bool is_pci_driver(const struct uvfio_machine *machine, const struct device_driver *drv)
+{
+	return drv->bus == pci_bus_type(machine->pci);
+}
 
 /* The function that a write binds or takes away; NULL: none, or another write. */
 static struct machine_function *named_function(struct uvfio_machine *machine,
@@ -535,7 +554,8 @@ static struct machine_function *named_function(struct uvfio_machine *machine,
 
 	if (attr->kind == TREE_DEVICE && (!strcmp(name, "remove") || !strcmp(name, "sriov_numvfs")))
 		return machine_function_of(machine, attr->obj);
-	if ((attr->kind == TREE_DRIVER && (!strcmp(name, "bind") || !strcmp(name, "unbind"))) ||
+	if ((attr->kind == TREE_DRIVER && (!strcmp(name, "bind") || !strcmp(name, "unbind")) &&
+	     is_pci_driver(machine, attr->obj)) ||
 	    (attr->kind == TREE_BUS && !strcmp(name, "drivers_probe")))
 		return machine_find_function(machine, text);
 	return NULL;
@@ -576,13 +596,14 @@ static ssize_t store_locked(struct uvfio_machine *machine, struct tree_attr *att
 	machine_write_begin(machine);
 	machine->remove_wanted = NULL;
 	machine->vfs_off_wanted = NULL;
+	machine->mdev_remove_wanted = NULL;
 	machine->rescan_wanted = false;
 	ret = attribute_store(machine->core, attr->obj, attr->attr, text, len);
 	if (ret < 0)
 		goto out;
 	if (is_kept(attr->attr))
 		tree_store_text(machine->tree, attr);
-	if (attr->kind == TREE_DRIVER)
+	if (attr->kind == TREE_DRIVER && is_pci_driver(machine, attr->obj))
 		admin_write_dynids(machine, attr->obj);
 	if (machine->rescan_wanted)
 		functions_rescan(machine);
@@ -618,13 +639,17 @@ static ssize_t store_other(struct uvfio_machine *machine, struct tree_attr *attr
 {
 	ssize_t ret = store_locked(machine, attr, text, len);
 	struct machine_function *fn = machine->remove_wanted, *pf = machine->vfs_off_wanted;
+	struct mdev_slot *mdev = machine->mdev_remove_wanted;
 	int failed = 0;
 
 	machine->remove_wanted = machine->vfs_off_wanted = NULL;
+	machine->mdev_remove_wanted = NULL;
 	if (ret > 0 && fn)
 		failed = admin_remove(fn);
 	else if (ret > 0 && pf)
 		failed = admin_remove_vfs(pf);
+	else if (ret > 0 && mdev)
+		failed = mdevs_remove(machine, mdev);
 	if (failed)
 		return failed;
 	admin_end(machine);
@@ -635,6 +660,7 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 {
 	char text[ATTRIBUTE_PAGE + 1];
 	struct machine_function *fn;
+	struct mdev_slot *mdev;
 	struct tree_attr attr;
 	int ret;
 
@@ -647,6 +673,7 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 		ret = admin_begin(machine);
 		if (ret)
 			return ret;
+		mdevs_end_dead(machine);
 		if (!tree_find(machine->tree, path, &attr)) {
 			admin_end(machine);
 			return -ENODEV;
@@ -660,5 +687,12 @@ ssize_t admin_store(struct uvfio_machine *machine, const char *path, const char 
 	}
 	if (fn && !strcmp(attr.attr->name, "unbind"))
 		return store_unbind(machine, fn, attr.obj, len);
+	mdev = mdevs_unbound(machine, &attr, text);
+	if (mdev) {
+		ret = mdevs_unbind(machine, mdev);
+		if (!ret)
+			admin_end(machine);
+		return ret ? ret : (ssize_t)len;
+	}
 	return store_other(machine, &attr, text, len);
 }

@@ -62,10 +62,7 @@ unsigned int function_choose_group(const struct machine_function *fn)
 	list_for_each_entry(other, &machine->functions, node)
 		if (other != fn && other->pdev && same_group(fn, other))
 			return other->group;
-	for (unsigned int id = 0; id < MACHINE_GROUPS; id++)
-		if (!machine->groups[id].group)
-			return id;
-	return NO_GROUP;
+	return machine_free_group(machine);
 }
 
 /* Function 0 says whether there are others beside it. */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "machine/machine_priv.h"
+#include "machine/mdev_priv.h"
 
 int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev)
 {
@@ -19,12 +19,15 @@ int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *
 		if (ret)
 			return ret;
 		group->members = 0;
-		iommu_group_add_device(group->group, dev);
+		group->emulated = !dev;
+		if (dev)
+			iommu_group_add_device(group->group, dev);
 		snprintf(group->type, sizeof(group->type), "%s",
-			 iommu_group_default_type(group->group));
+			 dev ? iommu_group_default_type(group->group) : "unknown");
 		ret = names_add_group(machine, id);
 		if (ret) {
-			iommu_group_remove_device(dev);
+			if (dev)
+				iommu_group_remove_device(dev);
 			iommu_group_destroy(group->group);
 			group->group = NULL;
 			return ret;
@@ -40,12 +43,28 @@ void group_remove(struct uvfio_machine *machine, unsigned int id, struct iommu_d
 {
 	struct machine_group *group = &machine->groups[id];
 
-	iommu_group_remove_device(dev);
+	if (dev)
+		iommu_group_remove_device(dev);
 	if (--group->members)
 		return;
 	names_remove_group(machine, id);
 	iommu_group_destroy(group->group);
 	group->group = NULL;
+}
+
+unsigned int machine_free_group(const struct uvfio_machine *machine)
+{
+	bool used[MACHINE_GROUPS] = { false };
+	const struct machine_function *fn;
+	unsigned int id = 0;
+
+	list_for_each_entry(fn, &machine->functions, node)
+		if ((!machine->iommu || fn->slot->present) && fn->slot->group < MACHINE_GROUPS)
+			used[fn->slot->group] = true;
+	mdevs_note_groups(machine, used);
+	while (id < MACHINE_GROUPS && (used[id] || machine->groups[id].group))
+		id++;
+	return id < MACHINE_GROUPS ? id : NO_GROUP;
 }
 
 static ssize_t type_show(void *obj, const struct attribute *attr, char *buf, size_t size)
@@ -62,7 +81,7 @@ static ssize_t type_store(void *obj, const struct attribute *attr, const char *b
 	const char *wanted = NULL;
 
 	/* There is no domain whose type it could be. */
-	if (!group->machine->iommu)
+	if (!group->machine->iommu || group->emulated)
 		return -EINVAL;
 	if (sysfs_streq(buf, "auto"))
 		wanted = iommu_group_default_type(group->group);
@@ -109,6 +128,18 @@ const struct attribute group_noiommu_attrs[] = {
 	{ .name = "name", .mode = 0444, .show = name_show },
 	{ .name = "reserved_regions", .mode = 0444, .show = reserved_regions_show },
 	{ .name = "type", .mode = 0644, .show = type_show, .store = type_store },
+	{ .name = NULL },
+};
+
+/* Its type cannot change: nothing has to be asked of the disk. */
+const struct attribute group_emulated_attrs[] = {
+	{ .name = "name", .mode = 0444, .show = name_show },
+	{ .name = "reserved_regions", .mode = 0444, .show = reserved_regions_show },
+	{ .name = "type",
+	  .mode = 0644,
+	  .show = type_show,
+	  .store = type_store,
+	  .volatile_value = true },
 	{ .name = NULL },
 };
 

@@ -46,13 +46,13 @@ struct keeper_msg {
 	uint32_t id;   /* of the RELEASE that this belongs to */
 	uint32_t group;
 	union {
-		char device[16];
+		char device[40]; /* an address, or a UUID */
 		struct {
 			uint64_t ino;  /* LISTEN: of the program's socket */
 			uint64_t usec; /* UEVENT: when udev has seen the device first, 0: never */
 		};
 	};
 };
-_Static_assert(sizeof(struct keeper_msg) == 32, "the same for every process of a session");
+_Static_assert(sizeof(struct keeper_msg) == 56, "the same for every process of a session");
 
 #endif

@@ -25,7 +25,7 @@
 
 #define SYSFS_PATH_MAX	1024
 #define NO_GROUP	(~0U)
-#define MACHINE_GROUPS	512
+#define MACHINE_GROUPS	4096
 #define GROUP_TYPE_SIZE 16
 
 /* A domain's root bus. */
@@ -66,6 +66,7 @@ struct machine_function {
 struct machine_group {
 	struct uvfio_machine *machine;
 	struct iommu_group *group; /* NULL: no such group */
+	bool emulated;		   /* of a mediated device */
 	unsigned int members;
 	char type[GROUP_TYPE_SIZE]; /* what sysfs' `type` says */
 	int claim_fd;		    /* guarded by claims_lock; -1: not claimed here */
@@ -80,6 +81,8 @@ struct machine_params {
 
 struct frames;
 struct frames_shared;
+struct mdev_slot;
+struct mdev_table;
 struct keeper_client;
 struct share_server;
 
@@ -104,12 +107,14 @@ struct uvfio_machine {
 	struct vfio_core *vfio;
 	struct pci_driver *vfio_pci; /* NULL: its module is not loaded */
 	struct list_head modules;    /* struct machine_module, the newest first; core's lock */
+	struct mdev_table *mdevs;    /* NULL: the module mdev is not loaded */
 
 	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan.
 	 * Guarded by the core's lock. */
 	struct machine_function *remove_wanted;
 	bool rescan_wanted;
 	struct machine_function *vfs_off_wanted; /* of this PF; see admin_remove_vfs() */
+	struct mdev_slot *mdev_remove_wanted;
 	bool kvm; /* machine_use_kvm() was called. Guarded by the core's lock */
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
@@ -158,11 +163,14 @@ int function_discover(struct machine_function *fn, char *err, size_t err_size);
 /* The functions that are not there become so: ports first, then what is behind them. */
 void functions_rescan(struct uvfio_machine *machine);
 
-/* group.c */
+/* group.c. @dev: NULL for the group of a mediated device. */
 int group_add(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
 void group_remove(struct uvfio_machine *machine, unsigned int id, struct iommu_dev *dev);
-/* Of struct machine_group: with a unit behind it, and made by vfio. */
-extern const struct attribute group_attrs[], group_noiommu_attrs[];
+/* The lowest number that no group has, here or on disk; NO_GROUP: all are taken. */
+unsigned int machine_free_group(const struct uvfio_machine *machine);
+/* Of struct machine_group: with a unit behind it, and made by vfio for a function without one or
+ * for a mediated device. */
+extern const struct attribute group_attrs[], group_noiommu_attrs[], group_emulated_attrs[];
 
 /* noiommu.c: what the VFIO core asks of a machine without an IOMMU, and the session's user. */
 bool env_noiommu(void *machine);
@@ -183,7 +191,11 @@ extern const struct attribute kernel_sysctls[]; /* of the machine: /proc/sys/ker
 int machine_frames_create(struct uvfio_machine *machine, bool create);
 void machine_frames_destroy(struct uvfio_machine *machine);
 
-/* names.c: the directories that are neither device nor driver. Writes when the tree writes. */
+/* names.c: a link "NAME>TARGET"; and away with a name, as tree_remove(). */
+int names_add_link(struct tree *tree, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void names_remove(struct tree *tree, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The directories that are neither device nor driver. Writes when the tree writes. */
 int names_add_static(struct uvfio_machine *machine);
 /* What the module vfio brings: its classes, /dev/vfio/vfio. */
 int names_add_vfio(struct uvfio_machine *machine);
@@ -206,6 +218,12 @@ void names_unbound(struct machine_function *fn);
 /* msi_irqs/ of a function that its user has just given @vectors messages; 0: it goes away. The
  * process that has the group calls it; no lock. */
 void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vectors);
+/* names_vfio.c: a group's node and class device, and the class device of the device at @device;
+ * nothing unless the tree writes, nor when they are there. */
+void names_add_vfio_group(struct uvfio_machine *machine, unsigned int id);
+void names_remove_vfio_group(struct uvfio_machine *machine, unsigned int id);
+void names_add_vfio_dev(struct uvfio_machine *machine, const char *device);
+void names_remove_vfio_devs(struct uvfio_machine *machine, const char *device);
 /* Makes /dev/vfio/N, /sys/class/vfio and vfio-dev agree with the bindings on disk. */
 void names_update_vfio(struct uvfio_machine *machine);
 bool driver_is_vfio(const char *driver);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/mdev_priv.h"
 #include "machine/modules_priv.h"
 
 bool machine_torn(const struct uvfio_machine *machine)
@@ -58,6 +59,8 @@ static void add_missing(struct uvfio_machine *machine)
 		if (fn->pdev->dev.driver && !fn->slot->unbinding)
 			names_bound(fn);
 	}
+	mdev_modules_mend(machine);
+	mdevs_mend(machine);
 }
 
 /* ---- what should not ------------------------------------------------------------------------- */
@@ -103,7 +106,13 @@ static bool keep_member(struct purge *purge, const char *name)
 {
 	const struct machine_function *fn = machine_find_function(purge->machine, name);
 
-	return fn && fn->pdev && fn->group == purge->group;
+	return mdevs_keep_name(purge->machine, name) ||
+	       (fn && fn->pdev && fn->group == purge->group);
+}
+
+static bool keep_mdev(struct purge *purge, const char *name)
+{
+	return mdevs_keep_name(purge->machine, name);
 }
 
 static bool keep_registered(struct purge *purge, const char *name)
@@ -177,6 +186,8 @@ static void remove_orphans(struct uvfio_machine *machine)
 		{ machine, "/sys/kernel/iommu_groups", keep_registered, NULL, 0 },
 		{ machine, "/sys/module", keep_registered, NULL, 0 },
 		{ machine, "/sys/bus/pci/devices", keep_here, NULL, 0 },
+		{ machine, "/sys/bus/mdev/devices", keep_mdev, NULL, 0 },
+		{ machine, "/sys/bus/mdev/drivers", keep_registered, NULL, 0 },
 	};
 	struct machine_function *fn;
 	char units[SYSFS_PATH_MAX];

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/mdev_priv.h"
 #include "machine/modules_priv.h"
 
 /* "1b36:0010,8086:10c9:…" of vfio_pci and pci_stub: dynamic ids, as new_id takes them. */
@@ -175,6 +176,7 @@ int machine_module_unload(struct uvfio_machine *machine, const char *name)
 	const struct module_info *info;
 	struct machine_function *fn;
 	struct machine_module *mod;
+	struct mdev_slot *mdev;
 	int ret;
 
 	if (!may_load(machine))
@@ -187,6 +189,14 @@ int machine_module_unload(struct uvfio_machine *machine, const char *name)
 		if (!mod || module_refcnt(mod)) {
 			admin_end(machine);
 			return mod ? -EWOULDBLOCK : -ENOENT;
+		}
+		mdev = mdevs_of_module(machine, mod->info->name);
+		if (mdev) {
+			ret = mdevs_remove_children(machine, mdev->parent);
+			if (ret)
+				return ret;
+			admin_end(machine);
+			continue;
 		}
 		fn = bound_function(mod);
 		if (!fn)

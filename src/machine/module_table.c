@@ -420,6 +420,16 @@ const struct module_info module_table[] = {
 		.parms = type1_params,
 	},
 	{
+		.name = "vfio_mdev",
+		.path = "kernel/drivers/vfio/mdev/vfio_mdev.ko",
+		.license = "GPL v2",
+		.coresize = 16384,
+		.description = "VFIO based driver for Mediated device",
+		.author = "NVIDIA Corporation",
+		.version = "0.1",
+		.depends = "mdev vfio",
+	},
+	{
 		.name = "vfio_pci",
 		.resident = true,
 		.path = "kernel/drivers/vfio/pci/vfio-pci.ko",

@@ -16,6 +16,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "machine/module_ids.h"
+#include "machine/mdev_priv.h"
 #include "machine/modules_priv.h"
 #include "machine/uevent.h"
 #include "vfio/iommu_driver.h"
@@ -73,6 +74,11 @@ static unsigned int vfio_users(const struct machine_module *mod)
 	return users;
 }
 
+static unsigned int users(const struct machine_module *mod)
+{
+	return vfio_users(mod) + mdevs_module_users(mod->machine, mod->info->name);
+}
+
 static unsigned int holders(const struct machine_module *mod, char *out, size_t size)
 {
 	struct machine_module *other;
@@ -94,7 +100,7 @@ unsigned int module_refcnt(const struct machine_module *mod)
 {
 	char names[256];
 
-	return holders(mod, names, sizeof(names)) + vfio_users(mod);
+	return holders(mod, names, sizeof(names)) + users(mod);
 }
 
 /* ---- attributes ------------------------------------------------------------------------------ */
@@ -172,7 +178,7 @@ static ssize_t proc_modules_show(void *obj, const struct attribute *attr, char *
 	size_t len = 0;
 
 	list_for_each_entry(mod, &machine->modules, node) {
-		unsigned int refs = holders(mod, names, sizeof(names)) + vfio_users(mod);
+		unsigned int refs = holders(mod, names, sizeof(names)) + users(mod);
 
 		if (len < size)
 			len += (size_t)snprintf(
@@ -345,7 +351,13 @@ static int init(struct machine_module *mod)
 	}
 	if (!strcmp(mod->info->name, "vfio_iommu_type1"))
 		return vfio_register_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
-	return mod->info->driver ? register_driver(mod) : 0;
+	ret = mdev_module_init(machine, mod->info->name);
+	if (!ret && mod->info->driver) {
+		ret = register_driver(mod);
+		if (ret)
+			mdev_module_exit(machine, mod->info->name);
+	}
+	return ret;
 }
 
 static void cleanup(struct machine_module *mod)
@@ -359,8 +371,11 @@ static void cleanup(struct machine_module *mod)
 		names_remove_vfio(machine);
 	} else if (!strcmp(mod->info->name, "vfio_iommu_type1")) {
 		vfio_unregister_iommu_driver(machine->vfio, &vfio_iommu_driver_ops_type1);
-	} else if (mod->drv) {
-		unregister_driver(mod);
+	} else {
+		if (mod->drv)
+			unregister_driver(mod);
+		if (mod->live)
+			mdev_module_exit(machine, mod->info->name);
 	}
 }
 
@@ -585,5 +600,5 @@ void modules_stop_all(struct uvfio_machine *machine)
 void modules_describe(const struct machine_module *mod, struct module_state *state)
 {
 	state->info = mod->info;
-	state->refcnt = holders(mod, state->holders, sizeof(state->holders)) + vfio_users(mod);
+	state->refcnt = holders(mod, state->holders, sizeof(state->holders)) + users(mod);
 }

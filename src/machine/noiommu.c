@@ -16,7 +16,7 @@
 #include "base/following.h"
 #include "base/log.h"
 #include "base/sysraw.h"
-#include "machine/machine_priv.h"
+#include "machine/mdev_priv.h"
 
 #define TAINT_FLAGS 20
 
@@ -28,21 +28,6 @@ bool env_noiommu(void *arg)
 	return lib_following || machine->params.enable_unsafe_noiommu_mode;
 }
 
-/* The lowest number that no function's slot has; NO_GROUP: all are taken. */
-static unsigned int free_number(const struct uvfio_machine *machine)
-{
-	bool used[MACHINE_GROUPS] = { false };
-	const struct machine_function *fn;
-	unsigned int id = 0;
-
-	list_for_each_entry(fn, &machine->functions, node)
-		if (fn->slot->group < MACHINE_GROUPS)
-			used[fn->slot->group] = true;
-	while (id < MACHINE_GROUPS && used[id])
-		id++;
-	return id < MACHINE_GROUPS ? id : NO_GROUP;
-}
-
 /* Core's lock held. */
 int env_group_alloc(void *arg, struct device *dev, struct iommu_group **out)
 {
@@ -51,9 +36,11 @@ int env_group_alloc(void *arg, struct device *dev, struct iommu_group **out)
 	unsigned int id;
 	int ret;
 
+	if (dev->bus && dev->bus == mdev_bus_type())
+		return mdevs_group_alloc(machine, dev, out);
 	if (!fn || !fn->pdev->iommu)
 		return -ENODEV;
-	id = lib_following ? fn->slot->group : free_number(machine);
+	id = lib_following ? fn->slot->group : machine_free_group(machine);
 	if (id >= MACHINE_GROUPS)
 		return -ENOSPC;
 	ret = group_add(machine, id, fn->pdev->iommu);
@@ -79,6 +66,10 @@ void env_group_free(void *arg, struct device *dev)
 	struct uvfio_machine *machine = arg;
 	struct machine_function *fn;
 
+	if (dev->bus && dev->bus == mdev_bus_type()) {
+		mdevs_group_free(machine, dev);
+		return;
+	}
 	device_core_lock(machine->core);
 	fn = machine_function_of(machine, dev);
 	if (fn && fn->group != NO_GROUP) {

@@ -32,15 +32,18 @@ struct name {
 
 /* Each with everything below it. */
 static const struct name replaced_sys[] = {
+	NAME("/sys/bus/mdev"),
 	NAME("/sys/bus/pci"),
 	NAME("/sys/class/iommu"),
 	NAME("/sys/class/mdev_bus"),
 	NAME("/sys/class/misc/vfio"),
+	NAME("/sys/class/mtty"),
 	NAME("/sys/class/pci_bus"),
 	NAME("/sys/class/vfio"),
 	NAME("/sys/class/vfio-dev"),
 	NAME("/sys/devices/virtual/iommu"),
 	NAME("/sys/devices/virtual/misc/vfio"),
+	NAME("/sys/devices/virtual/mtty"),
 	NAME("/sys/devices/virtual/vfio"),
 	NAME("/sys/kernel/iommu_groups"),
 	NAME("/sys/kernel/uevent_seqnum"),

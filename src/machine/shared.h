@@ -19,7 +19,7 @@
 #include "pci/pci.h"
 
 #define SHARED_MAGIC		  0x6f69667675ULL /* "uvfio" */
-#define SHARED_VERSION		  5
+#define SHARED_VERSION		  6
 #define SHARED_MAX_DEVICES	  384 /* with ports and host bridges */
 #define SHARED_MAX_FAULTS	  32
 #define SHARED_MAX_OWNERS	  128
@@ -123,6 +123,10 @@ struct shared_header {
 	struct shared_uevent_socket uevent_socket[SHARED_MAX_UEVENT_SOCKETS];
 
 	struct shared_owner owners[SHARED_MAX_OWNERS];
+
+	/* Which minors of /dev/vfio and numbers of vfio-dev are taken (names_vfio.c). Admin
+	 * lock. */
+	uint64_t vfio_minors[64], vfio_devs[64];
 
 	struct shared_kmsg kmsg;
 	struct shared_huge huge;

@@ -196,10 +196,9 @@ struct mdev_env {
 	void *arg;
 	/*
 	 * Memory of @size bytes for the state of the parent or instance @name, which processes
-	 * share and which is zero at first: 0, with *@fresh when nobody had it before, or -errno.
-	 * The other unmaps it.
+	 * share and which is zero at first: 0 or -errno. The other unmaps it.
 	 */
-	int (*state_get)(void *arg, const char *name, size_t size, void **out, bool *fresh);
+	int (*state_get)(void *arg, const char *name, size_t size, void **out);
 	void (*state_put)(void *arg, void *state, size_t size);
 	/* A parent and its types are there, or are about to go. */
 	int (*parent_added)(void *arg, struct mdev_parent *parent);
@@ -208,9 +207,11 @@ struct mdev_env {
 	int (*create)(void *arg, struct mdev_type *type, const char *uuid);
 	/* `remove`: by default mdev_device_remove(). */
 	int (*remove)(void *arg, struct mdev_device *mdev);
+	/* The device is about to be freed; NULL, or only called where mdev->priv is set. */
+	void (*released)(void *arg, struct mdev_device *mdev);
 };
 
-/* The bus "mdev" comes and goes with its module. 0, -EEXIST, -ENOMEM. No parent and no driver is
+/* The bus "mdev" comes and goes with its module. 0, -ENOMEM. No parent and no driver is
  * registered at the end. */
 int mdev_init(struct device_core *core, const struct mdev_env *env);
 void mdev_exit(void);

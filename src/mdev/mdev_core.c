@@ -30,8 +30,6 @@ int mdev_init(struct device_core *device_core, const struct mdev_env *env)
 	struct mdev_core *core;
 	int ret;
 
-	if (the_core)
-		return -EEXIST;
 	core = FAIL_POINT() ? NULL : calloc(1, sizeof(*core));
 	if (!core)
 		return -ENOMEM;
@@ -41,11 +39,13 @@ int mdev_init(struct device_core *device_core, const struct mdev_env *env)
 	list_init(&core->devices);
 	mdev_bus_setup(&core->bus);
 	ret = bus_register(device_core, &core->bus);
-	if (ret)
+	if (ret) {
 		free(core);
-	else
-		the_core = core;
-	return ret;
+		return ret;
+	}
+	core->outer = the_core;
+	the_core = core;
+	return 0;
 }
 
 void mdev_exit(void)
@@ -54,7 +54,7 @@ void mdev_exit(void)
 
 	if (!core)
 		return;
-	the_core = NULL;
+	the_core = core->outer;
 	bus_unregister(&core->bus);
 	free(core);
 }
@@ -319,6 +319,8 @@ static void device_release(struct device *dev)
 	struct mdev_device *mdev = to_mdev_device(dev);
 	struct mdev_core *core = mdev->parent->core;
 
+	if (mdev->priv && core->env.released)
+		core->env.released(core->env.arg, mdev);
 	list_del(&mdev->node);
 	mdev_state_put(core, mdev->shared, mdev_state_size(mdev->parent));
 	free(mdev);

@@ -8,6 +8,7 @@
 struct mdev_core {
 	struct bus_type bus;
 	struct mdev_env env;
+	struct mdev_core *outer; /* of another machine, whose turn it is when this one has gone */
 	/* Guarded by the device core's lock. */
 	struct list_head parents, devices;
 };

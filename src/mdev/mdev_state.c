@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * States that processes share (design D2a): a robust mutex, then the driver's pointer-free bytes.
+ * The first that gets one makes the mutex; nobody else does so at the same time (core's lock, and
+ * in a session of several processes its admin lock).
  * Who finds that the mutex's holder has died lets the driver put its state in order and goes on.
  */
 #include <errno.h>
@@ -13,6 +15,7 @@
 
 struct mdev_state {
 	pthread_mutex_t lock;
+	uint32_t ready; /* 0: its first user has to make the lock */
 };
 
 _Static_assert(sizeof(struct mdev_state) <= MDEV_STATE_HEADER, "it has its place");
@@ -27,14 +30,16 @@ static int state_init(struct mdev_state *shared)
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
 	ret = pthread_mutex_init(&shared->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
+	if (!ret)
+		shared->ready = 1;
 	return -ret;
 }
 
 int mdev_state_get(struct mdev_core *core, const char *name, size_t size, struct mdev_state **out,
 		   void **state)
 {
-	bool fresh = true;
-	void *mem = NULL;
+	struct mdev_state *mem = NULL;
+	void *got = NULL;
 	int ret = 0;
 
 	*out = NULL;
@@ -43,13 +48,17 @@ int mdev_state_get(struct mdev_core *core, const char *name, size_t size, struct
 		return 0;
 	size += MDEV_STATE_HEADER;
 	if (core->env.state_get)
-		ret = core->env.state_get(core->env.arg, name, size, &mem, &fresh);
-	else if (FAIL_POINT() || !(mem = calloc(1, size)))
+		ret = core->env.state_get(core->env.arg, name, size, &got);
+	else if (FAIL_POINT() || !(got = calloc(1, size)))
 		ret = -ENOMEM;
-	if (!ret && fresh)
-		ret = state_init(mem);
 	if (ret)
 		return ret;
+	mem = got;
+	ret = mem->ready ? 0 : state_init(mem);
+	if (ret) {
+		mdev_state_put(core, mem, size - MDEV_STATE_HEADER);
+		return ret;
+	}
 	*out = mem;
 	*state = (char *)mem + MDEV_STATE_HEADER;
 	return 0;
