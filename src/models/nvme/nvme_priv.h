@@ -140,6 +140,7 @@ struct nvme_ctrl {
 	uint16_t virt_changes;	     /* nvme_secondary.changes that it has followed */
 	uint8_t first_format;	     /* of namespaces in a new session */
 	enum pci_doorbell_mode doorbell_mode;
+	uint64_t bandwidth; /* of all slices together, bytes a second; 0: no limit */
 	char serial[21];
 	/* Of a slice (slice.c): the UUID that it was made with, who says when it may go on. */
 	bool slice;

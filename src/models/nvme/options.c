@@ -22,6 +22,9 @@ const struct model_option nvme_options[] = {
 	{ "msi", "0",
 	  "messages of an MSI capability beside MSI-X: 0 (none), 1, 2, 4, 8, 16 or 32" },
 	{ "vfs", "0", "virtual functions, each a secondary controller: 0 to 64" },
+	{ "bandwidth", "0",
+	  "bytes a second that its slices share (driver=nvme_mdev), with K, M, G or T; 0: as fast "
+	  "as it goes" },
 	{ "doorbell", "adaptive", "how doorbells are served: adaptive, inline or polled" },
 	{ NULL, NULL, NULL },
 };
@@ -174,6 +177,14 @@ static int divide(struct nvme_ctrl *c, char *err, size_t err_size)
 	return 0;
 }
 
+static int parse_bandwidth(struct nvme_ctrl *c, const char *text, char *err, size_t err_size)
+{
+	if (strcmp(text, "0") && !parse_size(text, &c->bandwidth))
+		return bad(err, err_size, "bandwidth", text,
+			   "give a number of bytes a second, with K, M, G or T behind it, or 0");
+	return 0;
+}
+
 static int parse_medium(struct nvme_ctrl *c, const struct model_config *config, char *err,
 			size_t err_size)
 {
@@ -207,6 +218,8 @@ int nvme_parse(struct nvme_ctrl *c, const struct model_config *config, unsigned 
 {
 	int rc = parse_numbers(c, config, msi, err, err_size);
 
+	if (!rc)
+		rc = parse_bandwidth(c, config->get(config, "bandwidth"), err, err_size);
 	if (!rc)
 		rc = parse_serial(c, config->get(config, "serial"), err, err_size);
 	if (!rc)

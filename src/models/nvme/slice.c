@@ -39,6 +39,13 @@ uint64_t nvme_medium_size(const struct pci_dev *card)
 	return is_card(card) ? c->backing.size : 0;
 }
 
+uint64_t nvme_medium_bandwidth(const struct pci_dev *card)
+{
+	const struct nvme_ctrl *c = card->priv;
+
+	return is_card(card) ? c->bandwidth : 0;
+}
+
 int nvme_medium_clear(struct pci_dev *card, uint64_t start, uint64_t size)
 {
 	struct nvme_ctrl *c = nvme_ctrl(card);

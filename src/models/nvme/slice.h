@@ -37,6 +37,8 @@ struct nvme_slice {
 
 /* The medium of @card in bytes; 0: it is no controller with a medium of its own. */
 uint64_t nvme_medium_size(const struct pci_dev *card);
+/* What its slices may move together, bytes a second; 0: no limit. */
+uint64_t nvme_medium_bandwidth(const struct pci_dev *card);
 /* The range reads as zeroes from now on, and gives back what it took of the host. 0 or -EIO,
  * -ERANGE. No lock held. */
 int nvme_medium_clear(struct pci_dev *card, uint64_t start, uint64_t size);
