@@ -4,12 +4,12 @@
  * atomics in the manner of a page table: address and what is allowed. translate() finds the chunk
  * through a hash table without a lock, and the device's walk cache then reads the entry itself.
  *
- * A miss leaves the section and comes back here (fill()), where the page is pinned. An error of that
- * is told to the next translate() of the page, once: whoever asks later tries again.
+ * A miss leaves the section and comes back here (fill()), where the page is pinned. An error is
+ * told to the next translate() of the page, once: whoever asks later tries again.
  *
- * Entries are cleared, then the device is made to forget, then pages are unpinned (unmap, eviction);
- * or the pages stay pinned and the entry is filled again with the place where they are by then
- * (moving).
+ * Entries are cleared, then the device is made to forget, then pages are unpinned (unmap,
+ * eviction); or they stay pinned and the entry is filled again with the place where they are by
+ * then (moving).
  *
  * Locks: dma->lock is held while pages are pinned and unpinned, above type1's. dma->table_lock
  * guards chunks and the writing of entries; it is a leaf that moving() takes below all of VFIO's. A
