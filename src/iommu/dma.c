@@ -16,6 +16,7 @@
 #include "base/overflow.h"
 #include "base/sysraw.h"
 #include "iommu/epoch_priv.h"
+#include "iommu/intr_priv.h"
 
 #define SECTION_BYTES (128 * 1024U)
 /* A thaw wakes who waits; the timeout covers entries that were unmapped instead. */
@@ -149,6 +150,15 @@ static __attribute__((noinline)) bool translate_fault(struct iommu_dev *dev, iov
 	return false;
 }
 
+/* What is written into the window of interrupts is a message, whether the device has a domain or
+ * not; it is served like what a routed address stands for. */
+static bool is_message(const struct iommu_dev *dev, iova_t iova, bool write,
+		       enum walk_result result)
+{
+	return result == WALK_NOT_PRESENT && write && dev->master_seen &&
+	       iova >= INTR_WINDOW_FIRST && iova <= INTR_WINDOW_LAST;
+}
+
 /* The stretch of neighbouring leaves at @iova whose memory is contiguous: *@paddr and *@contig, at
  * most @len bytes. False: a fault, recorded, or *@again. */
 static inline bool translate(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
@@ -160,6 +170,11 @@ static inline bool translate(struct iommu_dev *dev, iova_t iova, uint64_t len, b
 
 	*again = false;
 	if (unlikely(result != WALK_OK)) {
+		if (is_message(dev, iova, write, result)) {
+			*paddr = DMA_INTR_BASE + iova;
+			*contig = MIN(len, INTR_WINDOW_LAST + 1 - iova);
+			return true;
+		}
 		*contig = 0;
 		return translate_fault(dev, iova, len, write, result, again);
 	}
@@ -284,6 +299,23 @@ static int move_section(struct dma_move *move, bool *again, paddr_t *paddr, uint
 	return ret;
 }
 
+/* Memory without a pointer, a message: outside of the section. */
+static int move_routed(struct dma_move *move, paddr_t paddr, uint64_t routed)
+{
+	bool write = move->op != DMA_OP_READ;
+
+	if (paddr - DMA_INTR_BASE >= INTR_WINDOW_FIRST &&
+	    paddr - DMA_INTR_BASE <= INTR_WINDOW_LAST) {
+		routed = intr_dma_write(move->dev, paddr - DMA_INTR_BASE, move->buf, routed);
+	} else {
+		routed = window_move(paddr, move->buf, routed, write);
+		if (!routed)
+			fault_record(move->dev, move->iova, move->left, write, DMA_FAULT_STALE);
+	}
+	move_advance(move, routed);
+	return routed ? 0 : -EIO;
+}
+
 static int dma_move(struct iommu_dev *dev, iova_t iova, void *buf, size_t len, enum dma_op op)
 {
 	struct dma_move move = { .dev = dev, .op = op, .iova = iova, .buf = buf, .left = len };
@@ -298,16 +330,10 @@ static int dma_move(struct iommu_dev *dev, iova_t iova, void *buf, size_t len, e
 	}
 	while (move.left && !ret) {
 		ret = move_section(&move, &again, &paddr, &routed);
-		if (unlikely(routed)) {
-			routed = window_move(paddr, move.buf, routed, write);
-			move_advance(&move, routed);
-			if (!routed) {
-				fault_record(dev, move.iova, move.left, write, DMA_FAULT_STALE);
-				ret = -EIO;
-			}
-		} else if (unlikely(again)) {
+		if (unlikely(routed))
+			ret = move_routed(&move, paddr, routed);
+		else if (unlikely(again))
 			dma_wait_thaw(dev, move.iova);
-		}
 	}
 	return ret;
 }

@@ -16,6 +16,12 @@ enum dma_fault_reason {
 	DMA_FAULT_NO_DOMAIN,	   /* the device is attached to nothing */
 	DMA_FAULT_BUS_MASTER,	   /* COMMAND.BUS_MASTER is off */
 	DMA_FAULT_STALE,	   /* translated, but the program's memory is gone */
+	/* Messages that the interrupt remapping stopped; the numbers are VT-d's fault reasons. */
+	DMA_FAULT_INTR_RESERVED = 0x20, /* not a message's form */
+	DMA_FAULT_INTR_INDEX = 0x21,	/* behind the table */
+	DMA_FAULT_INTR_ABSENT = 0x22,	/* the entry is not present */
+	DMA_FAULT_INTR_COMPAT = 0x25,	/* in compatibility format */
+	DMA_FAULT_INTR_SOURCE = 0x26,	/* the entry is another requester's */
 };
 
 #define DMA_FAULT_WHAT 160
@@ -29,7 +35,9 @@ struct dma_fault {
 	uint64_t len;
 	bool write;
 	enum dma_fault_reason reason;
-	/* Without an IOMMU: what is or was at @iova, in words; "": nobody knows. */
+	uint32_t index; /* DMA_FAULT_INTR_*: the entry of the remapping table; ~0: none was named */
+	/* Without an IOMMU: what is or was at @iova, in words; of a message: what was wrong; "":
+	 * nobody knows. */
 	char what[DMA_FAULT_WHAT];
 };
 

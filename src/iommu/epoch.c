@@ -8,6 +8,7 @@
 
 #include "base/sysraw.h"
 #include "base/thread.h"
+#include "iommu/intr_priv.h"
 
 /* A section is one command or 128 KiB: most end while we spin. */
 #define SPIN_NSEC  20000
@@ -100,6 +101,7 @@ void iommu_after_fork(void)
 
 	pthread_mutex_init(&all_lock, NULL);
 	window_after_fork();
+	intr_after_fork();
 	list_for_each_entry(dev, &all_devs, all_node) {
 		uint32_t epoch = atomic_load_explicit(&dev->epoch, memory_order_relaxed);
 

@@ -88,27 +88,53 @@ size_t dma_fault_read(uint64_t *seq, struct dma_fault *faults, size_t max)
 	return n;
 }
 
+static void fill(struct dma_fault *fault, const struct iommu_dev *dev, iova_t iova, uint64_t len,
+		 bool write, enum dma_fault_reason reason)
+{
+	/* Padding, too, goes into the ring. */
+	memset(fault, 0, sizeof(*fault));
+	fault->seq = atomic_fetch_add_explicit(&fault_head, 1, memory_order_relaxed) + 1;
+	fault->rid = dev->rid;
+	memcpy(fault->name, dev->name, sizeof(fault->name));
+	fault->iova = iova;
+	fault->len = len;
+	fault->write = write;
+	fault->reason = reason;
+}
+
+static void tell(struct iommu_dev *dev, const struct dma_fault *fault)
+{
+	fault_sink_fn fn = atomic_load_explicit(&sink, memory_order_acquire);
+
+	atomic_fetch_add_explicit(&dev->stats->faults, 1, memory_order_relaxed);
+	ring_put(fault);
+	event_emit(EVENT_DMA_FAULT, dev->rid, fault->iova, fault->len,
+		   (uint64_t)fault->reason | (uint64_t)fault->write << 8);
+	if (fn)
+		fn(atomic_load_explicit(&sink_arg, memory_order_relaxed), fault);
+}
+
 void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 		  enum dma_fault_reason reason)
 {
-	fault_sink_fn fn = atomic_load_explicit(&sink, memory_order_acquire);
 	struct dma_fault fault;
 
-	/* Padding, too, goes into the ring. */
-	memset(&fault, 0, sizeof(fault));
-	fault.seq = atomic_fetch_add_explicit(&fault_head, 1, memory_order_relaxed) + 1;
-	fault.rid = dev->rid;
-	memcpy(fault.name, dev->name, sizeof(fault.name));
-	fault.iova = iova;
-	fault.len = len;
-	fault.write = write;
-	fault.reason = reason;
+	fill(&fault, dev, iova, len, write, reason);
 	if (dev->bypass && dev->bypass->ops && dev->bypass->ops->fault &&
 	    reason != DMA_FAULT_BUS_MASTER)
 		dev->bypass->ops->fault(dev->bypass->arg, &fault);
-	atomic_fetch_add_explicit(&dev->stats->faults, 1, memory_order_relaxed);
-	ring_put(&fault);
-	event_emit(EVENT_DMA_FAULT, dev->rid, iova, len, (uint64_t)reason | (uint64_t)write << 8);
-	if (fn)
-		fn(atomic_load_explicit(&sink_arg, memory_order_relaxed), &fault);
+	tell(dev, &fault);
+}
+
+void fault_record_intr(struct iommu_dev *dev, uint64_t addr, uint32_t index,
+		       enum dma_fault_reason reason, const char *what)
+{
+	struct dma_fault fault;
+	size_t n = 0;
+
+	fill(&fault, dev, addr, sizeof(uint32_t), true, reason);
+	fault.index = index;
+	for (; what[n] && n < sizeof(fault.what) - 1; n++)
+		fault.what[n] = what[n];
+	tell(dev, &fault);
 }

@@ -22,9 +22,12 @@
 /* Entries of lost memory point here and behind: routed, to no window. */
 #define DMA_LOST_BASE (1ULL << 51)
 
+struct intr_table;
+
 struct iommu {
 	enum iommu_model model;
 	char name[16];
+	struct list_head intr_tables; /* Intel; intr_lock (intr_remap.c) */
 };
 
 struct iommu_group {
@@ -79,7 +82,10 @@ struct iommu_dev {
 
 	uint32_t rid;
 	char name[16];
-	struct iommu *iommu;		   /* NULL: none, see bypass.h */
+	struct iommu *iommu;	 /* NULL: none, see bypass.h */
+	struct intr_table *intr; /* where its messages are looked up; NULL: nowhere */
+	void (*msi)(void *arg, uint64_t addr, uint32_t data); /* iommu_dev_set_msi() */
+	void *msi_arg;
 	const struct iommu_bypass *bypass; /* NULL: behind a unit */
 	struct iommu_group *group;
 	struct list_head group_node, domain_node, all_node;
@@ -108,6 +114,10 @@ void domain_detach_dev(struct iommu_domain *domain, struct iommu_dev *dev);
 
 void fault_record(struct iommu_dev *dev, iova_t iova, uint64_t len, bool write,
 		  enum dma_fault_reason reason);
+
+/* A message that was stopped: @index in the remapping table, @what in words. */
+void fault_record_intr(struct iommu_dev *dev, uint64_t addr, uint32_t index,
+		       enum dma_fault_reason reason, const char *what);
 
 /* window.c: no operation runs and nobody holds the lock in the child of a fork. */
 void window_after_fork(void);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iommu/intr_priv.h"
 #include "iommu/iommu_priv.h"
 
 int iommu_create(enum iommu_model model, const char *name, struct iommu **out)
@@ -14,6 +15,7 @@ int iommu_create(enum iommu_model model, const char *name, struct iommu **out)
 	if (!iommu)
 		return -ENOMEM;
 	iommu->model = model;
+	list_init(&iommu->intr_tables);
 	snprintf(iommu->name, sizeof(iommu->name), "%s", name);
 	*out = iommu;
 	return 0;
@@ -21,6 +23,8 @@ int iommu_create(enum iommu_model model, const char *name, struct iommu **out)
 
 void iommu_destroy(struct iommu *iommu)
 {
+	if (iommu)
+		intr_unit_destroy(iommu);
 	free(iommu);
 }
 
@@ -56,6 +60,10 @@ int iommu_dev_create(struct iommu *iommu, uint32_t rid, const char *name, struct
 	list_init(&dev->domain_node);
 	for (i = 0; i < WALK_CACHE_SIZE; i++)
 		dev->cache[i].tag = WALK_CACHE_NONE;
+	if (intr_dev_init(dev)) {
+		free(dev);
+		return -ENOMEM;
+	}
 	epoch_add_dev(dev);
 	*out = dev;
 	return 0;
@@ -67,6 +75,7 @@ void iommu_dev_destroy(struct iommu_dev *dev)
 		return;
 	iommu_group_remove_device(dev);
 	epoch_remove_dev(dev);
+	intr_dev_destroy(dev);
 	free(dev);
 }
 

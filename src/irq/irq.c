@@ -15,8 +15,8 @@
 #include "base/failpoint.h"
 #include "irq/irq_priv.h"
 
-#define FIRST_IRQ 24 /* behind the pins of the I/O APIC */
-#define MAX_IRQS  65536
+#define CHUNK	   256
+#define MAX_CHUNKS 1024 /* so that a number fits in 20 bits (irq/trace.h) */
 
 struct irq_slot {
 	const struct irq_chip *chip; /* NULL: free */
@@ -25,53 +25,44 @@ struct irq_slot {
 
 static struct {
 	pthread_mutex_t lock;
-	struct irq_slot *slots;
-	unsigned int size, hint; /* no slot below hint is free */
+	struct irq_slot *chunk[MAX_CHUNKS];
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static int grow_locked(void)
+static int alloc_locked(const struct irq_chip *chip, void *data, unsigned int irq)
 {
-	unsigned int size = table.size ? table.size * 2 : 64;
-	struct irq_slot *slots;
+	for (; irq < CHUNK * MAX_CHUNKS; irq++) {
+		struct irq_slot **chunk = &table.chunk[irq / CHUNK];
 
-	if (table.size >= MAX_IRQS - FIRST_IRQ)
-		return -ENOSPC;
-	size = MIN(size, MAX_IRQS - FIRST_IRQ);
-	slots = FAIL_POINT() ? NULL : realloc(table.slots, size * sizeof(slots[0]));
-	if (!slots)
-		return -ENOMEM;
-	for (unsigned int i = table.size; i < size; i++)
-		slots[i] = (struct irq_slot){ 0 };
-	table.slots = slots;
-	table.size = size;
-	return 0;
+		if (!*chunk)
+			*chunk = FAIL_POINT() ? NULL : calloc(CHUNK, sizeof((*chunk)[0]));
+		if (!*chunk)
+			return -ENOMEM;
+		if ((*chunk)[irq % CHUNK].chip)
+			continue;
+		(*chunk)[irq % CHUNK] = (struct irq_slot){ chip, data };
+		return (int)irq;
+	}
+	return -ENOSPC;
 }
 
-int irq_alloc(const struct irq_chip *chip, void *data)
+int irq_alloc(const struct irq_chip *chip, void *data, int irq)
 {
-	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&table.lock);
-	for (i = table.hint; i < table.size && table.slots[i].chip; i++)
-		;
-	table.hint = i;
-	if (i == table.size)
-		ret = grow_locked();
-	if (!ret) {
-		table.slots[i] = (struct irq_slot){ chip, data };
-		table.hint = i + 1;
-		ret = (int)(i + FIRST_IRQ);
-	}
+	ret = alloc_locked(chip, data, (unsigned int)irq);
 	pthread_mutex_unlock(&table.lock);
 	return ret;
 }
 
 static struct irq_slot *slot_locked(int irq)
 {
-	unsigned int i = (unsigned int)irq - FIRST_IRQ;
+	struct irq_slot *chunk;
 
-	return irq >= FIRST_IRQ && i < table.size && table.slots[i].chip ? &table.slots[i] : NULL;
+	if (irq < 0 || irq >= CHUNK * MAX_CHUNKS)
+		return NULL;
+	chunk = table.chunk[irq / CHUNK];
+	return chunk && chunk[irq % CHUNK].chip ? &chunk[irq % CHUNK] : NULL;
 }
 
 void irq_free(int irq)
@@ -80,10 +71,8 @@ void irq_free(int irq)
 
 	pthread_mutex_lock(&table.lock);
 	slot = slot_locked(irq);
-	if (slot) {
+	if (slot)
 		slot->chip = NULL;
-		table.hint = MIN(table.hint, (unsigned int)irq - FIRST_IRQ);
-	}
 	pthread_mutex_unlock(&table.lock);
 }
 

@@ -11,8 +11,10 @@ struct irq_chip {
 	int (*set_vcpu_affinity)(void *data, const struct irq_post_target *target);
 };
 
-/* A number for an interrupt of @chip's, above those that a PC has of old; -ENOMEM, -ENOSPC. */
-int irq_alloc(const struct irq_chip *chip, void *data);
+#define IRQ_FIRST_MSI 24 /* behind the pins of the I/O APIC */
+
+/* A number for an interrupt of @chip's: @irq, or the next free one above; -ENOMEM, -ENOSPC. */
+int irq_alloc(const struct irq_chip *chip, void *data, int irq);
 /* Returns when no operation of it is running. Not with a lock held that the operations take. */
 void irq_free(int irq);
 

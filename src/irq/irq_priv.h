@@ -16,8 +16,9 @@ struct irq_bypass_consumer;
 int irq_bypass_add_producer(struct irq_bypass_producer *producer, uint64_t token, int irq);
 int irq_bypass_add_consumer(struct irq_bypass_consumer *consumer, uint64_t token);
 
-/* irqbypass.c, irq.c: in the child of a fork. */
+/* irqbypass.c, irq.c, vector.c: in the child of a fork. */
 void irq_bypass_after_fork(void);
 void irq_table_after_fork(void);
+void irq_vectors_after_fork(void);
 
 #endif

@@ -18,21 +18,20 @@ enum irq_way {
 
 #define IRQ_NO_ENTRY 0xffffffu /* it took no remapping entry */
 
-/* Packed: a is vector | nanoseconds from raising to the end << 32, b and c the rest. */
 struct irq_event {
 	enum irq_way way;
-	uint16_t vector; /* of the function */
-	uint16_t irq;	 /* the host's number; 0: none */
+	uint32_t vector; /* of the function, 12 bits */
+	uint32_t irq;	 /* the host's number, 20 bits; 0: none */
 	uint8_t apic_vector;
 	uint32_t dest;	/* the local APIC; posted: the consumer's CPU */
 	uint32_t entry; /* in the remapping table, 24 bits */
 	uint32_t token; /* the eventfd's identity (irq_bypass_eventfd_token()); 0: not known */
-	uint32_t nsec;
+	uint32_t nsec;	/* from raising to the end */
 };
 
 static inline uint64_t irq_event_a(const struct irq_event *e)
 {
-	return e->vector | (uint64_t)e->irq << 16 | (uint64_t)e->nsec << 32;
+	return (e->vector & 0xfff) | (uint64_t)(e->irq & 0xfffff) << 12 | (uint64_t)e->nsec << 32;
 }
 
 static inline uint64_t irq_event_b(const struct irq_event *e)
@@ -47,11 +46,11 @@ static inline uint64_t irq_event_c(const struct irq_event *e)
 
 static inline void irq_event_unpack(uint64_t a, uint64_t b, uint64_t c, struct irq_event *e)
 {
-	e->vector = (uint16_t)a;
-	e->irq = (uint16_t)(a >> 16);
+	e->vector = a & 0xfff;
+	e->irq = a >> 12 & 0xfffff;
 	e->nsec = (uint32_t)(a >> 32);
 	e->way = (enum irq_way)(b & 0xff);
-	e->entry = (uint32_t)(b >> 8) & 0xffffff;
+	e->entry = b >> 8 & 0xffffff;
 	e->token = (uint32_t)(b >> 32);
 	e->apic_vector = (uint8_t)c;
 	e->dest = (uint32_t)(c >> 32);

@@ -28,6 +28,7 @@ struct irq_trigger {
 	int fd; /* our own */
 	bool may_block;
 	_Atomic uint64_t count;
+	_Atomic uint64_t token;
 };
 
 bool irq_fd_is_eventfd(int fd)
@@ -98,6 +99,21 @@ void irq_trigger_signal(struct irq_trigger *trigger)
 	    (sysraw3(SYS_poll, (long)&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT)))
 		return;
 	sysraw3(SYS_write, trigger->fd, (long)&one, sizeof(one));
+}
+
+int irq_trigger_fd(const struct irq_trigger *trigger)
+{
+	return trigger->fd;
+}
+
+void irq_trigger_set_token(struct irq_trigger *trigger, uint64_t token)
+{
+	atomic_store_explicit(&trigger->token, token, memory_order_relaxed);
+}
+
+uint64_t irq_trigger_token(const struct irq_trigger *trigger)
+{
+	return atomic_load_explicit(&trigger->token, memory_order_relaxed);
 }
 
 uint64_t irq_trigger_count(const struct irq_trigger *trigger)

@@ -16,6 +16,11 @@ int irq_trigger_create(int fd, struct irq_trigger **out);
 void irq_trigger_destroy(struct irq_trigger *trigger);
 /* Adds 1 to the eventfd's counter; never blocks. Safe from any thread and in signal context. */
 void irq_trigger_signal(struct irq_trigger *trigger);
+/* The eventfd, the trigger's own duplicate, which stays as long as the trigger. */
+int irq_trigger_fd(const struct irq_trigger *trigger);
+/* What the trace calls the eventfd (irq_bypass_eventfd_token()); 0 until somebody said it. */
+void irq_trigger_set_token(struct irq_trigger *trigger, uint64_t token);
+uint64_t irq_trigger_token(const struct irq_trigger *trigger);
 /* Signals delivered since creation. */
 uint64_t irq_trigger_count(const struct irq_trigger *trigger);
 

@@ -202,4 +202,5 @@ void irq_after_fork(void)
 	watch.epfd = -1;
 	irq_bypass_after_fork();
 	irq_table_after_fork();
+	irq_vectors_after_fork();
 }

@@ -228,6 +228,7 @@ int function_create(struct machine_function *fn, unsigned int group, char *err, 
 	fn->pdev = pdev;
 	if (!fn->path[0])
 		snprintf(fn->path, sizeof(fn->path), "%s", pdev->dev.sysfs_path);
+	pdev->irq_base = names_irq_base(fn);
 	pdev->vectors_arg = fn;
 	pdev->vectors_changed = vectors_changed;
 	fn->incarnation = fn->slot->incarnation;

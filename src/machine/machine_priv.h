@@ -217,6 +217,8 @@ void names_drop_torn_vfio(struct uvfio_machine *machine);
 void names_unbound(struct machine_function *fn);
 /* msi_irqs/ of a function that its user has just given @vectors messages; 0: it goes away. The
  * process that has the group calls it; no lock. */
+/* The number of its first message, which no other function of the session has. */
+int names_irq_base(const struct machine_function *fn);
 void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vectors);
 /* names_vfio.c: a group's node and class device, and the class device of the device at @device;
  * nothing unless the tree writes, nor when they are there. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "irq/irq.h"
 #include "machine/machine_priv.h"
 #include "machine/uevent.h"
 
@@ -303,14 +304,19 @@ void names_unbound(struct machine_function *fn)
 			     fn->name);
 }
 
-#define FIRST_MSI_IRQ	  24
 #define MSI_IRQS_PER_SLOT 256
+
+int names_irq_base(const struct machine_function *fn)
+{
+	const struct shared_device *slots = session_shared(fn->machine->session)->device;
+
+	return IRQ_FIRST_MSI + (int)(fn->slot - slots) * MSI_IRQS_PER_SLOT;
+}
 
 void names_set_msi_irqs(struct machine_function *fn, bool msix, unsigned int vectors)
 {
 	struct tree *tree = fn->machine->tree;
-	const struct shared_device *slots = session_shared(fn->machine->session)->device;
-	unsigned int irq = FIRST_MSI_IRQ + (unsigned int)(fn->slot - slots) * MSI_IRQS_PER_SLOT;
+	unsigned int irq = (unsigned int)names_irq_base(fn);
 	char path[SYSFS_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/msi_irqs", fn->path);

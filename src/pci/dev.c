@@ -250,6 +250,7 @@ int pci_dev_power_on(struct pci_dev *dev)
 		goto out;
 	pci_dev_lock(dev);
 	pci_irqs_power_on(dev);
+	pci_msg_listen(dev, true);
 	if (dev->model && dev->model->power_on)
 		ret = dev->model->power_on(dev);
 	in->powered = ret == 0;
@@ -276,6 +277,7 @@ off:
 		dev->model->power_off(dev);
 	pci_dev_unlock(dev);
 unmap:
+	pci_msg_listen(dev, false);
 	pci_irqs_power_off(dev);
 	unmap_bars(dev);
 out:
@@ -299,6 +301,7 @@ void pci_dev_power_off(struct pci_dev *dev)
 		in->powered = false;
 		if (dev->model && dev->model->power_off)
 			dev->model->power_off(dev);
+		pci_msg_listen(dev, false);
 		pci_irqs_power_off(dev);
 		pci_dev_unlock(dev);
 		unmap_bars(dev);

@@ -9,6 +9,7 @@
 #include "pci/msi.h"
 
 #include "base/event.h"
+#include "irq/trace.h"
 #include "pci/pci_priv.h"
 
 static bool intx_disabled(const struct pci_dev *dev)
@@ -30,13 +31,14 @@ void pci_intx_update(struct pci_dev *dev)
 {
 	struct pci_irqs *irqs = dev->irqs;
 	bool was = irqs->intx_asserted;
+	const struct irq_event e = { .way = IRQ_EVENTFD, .entry = IRQ_NO_ENTRY };
 
 	set_bit(dev, PCI_STATUS, PCI_STATUS_INTERRUPT, irqs->intx_level);
 	irqs->intx_asserted = irqs->intx_level && irqs->mode == PCI_IRQ_INTX && !intx_disabled(dev);
 	if (!irqs->intx_asserted || was || !irqs->intx_fn)
 		return;
 	atomic_fetch_add_explicit(&dev->stats->irqs, 1, memory_order_relaxed);
-	event_emit(EVENT_IRQ, dev->rid, 0, 1, 0);
+	event_emit(EVENT_IRQ, dev->rid, irq_event_a(&e), irq_event_b(&e), irq_event_c(&e));
 	irqs->intx_fn(irqs->intx_arg);
 }
 

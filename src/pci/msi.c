@@ -5,10 +5,10 @@
  *
  * A message is a memory write of the function: without COMMAND.BUS_MASTER, or outside D0, none is
  * sent. A masked message is kept in the pending bits and sent when the mask goes away. The table of
- * triggers is the host's: where a message with the host's address and data ends.
+ * vectors is the host's: what it gave out for each, and where it ends (vector.c).
  *
- * irqs->lock is held while a trigger is signalled, so that whoever replaces one knows when it is
- * free.
+ * irqs->lock is held while a message is on its way, so that whoever replaces a trigger knows when
+ * it is free.
  */
 #include "pci/msi.h"
 
@@ -16,13 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/event.h"
 #include "base/failpoint.h"
 #include "pci/pci_priv.h"
-
-/* The local APIC's page and the first vector that a host gives to a device. */
-#define MSG_ADDRESS 0xfee00000u
-#define MSG_DATA    0x4020u
 
 int pci_irqs_create(struct pci_dev *dev)
 {
@@ -54,6 +49,8 @@ void pci_irqs_destroy(struct pci_dev *dev)
 {
 	struct pci_irqs *irqs = dev->irqs;
 
+	pci_vectors_give_back(dev, irqs->msi, 32);
+	pci_vectors_give_back(dev, irqs->msix, irqs->msix_vectors);
 	pthread_mutex_destroy(&irqs->lock);
 	free(irqs->msi);
 	free(irqs->msix);
@@ -145,15 +142,6 @@ void pci_irqs_config_changed(struct pci_dev *dev)
 	pthread_mutex_unlock(&irqs->lock);
 }
 
-void pci_irq_signal(struct pci_dev *dev, struct irq_trigger *trigger, unsigned int vector)
-{
-	if (!trigger)
-		return;
-	irq_trigger_signal(trigger);
-	atomic_fetch_add_explicit(&dev->stats->irqs, 1, memory_order_relaxed);
-	event_emit(EVENT_IRQ, dev->rid, vector, 1, 0);
-}
-
 void pci_irq_raise(struct pci_dev *dev, unsigned int vector)
 {
 	struct pci_irqs *irqs = dev->irqs;
@@ -184,6 +172,19 @@ static unsigned int msi_mask_reg(const struct pci_dev *dev)
 	return dev->msi_cap + (msi_wide(dev) ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
 }
 
+/* The message with the vector in its data's low bits. */
+static void msi_send(struct pci_dev *dev, unsigned int vector)
+{
+	unsigned int off = dev->msi_cap;
+	uint64_t addr = pci_get_long(dev, off + PCI_MSI_ADDRESS_LO);
+	uint32_t data;
+
+	if (msi_wide(dev))
+		addr |= (uint64_t)pci_get_long(dev, off + PCI_MSI_ADDRESS_HI) << 32;
+	data = pci_get_word(dev, off + (msi_wide(dev) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32));
+	pci_msg_send(dev, addr, (data & ~(dev->irqs->msi_count - 1)) | vector, vector);
+}
+
 void pci_msi_raise(struct pci_dev *dev, unsigned int vector)
 {
 	struct pci_irqs *irqs = dev->irqs;
@@ -191,9 +192,9 @@ void pci_msi_raise(struct pci_dev *dev, unsigned int vector)
 
 	if (msi_maskable(dev) && (pci_get_long(dev, mask) & BIT(v))) {
 		pci_set_long(dev, mask + 4, pci_get_long(dev, mask + 4) | BIT(v));
-		event_emit(EVENT_IRQ, dev->rid, v, 0, 0);
+		pci_msg_pending(dev, v);
 	} else if (irqs->master) {
-		pci_irq_signal(dev, irqs->msi[v], v);
+		msi_send(dev, v);
 	}
 }
 
@@ -212,7 +213,7 @@ void pci_msi_flush(struct pci_dev *dev)
 	pci_set_long(dev, mask + 4, pending & ~ready);
 	for (unsigned int v = 0; v < irqs->msi_vectors; v++)
 		if (ready & BIT(v))
-			pci_irq_signal(dev, irqs->msi[v], v);
+			msi_send(dev, v);
 }
 
 /* The host's message and the number of vectors, as a power of two. */
@@ -220,13 +221,17 @@ void pci_msi_program(struct pci_dev *dev, unsigned int vectors)
 {
 	unsigned int off = dev->msi_cap, bits = 0;
 	uint16_t flags = pci_get_word(dev, off + PCI_MSI_FLAGS);
+	struct intr_msg msg = pci_vector_msg(dev, &dev->irqs->msi[0]);
 
 	while (1u << bits < vectors)
 		bits++;
-	pci_set_long(dev, off + PCI_MSI_ADDRESS_LO, MSG_ADDRESS);
+	pci_set_long(dev, off + PCI_MSI_ADDRESS_LO, (uint32_t)msg.addr);
 	if (msi_wide(dev))
-		pci_set_long(dev, off + PCI_MSI_ADDRESS_HI, 0);
-	pci_set_word(dev, off + (msi_wide(dev) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), MSG_DATA);
+		pci_set_long(dev, off + PCI_MSI_ADDRESS_HI, (uint32_t)(msg.addr >> 32));
+	pci_set_word(dev, off + (msi_wide(dev) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32),
+		     (uint16_t)msg.data);
+	for (unsigned int v = 0; v < vectors; v++)
+		pci_vector_connect(dev, &dev->irqs->msi[v], NULL, true);
 	if (msi_maskable(dev))
 		pci_set_long(dev, msi_mask_reg(dev),
 			     (uint32_t)((1ULL << dev->irqs->msi_vectors) - 1));
@@ -240,7 +245,7 @@ static void msi_connect(struct pci_dev *dev, unsigned int vector, struct irq_tri
 {
 	unsigned int off = msi_mask_reg(dev);
 
-	dev->irqs->msi[vector] = trigger;
+	pci_vector_connect(dev, &dev->irqs->msi[vector], trigger, true);
 	if (!msi_maskable(dev))
 		return;
 	pci_set_long(dev, off,
@@ -254,14 +259,21 @@ int pci_irq_connect(struct pci_dev *dev, enum pci_irq_type type, unsigned int ve
 {
 	struct pci_irqs *irqs = dev->irqs;
 	unsigned int count = type == PCI_IRQ_MSI ? irqs->msi_vectors : irqs->msix_vectors;
+	int ret;
 
 	if ((type != PCI_IRQ_MSI && type != PCI_IRQ_MSIX) || vector >= count)
 		return -EINVAL;
+	/* One beyond those that were enabled; the caller serialises this with enabling. */
+	if (type == PCI_IRQ_MSIX && trigger && !irqs->msix[vector].irq) {
+		ret = pci_vectors_give(dev, irqs->msix, vector, 1, false);
+		if (ret)
+			return ret;
+	}
 	pthread_mutex_lock(&irqs->lock);
 	if (type == PCI_IRQ_MSI) {
 		msi_connect(dev, vector, trigger);
 	} else {
-		irqs->msix[vector] = trigger;
+		pci_vector_connect(dev, &irqs->msix[vector], trigger, false);
 		pci_msix_program(dev, vector, trigger);
 	}
 	pthread_mutex_unlock(&irqs->lock);
@@ -272,11 +284,17 @@ int pci_enable_vectors(struct pci_dev *dev, enum pci_irq_type type, unsigned int
 {
 	struct pci_irqs *irqs = dev->irqs;
 	unsigned int count = type == PCI_IRQ_MSI ? irqs->msi_vectors : irqs->msix_vectors;
+	struct pci_vector *slots = type == PCI_IRQ_MSI ? irqs->msi : irqs->msix;
+	int ret;
 
 	if ((type != PCI_IRQ_MSI && type != PCI_IRQ_MSIX) || !vectors)
 		return -EINVAL;
 	if (vectors > count)
 		return -ENOSPC;
+	pci_vectors_give_back(dev, slots, count);
+	ret = pci_vectors_give(dev, slots, 0, vectors, type == PCI_IRQ_MSI);
+	if (ret)
+		return ret;
 	pci_dev_lock(dev);
 	pthread_mutex_lock(&irqs->lock);
 	if (type == PCI_IRQ_MSI) {
@@ -312,11 +330,11 @@ void pci_disable_vectors(struct pci_dev *dev, enum pci_irq_type type)
 	pci_dev_lock(dev);
 	pthread_mutex_lock(&irqs->lock);
 	pci_set_word(dev, off, (uint16_t)(pci_get_word(dev, off) & ~enable));
-	if (type == PCI_IRQ_MSI)
-		memset(irqs->msi, 0, 32 * sizeof(irqs->msi[0]));
-	else
-		memset(irqs->msix, 0, irqs->msix_vectors * sizeof(irqs->msix[0]));
 	pthread_mutex_unlock(&irqs->lock);
+	if (type == PCI_IRQ_MSI)
+		pci_vectors_give_back(dev, irqs->msi, 32);
+	else
+		pci_vectors_give_back(dev, irqs->msix, irqs->msix_vectors);
 	pci_intx(dev, true);
 	pci_irqs_config_changed(dev);
 	pci_dev_unlock(dev);
@@ -330,6 +348,6 @@ void pci_irqs_restore(struct pci_dev *dev)
 
 	pthread_mutex_lock(&irqs->lock);
 	for (unsigned int v = 0; irqs->mode == PCI_IRQ_MSIX && v < irqs->msix_vectors; v++)
-		pci_msix_program(dev, v, irqs->msix[v]);
+		pci_msix_program(dev, v, irqs->msix[v].trigger);
 	pthread_mutex_unlock(&irqs->lock);
 }

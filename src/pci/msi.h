@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interrupts of a function: INTx, MSI and MSI-X (PCI Local Bus 3.0, 6.8). The model raises a
- * vector; mask bits, function mask, enable bits and the pending array decide; then the vector's
- * trigger is signalled. Raising takes irqs->lock only (a leaf lock) and is safe in signal context.
+ * vector; mask bits, function mask, enable bits and the pending array decide; then its
+ * message is sent through the interrupt remapping to its trigger, or to who it is posted to
+ * (vector.c). Raising takes irqs->lock only (a leaf lock) and is safe in signal context.
  */
 #ifndef PCI_MSI_H
 #define PCI_MSI_H
@@ -28,9 +29,11 @@ unsigned int pci_msix_vectors(const struct pci_dev *dev);
 
 /* Connects vector @vector of @type to @trigger (not owned), or with NULL disconnects it; returns
  * when no signal to the previous trigger is running. Programs and unmasks the hardware's table
- * entry. */
+ * entry. -ENOMEM, -ENOSPC: nothing is left to give to a vector that had none yet. */
 int pci_irq_connect(struct pci_dev *dev, enum pci_irq_type type, unsigned int vector,
 		    struct irq_trigger *trigger);
+/* The host's number of an enabled vector, for irq_set_vcpu_affinity(); -EINVAL: it has none. */
+int pci_irq_vector(struct pci_dev *dev, enum pci_irq_type type, unsigned int vector);
 /* INTx as the host sees it: called (under irqs->lock, no locks allowed besides) when the line
  * rises or is seen high after an unmask. NULL disconnects; the previous function is not running
  * then. */

@@ -7,7 +7,6 @@
  */
 #include <stdatomic.h>
 
-#include "base/event.h"
 #include "pci/pci_priv.h"
 
 static volatile uint32_t *entry(struct pci_irqs *irqs, unsigned int vector)
@@ -35,6 +34,16 @@ void pci_msix_table_reset(struct pci_dev *dev)
 		irqs->msix_pba[i] = 0;
 }
 
+static void send(struct pci_dev *dev, unsigned int vector)
+{
+	volatile uint32_t *e = entry(dev->irqs, vector);
+
+	pci_msg_send(dev,
+		     e[PCI_MSIX_ENTRY_LOWER_ADDR / 4] | (uint64_t)e[PCI_MSIX_ENTRY_UPPER_ADDR / 4]
+								<< 32,
+		     e[PCI_MSIX_ENTRY_DATA / 4], vector);
+}
+
 void pci_msix_raise(struct pci_dev *dev, unsigned int vector)
 {
 	struct pci_irqs *irqs = dev->irqs;
@@ -43,9 +52,9 @@ void pci_msix_raise(struct pci_dev *dev, unsigned int vector)
 		return;
 	if (masked(irqs, vector)) {
 		irqs->msix_pba[vector / 64] |= 1ULL << (vector % 64);
-		event_emit(EVENT_IRQ, dev->rid, vector, 0, 0);
+		pci_msg_pending(dev, vector);
 	} else if (irqs->master) {
-		pci_irq_signal(dev, irqs->msix[vector], vector);
+		send(dev, vector);
 	}
 }
 
@@ -58,7 +67,7 @@ static void flush_vector(struct pci_dev *dev, unsigned int vector)
 	    masked(irqs, vector))
 		return;
 	irqs->msix_pba[vector / 64] &= ~bit;
-	pci_irq_signal(dev, irqs->msix[vector], vector);
+	send(dev, vector);
 }
 
 void pci_msix_flush(struct pci_dev *dev)
@@ -77,6 +86,7 @@ void pci_msix_program(struct pci_dev *dev, unsigned int vector, bool unmask)
 {
 	struct pci_irqs *irqs = dev->irqs;
 	volatile uint32_t *e;
+	struct intr_msg msg;
 
 	if (!irqs->msix_table)
 		return;
@@ -84,9 +94,10 @@ void pci_msix_program(struct pci_dev *dev, unsigned int vector, bool unmask)
 	e[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] |= PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	if (!unmask)
 		return;
-	e[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = 0xfee00000;
-	e[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = 0;
-	e[PCI_MSIX_ENTRY_DATA / 4] = 0x4020 + vector;
+	msg = pci_vector_msg(dev, &irqs->msix[vector]);
+	e[PCI_MSIX_ENTRY_LOWER_ADDR / 4] = (uint32_t)msg.addr;
+	e[PCI_MSIX_ENTRY_UPPER_ADDR / 4] = (uint32_t)(msg.addr >> 32);
+	e[PCI_MSIX_ENTRY_DATA / 4] = msg.data;
 	e[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] &= ~(uint32_t)PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	flush_vector(dev, vector);
 }

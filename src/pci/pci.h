@@ -103,6 +103,7 @@ struct pci_dev {
 
 	struct iommu_dev *iommu; /* the requester; NULL: no IOMMU in front of it */
 	struct pci_irqs *irqs;	 /* msi.h */
+	int irq_base;		 /* the number that the host would give the first message; 0: any */
 	/* Told after the host driver enabled @vectors messages of @type (enum pci_irq_type), or
 	 * none any more (0). Called without dev->lock. NULL: nobody listens. */
 	void (*vectors_changed)(void *arg, int type, unsigned int vectors);

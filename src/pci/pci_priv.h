@@ -6,6 +6,7 @@
 #include <linux/pci_regs.h>
 #include <semaphore.h>
 
+#include "iommu/intr_remap.h"
 #include "pci/model.h"
 #include "pci/msi.h"
 #include "pci/pci.h"
@@ -155,6 +156,18 @@ void pci_thread_unlocked(struct pci_dev *dev);
 /* deferred.c: forgets what was queued for @dev. */
 void pci_forget_deferred(struct pci_dev *dev);
 
+/* What the host gave out for a vector. */
+struct pci_vector {
+	struct pci_dev *dev;
+	struct irq_trigger *trigger; /* NULL: nobody takes it */
+	int irq;		     /* 0: nothing was given out, and the rest is nothing */
+	uint32_t entry;		     /* in the remapping table, or INTR_NO_ENTRY */
+	uint32_t dest;		     /* the host's CPU and its vector */
+	uint8_t apic_vector;
+	bool posted;
+	struct irq_post_target target; /* while posted */
+};
+
 /*
  * Interrupt state. irqs->lock is a leaf; it also guards COMMAND.INTX_DISABLE and STATUS.INTERRUPT,
  * the two config bits that change without dev->lock, and the MSI-X table and PBA in BAR memory.
@@ -166,7 +179,7 @@ struct pci_irqs {
 	unsigned int msi_count; /* messages enabled */
 	bool msix_masked;	/* function mask */
 	unsigned int msi_vectors, msix_vectors;
-	struct irq_trigger **msi, **msix;
+	struct pci_vector *msi, *msix;
 	volatile uint32_t *msix_table; /* in BAR memory; NULL: powered off */
 	volatile uint64_t *msix_pba;
 	bool intx_level;    /* what the model asks for */
@@ -188,7 +201,19 @@ void pci_irqs_power_off(struct pci_dev *dev);
 void pci_irqs_reset(struct pci_dev *dev);
 /* After a restore: the host's messages are written and unmasked again. */
 void pci_irqs_restore(struct pci_dev *dev);
-void pci_irq_signal(struct pci_dev *dev, struct irq_trigger *trigger, unsigned int vector);
+/* vector.c, without irqs->lock: numbers, entries and vectors of slots [@first, @first + @count),
+ * @together: as one run. */
+int pci_vectors_give(struct pci_dev *dev, struct pci_vector *slots, unsigned int first,
+		     unsigned int count, bool together);
+void pci_vectors_give_back(struct pci_dev *dev, struct pci_vector *slots, unsigned int count);
+/* vector.c, irqs->lock held. @keep: the entry stays present without a trigger. */
+void pci_vector_connect(struct pci_dev *dev, struct pci_vector *slot, struct irq_trigger *trigger,
+			bool keep);
+struct intr_msg pci_vector_msg(const struct pci_dev *dev, const struct pci_vector *slot);
+void pci_msg_send(struct pci_dev *dev, uint64_t addr, uint32_t data, unsigned int vector);
+void pci_msg_pending(struct pci_dev *dev, unsigned int vector);
+/* vector.c: messages that the function writes by DMA are taken, or not. No DMA is running. */
+void pci_msg_listen(struct pci_dev *dev, bool on);
 /* msi.c, irqs->lock held. */
 void pci_msi_raise(struct pci_dev *dev, unsigned int vector);
 void pci_msi_flush(struct pci_dev *dev);

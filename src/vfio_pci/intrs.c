@@ -6,12 +6,16 @@
  * One of INTx, MSI and MSI-X is in use at a time; who wants another disables the first with
  * DATA_NONE and count 0. A vector's trigger lives in vectors[]; MSI-X vectors beyond those enabled
  * first are added when they get one.
+ *
+ * Each vector that has an eventfd is a producer for irqbypass: a VM that has an irqfd of the same
+ * eventfd takes its interrupts past it. INTx is not: it is masked by each interrupt.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "vfio_pci/vfio_pci_priv.h"
 
 unsigned int vfio_pci_irq_count(struct vfio_pci_device *vpd, unsigned int index)
@@ -67,37 +71,62 @@ static int msi_enable(struct vfio_pci_device *vpd, unsigned int index, unsigned 
 
 void vfio_pci_msi_disable(struct vfio_pci_device *vpd, unsigned int index)
 {
+	for (unsigned int i = 0; i < vpd->n_vectors; i++)
+		irq_bypass_unregister_producer(&vpd->vectors[i].producer);
 	/* Disconnects them all; none is being signalled any more when it returns. */
 	pci_disable_vectors(vpd->pdev, pci_type(index));
 	for (unsigned int i = 0; i < vpd->n_vectors; i++)
-		irq_trigger_destroy(vpd->vectors[i]);
+		irq_trigger_destroy(vpd->vectors[i].trigger);
 	free(vpd->vectors);
 	vpd->vectors = NULL;
 	vpd->n_vectors = vpd->n_enabled = 0;
 	vpd->irq_type = VFIO_PCI_IRQ_NONE;
 }
 
+/* A vector does without: its eventfd is signalled then. */
+static void add_producer(struct vfio_pci_device *vpd, struct vfio_pci_vector *v, int irq)
+{
+	int fd = irq_trigger_fd(v->trigger), ret;
+	uint64_t token = 0;
+
+	ret = irq_bypass_register_producer(&v->producer, fd, irq);
+	if (ret) {
+		pr_info("vfio-pci %s: irq bypass producer (eventfd %p) registration fails: %d",
+			vpd->pdev->dev.name, (void *)v->trigger, ret);
+		/* Another vector of the same eventfd is the producer. */
+		irq_bypass_eventfd_token(fd, &token);
+	}
+	irq_trigger_set_token(v->trigger, ret ? token : v->producer.token);
+}
+
 static int set_vector(struct vfio_pci_device *vpd, unsigned int index, unsigned int vector,
 		      int32_t fd)
 {
-	struct irq_trigger *trigger = NULL, *old = vpd->vectors[vector];
+	struct vfio_pci_vector *v = &vpd->vectors[vector];
 	int ret;
 
-	if (old) {
+	if (v->trigger) {
+		irq_bypass_unregister_producer(&v->producer);
 		pci_irq_connect(vpd->pdev, pci_type(index), vector, NULL);
-		vpd->vectors[vector] = NULL;
-		irq_trigger_destroy(old);
+		irq_trigger_destroy(v->trigger);
+		v->trigger = NULL;
 	}
 	if (fd < 0)
 		return 0;
 	/* MSI's number of messages is fixed once it is on. */
 	if (index == VFIO_PCI_MSI_IRQ_INDEX && vector >= vpd->n_enabled)
 		return -EINVAL;
-	ret = irq_trigger_create(fd, &trigger);
+	ret = irq_trigger_create(fd, &v->trigger);
 	if (ret)
 		return ret;
-	vpd->vectors[vector] = trigger;
-	return pci_irq_connect(vpd->pdev, pci_type(index), vector, trigger);
+	ret = pci_irq_connect(vpd->pdev, pci_type(index), vector, v->trigger);
+	if (ret) {
+		irq_trigger_destroy(v->trigger);
+		v->trigger = NULL;
+		return ret;
+	}
+	add_producer(vpd, v, pci_irq_vector(vpd->pdev, pci_type(index), vector));
+	return 0;
 }
 
 static int set_block(struct vfio_pci_device *vpd, unsigned int index, unsigned int start,
@@ -141,7 +170,7 @@ int vfio_pci_set_msi_trigger(struct vfio_pci_device *vpd, unsigned int index, un
 	if (!on)
 		return -EINVAL;
 	for (unsigned int i = 0; i < count; i++) {
-		struct irq_trigger *trigger = vpd->vectors[start + i];
+		struct irq_trigger *trigger = vpd->vectors[start + i].trigger;
 
 		if (trigger && ((flags & VFIO_IRQ_SET_DATA_NONE) || ((const uint8_t *)data)[i]))
 			irq_trigger_signal(trigger);

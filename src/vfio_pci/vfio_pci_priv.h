@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "irq/irqbypass.h"
 #include "irq/trigger.h"
 #include "pci/msi.h"
 #include "pci/pci.h"
@@ -103,6 +104,12 @@ struct vfio_pci_saved {
 	uint8_t config[PCI_CFG_EXT_SIZE];
 };
 
+/* A message that the user may have an eventfd for. */
+struct vfio_pci_vector {
+	struct irq_trigger *trigger; /* NULL: none */
+	struct irq_bypass_producer producer;
+};
+
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	struct pci_dev *pdev;
@@ -136,7 +143,7 @@ struct vfio_pci_device {
 	_Atomic unsigned int irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	atomic_bool virq_disabled;     /* the user's COMMAND.INTX_DISABLE */
 	struct vfio_pci_intx intx;
-	struct irq_trigger **vectors;
+	struct vfio_pci_vector *vectors;
 	unsigned int n_vectors; /* allocated in vectors[] */
 	unsigned int n_enabled; /* as SET_IRQS enabled them */
 	_Atomic(struct irq_trigger *) err_trigger, req_trigger;
