@@ -374,8 +374,11 @@ END_TEST
 
 /* ---- an entry that changes hands ----------------------------------------------------------- */
 
-#define ROUNDS 20000
+/* Until so many messages were another device's; threads that never meet end after so many rounds. */
+#define FOREIGN 20000
+#define ROUNDS	1000000
 
+static pthread_barrier_t begin;
 static _Atomic uint32_t seen[2]; /* the last entry of each */
 static _Atomic unsigned int wrong;
 
@@ -388,7 +391,8 @@ static void *hands(void *arg)
 	struct intr_request r;
 	uint32_t index, other;
 
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	pthread_barrier_wait(&begin);
+	for (unsigned int i = 0, foreign = 0; i < ROUNDS && foreign < FOREIGN; i++) {
 		if (intr_remap_alloc(dev[me], 1, &index))
 			atomic_fetch_add(&wrong, 1);
 		intr_remap_set(dev[me], index, 100 + me, (uint8_t)(0x40 + me));
@@ -400,6 +404,7 @@ static void *hands(void *arg)
 		/* The other's entry, or what was that until this side got it. */
 		other = atomic_load_explicit(&seen[!me], memory_order_relaxed);
 		msg = intr_remap_msg(dev[me], other, 0, 0);
+		foreign += other != index;
 		for (unsigned int n = 0; n < 4; n++)
 			if ((request(dev[me], msg.addr, msg.data).kind != INTR_BLOCKED) !=
 			    (other == index))
@@ -415,10 +420,12 @@ START_TEST(hands_are_kept_apart)
 
 	setup(INTEL);
 	dma_set_fault_sink(NULL, NULL);
+	pthread_barrier_init(&begin, NULL, 2);
 	for (uintptr_t i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, hands, (void *)i), 0);
 	for (unsigned int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+	pthread_barrier_destroy(&begin);
 	ck_assert_uint_eq(wrong, 0);
 	teardown();
 }
