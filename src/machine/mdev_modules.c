@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/following.h"
+#include "drivers/mtty/mtty.h"
 #include "machine/mdev_priv.h"
 #include "machine/uevent.h"
 
@@ -21,6 +22,7 @@ static const struct mdev_module {
 	int (*init)(void);
 	void (*exit)(void);
 } mdev_modules[] = {
+	{ "mtty", mtty_init, mtty_exit },
 	{ "vfio_mdev", vfio_mdev_init, vfio_mdev_exit },
 };
 

@@ -292,6 +292,16 @@ const struct module_info module_table[] = {
 		.depends = "",
 	},
 	{
+		.name = "mtty",
+		.path = "kernel/samples/vfio-mdev/mtty.ko",
+		.license = "GPL v2",
+		.coresize = 28672,
+		.description = "Test driver that simulate serial port over PCI",
+		.author = "NVIDIA Corporation",
+		.version = "0.1",
+		.depends = "mdev vfio",
+	},
+	{
 		.name = "nvme",
 		.path = "kernel/drivers/nvme/host/nvme.ko",
 		.license = "GPL",
@@ -328,6 +338,16 @@ const struct module_info module_table[] = {
 		.description = "NVMe Keyring implementation",
 		.author = "Hannes Reinecke <hare@suse.de>",
 		.depends = "",
+	},
+	{
+		.name = "nvme_mdev",
+		.path = "updates/nvme_mdev.ko",
+		.license = "BSD",
+		.coresize = 32768,
+		.description = "NVMe controllers cut into mediated devices",
+		.depends = "mdev vfio_mdev",
+		.driver = "nvme_mdev",
+		.ids = &module_ids_none,
 	},
 	{
 		.name = "pci_stub",

@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "drivers/igb/igb.h"
+#include "drivers/nvme_mdev/nvme_mdev.h"
 #include "machine/module_ids.h"
 #include "machine/modules_priv.h"
 
@@ -32,6 +33,7 @@ static const struct native_part {
 	int (*sriov_configure)(struct pci_dev *dev, unsigned int num);
 } native_parts[] = {
 	{ "igb", igb_driver_probe, igb_driver_remove, igb_driver_sriov_configure },
+	{ "nvme_mdev", nvme_mdev_probe, nvme_mdev_remove, NULL },
 };
 
 static struct native_driver *native_of(struct device *dev)
