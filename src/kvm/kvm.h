@@ -14,6 +14,7 @@
 #ifndef KVM_KVM_H
 #define KVM_KVM_H
 
+#include <stdatomic.h>
 #include <linux/kvm.h>
 #include "base/list.h"
 #include "base/types.h"
@@ -32,6 +33,8 @@ int kvm_create(const struct kvm_config *config, struct kvm **out);
 /* Ends irqfds, ioeventfds and slots; listeners and notifiers must be gone. NULL is ignored. */
 void kvm_destroy(struct kvm *kvm);
 bool kvm_is_real(const struct kvm *kvm);
+/* In the child of a fork. */
+void kvm_after_fork(void);
 
 /* -- memory slots (memslots.c) -- */
 
@@ -142,7 +145,7 @@ void kvm_free_irq_source_id(struct kvm *kvm, unsigned int source_id);
  * the EOI. On a real VM only irqfds with KVM_IRQFD_FLAG_RESAMPLE see it: -EOPNOTSUPP.
  */
 struct kvm_irq_ack_notifier {
-	struct list_head node;
+	_Atomic(struct kvm_irq_ack_notifier *) next; /* the VM's */
 	uint32_t gsi;
 	void (*irq_acked)(struct kvm_irq_ack_notifier *notifier);
 };

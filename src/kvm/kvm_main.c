@@ -51,6 +51,17 @@ static int take_vm_fd(struct kvm *kvm, int fd)
 	return 0;
 }
 
+static void init_locks(struct kvm *kvm)
+{
+	pthread_mutex_t *const locks[] = { &kvm->slots_lock,	     &kvm->irq_lock,
+					   &kvm->ioapic.lock,	     &kvm->pic.lock,
+					   &kvm->irqfds.assign_lock, &kvm->irqfds.lock,
+					   &kvm->ioeventfds_lock };
+
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++)
+		pthread_mutex_init(locks[i], NULL);
+}
+
 int kvm_create(const struct kvm_config *config, struct kvm **out)
 {
 	struct kvm *kvm;
@@ -69,7 +80,10 @@ int kvm_create(const struct kvm_config *config, struct kvm **out)
 	kvm->x2apic = config->x2apic;
 	kvm->x2apic_format = config->x2apic_format;
 	list_init(&kvm->listeners);
-	pthread_mutex_init(&kvm->slots_lock, NULL);
+	list_init(&kvm->irqfds.list);
+	list_init(&kvm->irqfds.resamplers);
+	list_init(&kvm->ioeventfds);
+	init_locks(kvm);
 	if (config->real)
 		ret = take_vm_fd(kvm, config->vm_fd);
 	if (ret) {
@@ -84,9 +98,43 @@ void kvm_destroy(struct kvm *kvm)
 {
 	if (!kvm)
 		return;
+	if (kvm_check(kvm)) {
+		/* A thread of the parent's may have been anywhere when this copy was made. */
+		init_locks(kvm);
+		kvm->irq_srcu = (struct kvm_srcu){ 0 };
+	}
+	kvm_free_irqfds(kvm);
+	kvm_free_ioeventfds(kvm);
+	kvm_free_routes(kvm);
+	kvm_free_vcpus(kvm);
 	kvm_free_slots(kvm);
-	if (kvm->ops->release)
-		kvm->ops->release(kvm);
-	pthread_mutex_destroy(&kvm->slots_lock);
+	fd_close(kvm->vm_fd);
 	free(kvm);
+}
+
+int kvm_create_irqchip(struct kvm *kvm)
+{
+	int ret = kvm_check(kvm);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&kvm->irq_lock);
+	ret = kvm->ops->create_irqchip(kvm);
+	pthread_mutex_unlock(&kvm->irq_lock);
+	return ret;
+}
+
+int kvm_get_irqchip(struct kvm *kvm, struct kvm_irqchip *chip)
+{
+	int ret = kvm_check(kvm);
+
+	return ret ? ret : kvm->ops->irqchip(kvm, chip, false);
+}
+
+int kvm_set_irqchip(struct kvm *kvm, const struct kvm_irqchip *chip)
+{
+	struct kvm_irqchip copy = *chip;
+	int ret = kvm_check(kvm);
+
+	return ret ? ret : kvm->ops->irqchip(kvm, &copy, true);
 }
