@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The software model's pair of interrupt controllers (Intel 8259A; arch/x86/kvm/i8259.c), slave on
- * the master's pin 2: what a guest in PIC mode needs for an INTx line. Modes are those that KVM has:
- * no single mode, no level mode but by ELCR.
+ * the master's pin 2: what a guest in PIC mode needs for an INTx line. Modes are those that KVM
+ * has: no single mode, no level mode but by ELCR.
  *
  * Lock: pic.lock, dropped around the notifiers of an acknowledged pin. `output` is the line to the
  * boot processor's LINT0, read without lock.

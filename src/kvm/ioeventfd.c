@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ioeventfds (virt/kvm/eventfd.c): a guest's write to an address of memory or ports becomes a signal
- * of an eventfd. Checks and collisions are KVM's. A real VM's are in the kernel, which sees the
- * guest's writes; these are the software model's, whose VMM asks here first.
+ * ioeventfds (virt/kvm/eventfd.c): a guest's write to an address of memory or ports becomes a
+ * signal of an eventfd. Checks and collisions are KVM's. A real VM's are in the kernel, which sees
+ * the guest's writes; these are the software model's, whose VMM asks here first.
  *
  * Lock: ioeventfds_lock.
  */

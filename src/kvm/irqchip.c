@@ -5,8 +5,8 @@
  * who is told of a pin's acknowledgement.
  *
  * The table of all routes is immutable: KVM_SET_GSI_ROUTING publishes another one, waits for the
- * readers of the old, and lets the irqfds follow. Ack notifiers
- * are linked by atomic pointers. Readers take no lock (srcu.c). Notifiers run as such readers: who unregisters one waits for it.
+ * readers of the old, and lets the irqfds follow. Ack notifiers are linked by atomic pointers.
+ * Readers take no lock (srcu.c). Notifiers run as such readers: who unregisters one waits for it.
  *
  * Lock: irq_lock serialises whoever replaces.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interrupts: the same calls on the software model and, where there is one, a real VM. Each case runs
- * as it stands on both; returns, IRR and TMR are expected to be what the table says, and the table
- * is right when the real VM agrees.
+ * Interrupts: the same calls on the software model and, where there is one, a real VM. Each case
+ * runs as it stands on both; returns, IRR and TMR are expected to be what the table says, and the
+ * table is right when the real VM agrees.
  */
 #include "kvm/kvm_fixture.h"
 

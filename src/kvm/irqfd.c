@@ -2,10 +2,10 @@
 /*
  * irqfds (virt/kvm/eventfd.c): an eventfd becomes an interrupt of the VM.
  *
- * Each irqfd is a consumer of irqbypass. While it is paired and its GSI is routed to an MSI that one
- * vCPU takes, the producer's interrupt is posted there and the eventfd is not signalled; otherwise
- * the eventfd is, and the back end injects. Whenever routes change, each irqfd takes its new entry,
- * and a paired one has its posting changed (kvm_arch_update_irqfd_routing).
+ * Each irqfd is a consumer of irqbypass. While it is paired and its GSI is routed to an MSI that
+ * one vCPU takes, the producer's interrupt is posted there and the eventfd is not signalled;
+ * otherwise the eventfd is, and the back end injects. Whenever routes change, each irqfd takes its
+ * new entry, and a paired one has its posting changed (kvm_arch_update_irqfd_routing).
  *
  * KVM ends an irqfd also when the last fd of its eventfd is closed. Here it holds one itself, and
  * ends with its deassignment or the VM.

@@ -3,8 +3,8 @@
  * What the files of src/kvm share: the VM object, its chips, and what the two back ends differ in.
  *
  * Locks, outermost first: slots_lock; irqfds.assign_lock; irq_lock; (the irqbypass manager's;)
- * irqfds.lock; ioapic.lock; pic.lock. Local APICs take none: their registers are atomic words, since
- * posted interrupts arrive in signal context.
+ * irqfds.lock; ioapic.lock; pic.lock. Local APICs take none: their registers are atomic words,
+ * since posted interrupts arrive in signal context.
  */
 #ifndef KVM_KVM_PRIV_H
 #define KVM_KVM_PRIV_H

@@ -3,10 +3,10 @@
  * A VM of the real /dev/kvm: each operation ends in the ioctl of its name on the VM's or a vCPU's
  * fd. Raw system calls: the preload door looks at the program's ioctls on such fds, not at ours.
  *
- * KVM cannot see that a producer of ours is paired with its irqfd. A posted interrupt therefore ends
- * in KVM_SIGNAL_MSI with the message of the irqfd's route; KVM finds the destination itself. Which
- * messages are posted follows the rule of hardware that can post to one vCPU only, as far as it
- * shows in the message: a physical id, or one bit of a logical set.
+ * KVM cannot see that a producer of ours is paired with its irqfd. A posted interrupt therefore
+ * ends in KVM_SIGNAL_MSI with the message of the irqfd's route; KVM finds the destination itself.
+ * Which messages are posted follows the rule of hardware that can post to one vCPU only, as far as
+ * it shows in the message: a physical id, or one bit of a logical set.
  */
 #include "kvm/kvm_priv.h"
 

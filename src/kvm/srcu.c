@@ -7,8 +7,8 @@
  * Twice, since a reader may load the index, sleep, and count itself in a half that was waited for
  * already: it then loads the pointer after the writer's store, sees the new one, and must not be
  * missed by the next writer, whose first turn may show the same index. All accesses are
- * sequentially consistent: the count stands before the pointer's load, as the pointer's store stands
- * before the look at the counts.
+ * sequentially consistent: the count stands before the pointer's load, as the pointer's store
+ * stands before the look at the counts.
  */
 #include "kvm/kvm_priv.h"
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "hostmem/frames.h"
 #include "irq/trigger.h"
+#include "kvm/kvm.h"
 #include "machine/keeper_client.h"
 #include "machine/machine_priv.h"
 #include "machine/share.h"
@@ -197,6 +198,7 @@ void machine_after_fork(struct uvfio_machine *machine)
 	share_after_fork(machine);
 	vfio_core_after_fork(machine->vfio);
 	irq_after_fork();
+	kvm_after_fork();
 	pci_after_fork();
 	iommu_after_fork();
 	hostmem_after_fork(machine->hm);
