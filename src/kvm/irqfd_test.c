@@ -49,7 +49,7 @@ static struct device *device_create(void)
 
 	pthread_mutex_init(&device->lock, NULL);
 	device->eventfd = eventfd(0, EFD_NONBLOCK);
-	device->irq = irq_alloc(&chip, device);
+	device->irq = irq_alloc(&chip, device, IRQ_FIRST_MSI);
 	ck_assert_int_gt(device->irq, 0);
 	return device;
 }
