@@ -23,6 +23,7 @@ int cmd_ls(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_bind(int argc, char **argv);
 int cmd_unbind(int argc, char **argv);
+int cmd_mdev(int argc, char **argv);
 int cmd_inject(int argc, char **argv);
 int cmd_dmesg(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{ "models", "list the device models with their options", cmd_models },
 	{ "bind", "bind a device to a driver", cmd_bind },
 	{ "unbind", "unbind a device from its driver", cmd_unbind },
+	{ "mdev", "list, make and remove mediated devices", cmd_mdev },
 	{ "inject", "make a device report an error", cmd_inject },
 	{ "dmesg", "print a session's kernel log", cmd_dmesg },
 	{ "version", "print the version", cmd_version },
