@@ -27,26 +27,63 @@ uint32_t event_enabled;
 static struct event_slot event_slots[EVENT_SLOTS];
 static atomic_ullong event_head; /* the last sequence number given out */
 
-void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c)
+typedef void (*event_sink_fn)(void *arg, const struct event *event);
+static _Atomic(event_sink_fn) sink;
+static void *_Atomic sink_arg;
+static _Atomic uint32_t sink_types;
+
+void event_set_sink(uint32_t types, void (*fn)(void *arg, const struct event *event), void *arg)
+{
+	/* Nobody is called with another's argument. */
+	atomic_store(&sink, NULL);
+	atomic_store(&sink_arg, arg);
+	atomic_store(&sink_types, types);
+	atomic_store(&sink, fn);
+}
+
+static bool tell_sink(const struct event *event)
+{
+	event_sink_fn fn = atomic_load(&sink);
+
+	if (!fn || !(atomic_load_explicit(&sink_types, memory_order_relaxed) >> event->type & 1))
+		return false;
+	fn(atomic_load(&sink_arg), event);
+	return true;
+}
+
+static uint64_t now_nsec(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void ring_put(const struct event *event)
 {
 	uint64_t seq = atomic_fetch_add(&event_head, 1) + 1;
 	struct event_slot *slot = &event_slots[seq % EVENT_SLOTS];
 	unsigned long long state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-	struct timespec now = { 0 };
-	const uint64_t words[5] = { 0, (uint64_t)type << 32 | dev, a, b, c };
-	size_t i;
+	const uint64_t words[5] = { event->nsec, (uint64_t)event->type << 32 | event->dev, event->a,
+				    event->b, event->c };
 
 	if ((state & 1) || state >> 1 >= seq)
 		return;
 	if (!atomic_compare_exchange_strong(&slot->state, &state, seq << 1 | 1))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	atomic_store_explicit(&slot->word[0],
-			      (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec,
-			      memory_order_release);
-	for (i = 1; i < ARRAY_SIZE(words); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		atomic_store_explicit(&slot->word[i], words[i], memory_order_release);
 	atomic_store_explicit(&slot->state, seq << 1, memory_order_release);
+}
+
+void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c)
+{
+	const struct event event = {
+		.nsec = now_nsec(), .type = type, .dev = dev, .a = a, .b = b, .c = c
+	};
+
+	if (!tell_sink(&event))
+		ring_put(&event);
 }
 
 uint64_t event_last(void)

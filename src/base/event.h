@@ -43,6 +43,13 @@ static inline bool event_is_on(enum event_type type)
 	return __atomic_load_n(&event_enabled, __ATOMIC_RELAXED) >> type & 1;
 }
 
+/*
+ * Who is told of events of @types (seq 0) at once, on the thread that emits them, which may hold
+ * locks and be in signal context: no lock, no allocation. At most one; NULL: nobody. They do not go
+ * into the ring then.
+ */
+void event_set_sink(uint32_t types, void (*fn)(void *arg, const struct event *event), void *arg);
+
 /* Safe in signal context. */
 void event_write(enum event_type type, uint32_t dev, uint64_t a, uint64_t b, uint64_t c);
 

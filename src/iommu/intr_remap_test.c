@@ -374,7 +374,7 @@ END_TEST
 
 /* ---- an entry that changes hands ----------------------------------------------------------- */
 
-/* Until so many messages were another device's; threads that never meet end after so many rounds. */
+/* Until so many messages were another device's; threads that never meet end after ROUNDS. */
 #define FOREIGN 20000
 #define ROUNDS	1000000
 

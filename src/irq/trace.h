@@ -14,9 +14,11 @@ enum irq_way {
 	IRQ_POSTED,   /* into the consumer's descriptor, which was about to be looked at already */
 	IRQ_NOTIFIED, /* the same, and the consumer was notified */
 	IRQ_BLOCKED,  /* stopped by the remapping: a fault */
+	IRQ_PIN,      /* INTx: no message */
 };
 
-#define IRQ_NO_ENTRY 0xffffffu /* it took no remapping entry */
+#define IRQ_NO_ENTRY  0xffffffu /* it took no remapping entry */
+#define IRQ_NO_VECTOR 0xfffu	/* the function wrote it by DMA */
 
 struct irq_event {
 	enum irq_way way;

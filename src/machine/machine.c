@@ -403,6 +403,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	machine->session = session;
 	machine->desc = desc;
 	machine->lock_fd = -1;
+	machine->trace_fd = -1;
 	machine->frames_fd = -1;
 	list_init(&machine->uevents);
 	list_init(&machine->buses);
@@ -475,6 +476,7 @@ void machine_detach(struct uvfio_machine *machine)
 		return;
 	keeper_client_stop(machine);
 	dma_set_fault_sink(NULL, NULL);
+	trace_stop(machine);
 	if (machine->pci) {
 		device_core_lock(machine->core);
 		unbind_all(machine);

@@ -125,6 +125,7 @@ struct uvfio_machine {
 	struct list_head uevents; /* not yet delivered (uevent.c). Guarded by the core's lock */
 	bool uevents_sent;	  /* since the last flush */
 	bool uevents_foreign;	  /* of a device of the host's */
+	int trace_fd;		  /* for what is written at once; -1: nothing is */
 	uint64_t trace_seq;	  /* of the last event that went into the trace. Core's lock */
 	uint64_t created_usec;	  /* the session is being made: since when; else 0 */
 	bool log_to_stderr;	  /* errors also go there */

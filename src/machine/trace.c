@@ -9,9 +9,11 @@
 
 #include "base/event.h"
 #include "base/fd.h"
+#include "base/sysraw.h"
 #include "device/trace.h"
 #include "machine/machine_priv.h"
 #include "machine/session_priv.h"
+#include "machine/trace_priv.h"
 #include "vfio/vfio_device.h"
 
 #define TRACE_FILE "trace"
@@ -133,8 +135,10 @@ static const struct trace_kind {
 	uint32_t events; /* bits of enum event_type */
 	/* One event as a line with its newline; false: it is none. */
 	bool (*format)(const struct event *event, char *line, size_t size);
+	bool at_once; /* events come at any time, and not under core's lock */
 } kinds[] = {
-	{ "bind", 1U << EVENT_BIND, bind_format },
+	{ "bind", 1U << EVENT_BIND, bind_format, false },
+	{ "irq", 1U << EVENT_IRQ | 1U << EVENT_IRQ_BYPASS, trace_format_irq, true },
 };
 
 static void unknown_kind(const char *word, size_t len, char *err, size_t err_size)
@@ -210,14 +214,43 @@ int trace_open(const struct session *session)
 	return fd;
 }
 
+static size_t format(const struct event *event, char *line, size_t size);
+
+/* On any thread, in signal context, too: one write. */
+static void write_now(void *arg, const struct event *event)
+{
+	const struct uvfio_machine *machine = arg;
+	char line[LINE_BYTES];
+	size_t len = format(event, line, sizeof(line));
+
+	if (len)
+		sysraw3(SYS_write, machine->trace_fd, (long)line, (long)len);
+}
+
 void trace_follow(struct uvfio_machine *machine)
 {
-	uint32_t wanted = session_shared(machine->session)->trace, events = 0;
+	uint32_t wanted = session_shared(machine->session)->trace, events = 0, at_once = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (wanted >> i & 1)
-			events |= kinds[i].events;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!(wanted >> i & 1))
+			continue;
+		events |= kinds[i].events;
+		if (kinds[i].at_once)
+			at_once |= kinds[i].events;
+	}
+	machine->trace_fd = at_once ? trace_file(machine->session, O_WRONLY | O_APPEND) : -1;
+	if (machine->trace_fd >= 0)
+		event_set_sink(at_once, write_now, machine);
 	event_switch(events);
+}
+
+void trace_stop(struct uvfio_machine *machine)
+{
+	if (machine->trace_fd < 0)
+		return;
+	event_set_sink(0, NULL, NULL);
+	fd_close(machine->trace_fd);
+	machine->trace_fd = -1;
 }
 
 /* The event as text, by the first kind that knows it; its length, 0: it is none. */

@@ -21,6 +21,7 @@ int trace_open(const struct session *session);
 
 /* This process emits what the session wants. */
 void trace_follow(struct uvfio_machine *machine);
+void trace_stop(struct uvfio_machine *machine);
 /* What was emitted since the last time goes out. Core's lock held. */
 void trace_flush(struct uvfio_machine *machine);
 

@@ -31,7 +31,7 @@ void pci_intx_update(struct pci_dev *dev)
 {
 	struct pci_irqs *irqs = dev->irqs;
 	bool was = irqs->intx_asserted;
-	const struct irq_event e = { .way = IRQ_EVENTFD, .entry = IRQ_NO_ENTRY };
+	const struct irq_event e = { .way = IRQ_PIN, .entry = IRQ_NO_ENTRY };
 
 	set_bit(dev, PCI_STATUS, PCI_STATUS_INTERRUPT, irqs->intx_level);
 	irqs->intx_asserted = irqs->intx_level && irqs->mode == PCI_IRQ_INTX && !intx_disabled(dev);

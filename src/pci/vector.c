@@ -25,8 +25,6 @@
 #include "irq/vector.h"
 #include "pci/pci_priv.h"
 
-#define NO_VECTOR 0xfffu /* a message that no vector sent */
-
 /* ---- what the host gives out --------------------------------------------------------------- */
 
 static bool remapped(const struct pci_vector *slot)
@@ -294,7 +292,7 @@ static void dma_msi(void *arg, uint64_t addr, uint32_t data)
 	struct pci_dev *dev = arg;
 
 	pthread_mutex_lock(&dev->irqs->lock);
-	pci_msg_send(dev, addr, data, NO_VECTOR);
+	pci_msg_send(dev, addr, data, IRQ_NO_VECTOR);
 	pthread_mutex_unlock(&dev->irqs->lock);
 }
 
