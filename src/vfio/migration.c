@@ -218,8 +218,11 @@ static ssize_t mig_file_read(struct file *file, uintptr_t ubuf, size_t count, ui
 		n = mig->ops->read(mig->priv, bounce, len);
 		if (n < 0)
 			return done ? (ssize_t)done : n;
-		if (copy_to_user(ubuf + done, bounce, (size_t)n))
+		if (copy_to_user(ubuf + done, bounce, (size_t)n)) {
+			if (mig->ops->unread)
+				mig->ops->unread(mig->priv, (size_t)n);
 			return -EFAULT;
+		}
 		done += (size_t)n;
 	} while ((size_t)n == len && done < count);
 	return (ssize_t)done;

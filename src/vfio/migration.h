@@ -46,6 +46,9 @@ struct vfio_mig_file_ops {
 	 * nothing more before the next state (PRE_COPY), -ENODEV: the session is over. NULL: the
 	 * file cannot be read (-EBADF). */
 	ssize_t (*read)(void *priv, void *buf, size_t count);
+	/* The last @count bytes have not reached the user: the next read gives them again. NULL:
+	 * they are lost. */
+	void (*unread)(void *priv, size_t count);
 	/* RESUMING. NULL: it cannot be written (-EBADF). */
 	ssize_t (*write)(void *priv, const void *buf, size_t count);
 	/* VFIO_MIG_GET_PRECOPY_INFO; info->flags is 0, argsz has been checked. NULL: -ENOTTY. */

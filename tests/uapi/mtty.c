@@ -14,7 +14,7 @@
 #define SET   VFIO_DEVICE_FEATURE_SET
 #define PROBE VFIO_DEVICE_FEATURE_PROBE
 
-#define MIG_STATES	  8 /* ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, and since 6.2: */
+#define MIG_STATES	  8 /* those up to RUNNING_P2P, and since Linux 6.2 two more */
 #define PRE_COPY	  6
 #define GET_PRECOPY_INFO  _IO(VFIO_TYPE, VFIO_BASE + 21)
 #define FEATURE_DATA_SIZE 9

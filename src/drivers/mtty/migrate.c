@@ -67,6 +67,15 @@ static ssize_t save_read(void *priv, void *buf, size_t count)
 	return ret;
 }
 
+static void save_unread(void *priv, size_t count)
+{
+	struct mtty_mig_file *migf = priv;
+
+	pthread_mutex_lock(&migf->lock);
+	migf->pos -= MIN(count, migf->pos);
+	pthread_mutex_unlock(&migf->lock);
+}
+
 static int precopy_info(void *priv, struct vfio_precopy_info *info)
 {
 	struct mtty_mig_file *migf = priv;
@@ -127,6 +136,7 @@ static void migf_release(void *priv)
 static const struct vfio_mig_file_ops save_ops = {
 	.name = "mtty_mig",
 	.read = save_read,
+	.unread = save_unread,
 	.precopy_info = precopy_info,
 	.release = migf_release,
 };

@@ -178,6 +178,7 @@ START_TEST(precopy)
 	ck_assert_int_eq(file_ioctl(file, VFIO_MIG_GET_PRECOPY_INFO, (uintptr_t)&info), 0);
 	ck_assert_uint_eq(info.initial_bytes, 24);
 	ck_assert_uint_eq(info.dirty_bytes, 0);
+	ck_assert_int_eq(file_read(file, 16, 10), -EFAULT);
 	ck_assert_int_eq(get(file, buf, 10), 10);
 	ck_assert_int_eq(file_ioctl(file, VFIO_MIG_GET_PRECOPY_INFO, (uintptr_t)&info), 0);
 	ck_assert_uint_eq(info.initial_bytes, 14);

@@ -186,6 +186,7 @@ void mtty_port_unplug(struct mtty_ports *ports, unsigned int number)
 	port->stopped = 0;
 	port->pty[0] = '\0';
 	update_lines(ports, number);
+	send(ports, number);
 	if (!peer)
 		return;
 	update_lines(ports, at);
