@@ -57,6 +57,61 @@ int uvfio_vm_get_dirty_log(struct uvfio_vm *vm, const struct kvm_dirty_log *log)
 int uvfio_vm_read_memory(struct uvfio_vm *vm, uint64_t gpa, void *data, size_t len);
 int uvfio_vm_write_memory(struct uvfio_vm *vm, uint64_t gpa, const void *data, size_t len);
 
+/** KVM_CREATE_IRQCHIP: PIC, I/O APIC and the default routes. -EEXIST; -EINVAL after a vCPU. */
+int uvfio_vm_create_irqchip(struct uvfio_vm *vm);
+/** Adds the vCPU @id. A real VM's: @vcpu_fd is what KVM_CREATE_VCPU gave (a duplicate is kept); the
+ * software model's: -1. -EEXIST, -EINVAL, -ENOMEM. */
+int uvfio_vm_add_vcpu(struct uvfio_vm *vm, unsigned int id, int vcpu_fd);
+/** KVM_GET_LAPIC and KVM_SET_LAPIC: the local APIC's register page; a vector that is requested is a
+ * bit of IRR (0x200). -EINVAL: no such vCPU, no irqchip, or another id in x2APIC mode. */
+int uvfio_vm_get_lapic(struct uvfio_vm *vm, unsigned int vcpu, struct kvm_lapic_state *state);
+int uvfio_vm_set_lapic(struct uvfio_vm *vm, unsigned int vcpu, const struct kvm_lapic_state *state);
+/** KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, chip_id set. -ENXIO: no irqchip; -EINVAL. */
+int uvfio_vm_get_irqchip(struct uvfio_vm *vm, struct kvm_irqchip *chip);
+int uvfio_vm_set_irqchip(struct uvfio_vm *vm, const struct kvm_irqchip *chip);
+
+/**
+ * What a vCPU of the software model does, for a VMM that emulates one: it accesses its local APIC
+ * (@reg: 0x80 TPR, 0xb0 EOI, 0xf0 SVR, ...), asks for an interrupt (1, 0), acknowledges it (the
+ * vector; the spurious one when nothing waits), and accesses the I/O APIC (@offset 0 or 0x10) and
+ * the PICs (@port 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1). -EOPNOTSUPP: a real VM's vCPUs do it
+ * themselves; -EINVAL: no such vCPU or register; -ENXIO: no irqchip.
+ */
+int uvfio_vm_lapic_read(struct uvfio_vm *vm, unsigned int vcpu, uint32_t reg, uint32_t *value);
+int uvfio_vm_lapic_write(struct uvfio_vm *vm, unsigned int vcpu, uint32_t reg, uint32_t value);
+int uvfio_vm_has_interrupt(struct uvfio_vm *vm, unsigned int vcpu);
+int uvfio_vm_get_interrupt(struct uvfio_vm *vm, unsigned int vcpu);
+int uvfio_vm_ioapic_read(struct uvfio_vm *vm, unsigned int offset, uint32_t *value);
+int uvfio_vm_ioapic_write(struct uvfio_vm *vm, unsigned int offset, uint32_t value);
+int uvfio_vm_pic_read(struct uvfio_vm *vm, unsigned int port, uint8_t *value);
+int uvfio_vm_pic_write(struct uvfio_vm *vm, unsigned int port, uint8_t value);
+
+/** KVM_SET_GSI_ROUTING: these @nr routes (at most 4096, GSIs below that) replace all others at
+ * once; irqfds follow, posted ones too. -EINVAL, -ENOMEM. */
+int uvfio_vm_set_gsi_routing(struct uvfio_vm *vm, const struct kvm_irq_routing_entry *entries,
+			     unsigned int nr);
+/** KVM_SIGNAL_MSI: how many vCPUs took it; 0: blocked; -EPERM: none is meant; -EINVAL. */
+int uvfio_vm_signal_msi(struct uvfio_vm *vm, const struct kvm_msi *msi);
+/** KVM_IRQ_LINE_STATUS: how many took it; 0: it was up; -EPERM: masked, in service, or no route. */
+int uvfio_vm_irq_line(struct uvfio_vm *vm, uint32_t gsi, int level);
+
+/**
+ * KVM_IRQFD: makes an eventfd an interrupt source of a GSI, or (KVM_IRQFD_FLAG_DEASSIGN) ends that.
+ * When VFIO_DEVICE_SET_IRQS has given the same eventfd to a vector of a device of the machine, the
+ * two are paired, and an MSI with one destination goes past the eventfd into the vCPU. With
+ * KVM_IRQFD_FLAG_RESAMPLE the line stays up until the guest's EOI, which signals resamplefd.
+ * -EINVAL: flags, no irqchip, no eventfd; -EBADF; -EBUSY: it has an irqfd already; -ENOMEM.
+ */
+int uvfio_vm_irqfd(struct uvfio_vm *vm, const struct kvm_irqfd *args);
+/** Whether the irqfd of @eventfd is paired and its interrupts are posted: 1, 0; -ENOENT: none. */
+int uvfio_vm_irqfd_posted(struct uvfio_vm *vm, int eventfd);
+/** KVM_IOEVENTFD. -EINVAL, -EBADF, -EEXIST, -ENOSPC; -ENOENT: nothing to deassign. */
+int uvfio_vm_ioeventfd(struct uvfio_vm *vm, const struct kvm_ioeventfd *args);
+/** What KVM does when a guest writes (software model): signals the ioeventfd that waits for these
+ * @len bytes at @addr (of ports with @pio). 1, or 0: none does, the VMM handles the write. */
+int uvfio_vm_io_write(struct uvfio_vm *vm, int pio, uint64_t addr, unsigned int len,
+		      uint64_t value);
+
 #ifdef __cplusplus
 }
 #endif
