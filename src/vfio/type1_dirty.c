@@ -185,12 +185,13 @@ int vfio_dirty_report(const struct vfio_dma *dma, uintptr_t ubitmap, iova_t base
 				       : dma_word(dma,
 						  (int64_t)((index + n) * BITS_PER_WORD - first),
 						  pages);
-		/* The mapping before this one may share the first word. */
+		/* The mapping before this one may share the first word: nothing in it is
+		 * cleared. */
 		if (index * BITS_PER_WORD < first) {
 			if (copy_from_user(&before, ubitmap + index * sizeof(before),
 					   sizeof(before)))
 				return -EFAULT;
-			words[0] |= before & ~(~0ULL << (first - index * BITS_PER_WORD));
+			words[0] |= before;
 		}
 		if (copy_to_user(ubitmap + index * sizeof(words[0]), words, n * sizeof(words[0])))
 			return -EFAULT;

@@ -20,6 +20,7 @@ static const struct probe_set *const sets[] = {
 	&trigger_probes,   &nvme_probes,   &two_probes,	      &admin_probes,	 &words_probes,
 	&power_probes,	   &dmabuf_probes, &sysfs_probes,     &ioeventfd_probes, &functions_probes,
 	&hugetlb_probes,   &sriov_probes,  &sriov_use_probes, &mdev_probes,	 &mtty_probes,
+	&emulated_probes,
 };
 
 /* Without an IOMMU: no mappings, and no groups of several functions. */
@@ -99,7 +100,7 @@ static bool can_run(const struct probe_set *set)
 		return probe_bdf2[0];
 	if (set == &sriov_probes || set == &sriov_use_probes)
 		return has_vfs();
-	if (set == &mdev_probes || set == &mtty_probes)
+	if (set == &mdev_probes || set == &mtty_probes || set == &emulated_probes)
 		return access("/sys/class/mdev_bus/mtty", F_OK) == 0;
 	return true;
 }

@@ -72,7 +72,7 @@ static const char *group_number(const char *uuid)
 	return strrchr(target, '/') + 1;
 }
 
-static int open_mdev_group(const char *uuid)
+int mdev_open_group(const char *uuid)
 {
 	const char *number = group_number(uuid);
 	char path[64];
@@ -85,7 +85,7 @@ static int open_mdev_group(const char *uuid)
 
 struct ctx mdev_open(const char *uuid, unsigned iommu)
 {
-	struct ctx ctx = { open_container(), open_mdev_group(uuid), -1 };
+	struct ctx ctx = { open_container(), mdev_open_group(uuid), -1 };
 
 	if (ctx.group < 0)
 		setup_failed("open group");
@@ -378,8 +378,8 @@ static void mdev_use(long arg)
 	int container = open_container(), group, device;
 
 	mdev_setup("mtty-1", MDEV_ONE);
-	group = result_fd("group", open_mdev_group(MDEV_ONE));
-	result("again", open_mdev_group(MDEV_ONE));
+	group = result_fd("group", mdev_open_group(MDEV_ONE));
+	result("again", mdev_open_group(MDEV_ONE));
 	result("status", ioctl(group, VFIO_GROUP_GET_STATUS, &status));
 	say(" flags=%#x", status.flags);
 	result("no container", ioctl(group, VFIO_GROUP_GET_DEVICE_FD, MDEV_ONE));
@@ -459,7 +459,7 @@ static void mdev_remove_stale(long arg)
 	result("read", read(fd, buf, sizeof(buf)));
 	result("remove", mdev_remove(MDEV_ONE));
 	result("read", pread(fd, buf, sizeof(buf), 0));
-	result("group", open_mdev_group(MDEV_ONE));
+	result("group", mdev_open_group(MDEV_ONE));
 }
 
 /* A process that removes the instance when it is told to; it has no file of the prober's. */
@@ -513,7 +513,7 @@ static void mdev_remove_in_use(long arg)
 	result("create", mdev_create("mtty-1", MDEV_ONE));
 	say_text("1", MDEV_TYPES "/mtty-1/available_instances");
 	if (arg == 0) {
-		result("group", open_mdev_group(MDEV_ONE));
+		result("group", mdev_open_group(MDEV_ONE));
 		result("device", ioctl(ctx.group, VFIO_GROUP_GET_DEVICE_FD, MDEV_ONE));
 	}
 	if (arg == 1) {

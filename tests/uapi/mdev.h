@@ -18,6 +18,8 @@ long mdev_create(const char *type, const char *uuid);
 long mdev_remove(const char *uuid);
 /* An instance of @type; ends the probe when there is none to be had. */
 void mdev_setup(const char *type, const char *uuid);
+/* The instance's group: an fd, -1 with errno. */
+int mdev_open_group(const char *uuid);
 /* The instance's group in a container with @iommu, and the instance open. */
 struct ctx mdev_open(const char *uuid, unsigned iommu);
 

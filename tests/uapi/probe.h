@@ -49,7 +49,7 @@ extern const struct probe_set container_probes, group_probes, info_probes, map_p
 	region_probes, mmap_probes, config_probes, irq_probes, trigger_probes, nvme_probes,
 	two_probes, admin_probes, words_probes, power_probes, dmabuf_probes, sysfs_probes,
 	ioeventfd_probes, functions_probes, hugetlb_probes, noiommu_probes, nvme_noiommu_probes,
-	sriov_probes, sriov_use_probes, mdev_probes, mtty_probes;
+	sriov_probes, sriov_use_probes, mdev_probes, mtty_probes, emulated_probes;
 
 /* What a probe has open. -1: nothing. */
 struct ctx {
