@@ -163,7 +163,6 @@ int slice_open(struct mdev_device *mdev)
 	if (ret)
 		goto out_function;
 	s->inner = vfio_pci_device_vdev(s->vpd);
-	s->inner->file = s->outer->file;
 	fair_join(s->fair, s->slot);
 	ret = vfio_pci_ops.open_device(s->inner);
 	if (ret)
@@ -246,6 +245,8 @@ ssize_t slice_region_write(struct mdev_device *mdev, unsigned int region, uint64
 int slice_mmap(struct mdev_device *mdev, unsigned int region, uint64_t off, uint64_t len, int prot,
 	       int flags)
 {
+	/* The file whose pages change their ways; it is there once the device is open. */
+	inner_of(mdev)->file = slice_of(mdev)->outer->file;
 	return vfio_pci_ops.mmap(inner_of(mdev), region, off, len, prot, flags);
 }
 
