@@ -112,6 +112,38 @@ int uvfio_vm_ioeventfd(struct uvfio_vm *vm, const struct kvm_ioeventfd *args);
 int uvfio_vm_io_write(struct uvfio_vm *vm, int pio, uint64_t addr, unsigned int len,
 		      uint64_t value);
 
+/*
+ * Device assignment in the old way (Linux 2.6.28 to 4.11), each function the ioctl that its comment
+ * names, with its errors; the structures are those of <linux/kvm.h>, which newer ones have no more.
+ * The devices are of one machine, which has to live until the VM is destroyed (-EBUSY until then).
+ * Their DMA reaches the VM's slots by guest physical address; their interrupts are set on GSIs.
+ */
+struct uvfio_machine;
+struct kvm_assigned_pci_dev;
+struct kvm_assigned_irq;
+struct kvm_assigned_msix_nr;
+struct kvm_assigned_msix_entry;
+
+/** KVM_ASSIGN_PCI_DEVICE: function segnr:busnr:devfn becomes the VM's, as device assigned_dev_id.
+ * -EINVAL: without KVM_DEV_ASSIGN_ENABLE_IOMMU, no such function, or not alone in its IOMMU group;
+ * -EEXIST: the id is in use; -EPERM, -EACCES, -EBUSY, -ENODEV: no IOMMU; -ENOMEM; -EXDEV: the VM
+ * has devices of another machine. */
+int uvfio_vm_assign_device(struct uvfio_vm *vm, struct uvfio_machine *machine,
+			   const struct kvm_assigned_pci_dev *dev);
+/** KVM_DEASSIGN_PCI_DEVICE. -EINVAL: no such id. */
+int uvfio_vm_deassign_device(struct uvfio_vm *vm, const struct kvm_assigned_pci_dev *dev);
+/** KVM_ASSIGN_DEV_IRQ: KVM_DEV_IRQ_HOST_… and KVM_DEV_IRQ_GUEST_…, one of each at most. -EINVAL, no
+ * irqchip among others; -ENODEV, -EEXIST, -EIO: the function has no INTx; -ENOSPC, -ENOMEM. */
+int uvfio_vm_assign_irq(struct uvfio_vm *vm, const struct kvm_assigned_irq *irq);
+/** KVM_DEASSIGN_DEV_IRQ. -ENODEV; -ENXIO: none is assigned; -EINVAL. */
+int uvfio_vm_deassign_irq(struct uvfio_vm *vm, const struct kvm_assigned_irq *irq);
+/** KVM_ASSIGN_SET_MSIX_NR: how many entries will be used, once. -EINVAL, -ENOMEM. */
+int uvfio_vm_set_msix_nr(struct uvfio_vm *vm, const struct kvm_assigned_msix_nr *nr);
+/** KVM_ASSIGN_SET_MSIX_ENTRY: the GSI of an entry of the table. -EINVAL, -ENOSPC. */
+int uvfio_vm_set_msix_entry(struct uvfio_vm *vm, const struct kvm_assigned_msix_entry *entry);
+/** KVM_ASSIGN_SET_INTX_MASK: KVM_DEV_ASSIGN_MASK_INTX in flags. -ENODEV. */
+int uvfio_vm_set_intx_mask(struct uvfio_vm *vm, const struct kvm_assigned_pci_dev *dev);
+
 #ifdef __cplusplus
 }
 #endif

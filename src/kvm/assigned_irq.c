@@ -3,15 +3,14 @@
  * Interrupts of assigned devices: KVM_ASSIGN_DEV_IRQ and its companions (Linux 4.11's
  * arch/x86/kvm/assigned-dev.c).
  *
- *	assign_host_irq		the function's INTx pin, MSI or MSI-X vectors come to the host:
- *				assigned_device_enable_host_{intx,msi,msix}
- *	assign_guest_irq	and go on to the guest, on a GSI or, of MSI-X, each entry on its own:
- *				assigned_device_enable_guest_{intx,msi,msix}
- *	deassign_host_irq, deassign_guest_irq	the reverse
- *	kvm_assigned_dev_intx	the pin's handler: masked until the guest has acknowledged
- *	kvm_assigned_dev_ack_irq	the guest's EOI: unmask, and once more if it is still pending
+ * assign_host_irq: the function's INTx pin, MSI or MSI-X vectors come to the host
+ *   (assigned_device_enable_host_{intx,msi,msix}),
+ * assign_guest_irq: and go on to the guest, on a GSI or, of MSI-X, each entry on its own GSI;
+ * deassign_host_irq, deassign_guest_irq: the reverse;
+ * kvm_assigned_dev_intx: the pin's handler, which masks until the guest has acknowledged;
+ * kvm_assigned_dev_ack_irq: the guest's EOI, unmask, and once more if it is still pending.
  *
- * The kernel's handlers call kvm_set_irq(); here a vector's eventfd is an irqfd of the VM as long as
+ * The kernel's handlers call kvm_set_irq(); here a vector's eventfd is an irqfd of the VM while
  * both sides are there, so that the same works on a real VM: its KVM injects when the function
  * raises. A guest's INTx is an irqfd with a resample fd, which is the ack notifier.
  */

@@ -3,8 +3,8 @@
  * Assigned devices, inside the folder.
  *
  * Locks, outermost first: env->lock, assign->lock (kvm->lock in the kernel), the VM's slots_lock,
- * kvm_iommu's, and besides those intx_lock. A function's interrupt handler runs under its irqs->lock
- * and takes nothing: what it looks at are atomics.
+ * kvm_iommu's, and besides those intx_lock. A function's interrupt handler runs under its
+ * irqs->lock and takes nothing: what it looks at are atomics.
  */
 #ifndef KVM_ASSIGNED_PRIV_H
 #define KVM_ASSIGNED_PRIV_H

@@ -50,8 +50,10 @@ bool kvm_iommu_mapped(struct kvm_iommu *ki);
 /* Bytes of the domain's tables; 0: no domain. */
 size_t kvm_iommu_table_bytes(struct kvm_iommu *ki);
 
-/* What the listener does: a slot came (or is at its new place), or is about to go from its place.
- * Nothing without a domain; slots_lock held. Pages that cannot be pinned are left out. 0 or -errno. */
+/*
+ * What the listener does: a slot came (or is at its new place), or is about to go from its place.
+ * Nothing without a domain; slots_lock held. Pages that cannot be pinned are left out. 0 or -errno.
+ */
 int kvm_iommu_map_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot);
 void kvm_iommu_unmap_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot);
 

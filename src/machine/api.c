@@ -94,7 +94,7 @@ API int uvfio_machine_destroy(struct uvfio_machine *machine)
 		return 0;
 	enter();
 	/* Unbinding would wait for whoever has the device open: for the caller. */
-	if (file_any()) {
+	if (file_any() || atomic_load(&machine->assigns)) {
 		ret = -EBUSY;
 	} else {
 		session = machine->session;

@@ -51,7 +51,7 @@ static void drop_msi_irqs(struct uvfio_machine *machine, unsigned int id)
 			names_set_msi_irqs(fn, false, 0);
 }
 
-static int env_group_claim(void *arg, unsigned int id)
+int env_group_claim(void *arg, unsigned int id)
 {
 	struct uvfio_machine *machine = arg;
 	int fd;
@@ -69,7 +69,7 @@ static int env_group_claim(void *arg, unsigned int id)
 	return 0;
 }
 
-static void env_group_release(void *arg, unsigned int id)
+void env_group_release(void *arg, unsigned int id)
 {
 	struct uvfio_machine *machine = arg;
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kvm/assigned_dev.h"
 #include "machine/machine_priv.h"
 #include "machine/sysfs_resource.h"
 #include "pci/msi.h"
@@ -250,6 +251,8 @@ void function_destroy(struct machine_function *fn)
 
 	if (!pdev)
 		return;
+	if (fn->assign)
+		kvm_assign_gone(fn->assign, pdev);
 	names_remove_function(fn);
 	sysfs_resource_revoke(fn);
 	fn->pdev = NULL;

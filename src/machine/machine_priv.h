@@ -23,6 +23,8 @@
 #include "vfio/vfio.h"
 #include "iommu/bypass.h"
 
+struct kvm_assign;
+
 #define SYSFS_PATH_MAX	1024
 #define NO_GROUP	(~0U)
 #define MACHINE_GROUPS	4096
@@ -54,6 +56,7 @@ struct machine_function {
 	_Atomic int binding;	    /* enum function_binding; readable without lock */
 	struct pci_dev *pdev;	    /* NULL: removed. Guarded by the core's lock */
 	struct list_head resources; /* open resourceN files; guarded by the core's lock */
+	struct kvm_assign *assign;  /* the VM that has it in the old way; core's lock */
 	/* In this process, NO_GROUP: none. What is on disk stands in the slot. */
 	_Atomic unsigned int group;
 	struct shared_device *slot;
@@ -115,7 +118,8 @@ struct uvfio_machine {
 	bool rescan_wanted;
 	struct machine_function *vfs_off_wanted; /* of this PF; see admin_remove_vfs() */
 	struct mdev_slot *mdev_remove_wanted;
-	bool kvm; /* machine_use_kvm() was called. Guarded by the core's lock */
+	bool kvm;	     /* machine_use_kvm() was called. Guarded by the core's lock */
+	atomic_uint assigns; /* VMs that may have devices of it (assign.c) */
 
 	pthread_mutex_t admin_lock; /* one admin operation or synchronisation at a time */
 	bool fork_holds_admin;	    /* the thread that forks has taken it. Guarded by admin_lock */
@@ -317,6 +321,9 @@ void modules_sync_unloaded(struct uvfio_machine *machine);
 /* env.c: what the vfio core asks. */
 void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env);
 bool group_claimed_here(struct uvfio_machine *machine, unsigned int id);
+/* Takes a group for this process: 0, -EBUSY: another one (or this one) has it; -errno. */
+int env_group_claim(void *machine, unsigned int id);
+void env_group_release(void *machine, unsigned int id);
 /* What a function is bound to, for the viability of its group. */
 enum function_binding { BINDING_NONE, BINDING_VFIO, BINDING_HARMLESS, BINDING_OTHER };
 void machine_fault_sink(void *machine, const struct dma_fault *fault);
@@ -324,6 +331,11 @@ void machine_fault_sink(void *machine, const struct dma_fault *fault);
 /* kmsg.c: the library's messages go to the session's kernel log from now on. */
 void kmsg_open(struct uvfio_machine *machine, bool log_to_stderr);
 void kmsg_close(struct uvfio_machine *machine);
+
+/* node.c: what a process of the session's user may do with a name whose file on disk is @disk: 0 or
+ * -EACCES. */
+int machine_check_permission(const struct shared_header *shared, const struct stat *disk,
+			     int oflags);
 
 /* sysfs_file.c */
 int sysfs_file_open(struct uvfio_machine *machine, const char *path, int oflags, mode_t mode,

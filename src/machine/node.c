@@ -27,8 +27,8 @@
 #define MISC_MAJOR 10
 #define VFIO_MAJOR 243
 
-/* What a process of the session's user may do with a name of mode and owner @st. */
-static int check_permission(const struct shared_header *shared, const struct stat *disk, int oflags)
+int machine_check_permission(const struct shared_header *shared, const struct stat *disk,
+			     int oflags)
 {
 	struct stat copy = *disk, *st = &copy;
 	static const unsigned int wanted[] = {
@@ -123,7 +123,7 @@ int machine_open(struct uvfio_machine *machine, const char *path, int oflags, st
 		return -EEXIST;
 	if ((oflags & (O_PATH | O_DIRECTORY)) || !S_ISREG(st.st_mode))
 		return 1;
-	ret = check_permission(session_shared(machine->session), &st, oflags);
+	ret = machine_check_permission(session_shared(machine->session), &st, oflags);
 	if (ret)
 		return ret;
 	if (!strcmp(canonical, "/dev/kmsg")) {

@@ -5,8 +5,17 @@
 
 #include "kvm/kvm.h"
 
+struct kvm_assign;
+struct uvfio_machine;
+
 struct uvfio_vm {
 	struct kvm *kvm;
+	/* Devices assigned in the old way, and the machine that they are of; NULL: none yet. */
+	struct kvm_assign *assign;
+	struct uvfio_machine *machine;
 };
+
+/* Gives the devices back. */
+void vm_assign_end(struct uvfio_vm *vm);
 
 #endif

@@ -55,6 +55,7 @@ API void uvfio_vm_destroy(struct uvfio_vm *vm)
 	if (!vm)
 		return;
 	depth_enter();
+	vm_assign_end(vm);
 	kvm_destroy(vm->kvm);
 	depth_leave();
 	free(vm);

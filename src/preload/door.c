@@ -16,6 +16,7 @@
 #include "preload/doors.h"
 #include "preload/huge.h"
 #include "preload/inherit.h"
+#include "preload/kvm.h"
 #include "preload/path.h"
 #include "preload/process.h"
 #include "preload/uevent.h"
@@ -221,6 +222,7 @@ void door_after_fork(void)
 	huge_after_fork();
 	if (machine)
 		machine_after_fork(machine);
+	kvm_fds_after_fork();
 	inherit_after_fork();
 	uevent_after_fork();
 	/* A child that opens files of its own gets a machine of its own. */

@@ -17,6 +17,7 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/huge.h"
+#include "preload/kvm.h"
 #include "preload/stdio_door.h"
 #include "preload/uevent.h"
 #include "preload/wrappers.h"
@@ -51,6 +52,7 @@ static void forget(int fd)
 		fdset_remove(&fdset_uevents, fd);
 	if (fdset_has(&fdset_huge, fd))
 		fdset_remove(&fdset_huge, fd);
+	kvm_fd_forget(fd);
 	if (!file_fd_maybe(fd))
 		return;
 	file_fd_close(fd);
@@ -77,12 +79,16 @@ static void learn(int from, int to)
 		fdset_remove(&fdset_dirs, to);
 	if (fdset_has(&fdset_uevents, from))
 		fdset_add(&fdset_uevents, to);
+	if (fdset_has(&fdset_kvm, from))
+		kvm_fd_dup(from, to);
+	else
+		kvm_fd_forget(to);
 }
 
 static bool known(int fd)
 {
 	return file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
-	       fdset_has(&fdset_huge, fd);
+	       fdset_has(&fdset_huge, fd) || fdset_has(&fdset_kvm, fd);
 }
 
 /* When close returns, a file that is in two processes is released if nobody else holds it: the
@@ -145,8 +151,8 @@ static int close_others(unsigned int first, unsigned int last, unsigned int flag
 
 static void forget_range(unsigned int first, unsigned int last)
 {
-	const struct fdset *const sets[] = { &fdset_attrs, &fdset_served, &fdset_dirs,
-					     &fdset_uevents, &fdset_huge };
+	const struct fdset *const sets[] = { &fdset_attrs,   &fdset_served, &fdset_dirs,
+					     &fdset_uevents, &fdset_huge,   &fdset_kvm };
 	size_t i;
 	int fd;
 

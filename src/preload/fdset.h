@@ -26,6 +26,8 @@ extern struct fdset fdset_attrs;
 extern struct fdset fdset_uevents;
 /* Files of huge pages (huge.h). */
 extern struct fdset fdset_huge;
+/* KVM's: /dev/kvm, VMs, vCPUs (kvm.h). */
+extern struct fdset fdset_kvm;
 
 /* The members of all sets: 0 nearly always, in a program that has nothing to do with us. */
 extern atomic_uint fdset_total;

@@ -12,6 +12,7 @@
 #include "preload/door.h"
 #include "preload/fdset.h"
 #include "preload/huge.h"
+#include "preload/kvm.h"
 #include "preload/path.h"
 #include "preload/stdio_door.h"
 #include "preload/uevent.h"
@@ -49,14 +50,14 @@ static inline bool door_fd_close(int fd)
 {
 	return door_fds_known() && lib_depth == 0 &&
 	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
-		fdset_has(&fdset_huge, fd) || fd_is_own(fd));
+		fdset_has(&fdset_huge, fd) || fdset_has(&fdset_kvm, fd) || fd_is_own(fd));
 }
 
 static inline bool door_fd_any(int fd)
 {
 	return door_fds_known() && lib_depth == 0 &&
 	       (file_fd_maybe(fd) || fdset_has(&fdset_dirs, fd) || fdset_has(&fdset_uevents, fd) ||
-		fdset_has(&fdset_huge, fd));
+		fdset_has(&fdset_huge, fd) || fdset_has(&fdset_kvm, fd));
 }
 
 /* Whether the end of a directory stream is of interest. */
@@ -77,7 +78,8 @@ static inline bool door_wants_ioctl(int fd, unsigned long cmd)
 {
 	if (lib_depth > 0)
 		return false;
-	return file_fd_maybe(fd) || (_IOC_TYPE(cmd) == VFIO_TYPE && door_on());
+	return file_fd_maybe(fd) || (_IOC_TYPE(cmd) == VFIO_TYPE && door_on()) ||
+	       kvm_wants_ioctl(fd, cmd);
 }
 
 /* A message may take an fd of ours along. */
@@ -93,6 +95,8 @@ static inline int door_fresh_fd(int fd)
 		fdset_remove(&fdset_dirs, fd);
 	if (unlikely(fdset_has(&fdset_huge, fd)) && lib_depth == 0)
 		fdset_remove(&fdset_huge, fd);
+	if (unlikely(fdset_has(&fdset_kvm, fd)) && lib_depth == 0)
+		kvm_fd_stale(fd);
 	return fd;
 }
 

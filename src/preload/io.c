@@ -16,6 +16,7 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/huge.h"
+#include "preload/kvm.h"
 #include "preload/stdio_door.h"
 
 #define IOV_ON_STACK 8
@@ -85,6 +86,8 @@ bool door_ioctl(int *ret, int fd, unsigned long cmd, unsigned long arg)
 	struct door door;
 	struct file *file;
 
+	if (kvm_wants_ioctl(fd, cmd))
+		return kvm_door_ioctl(ret, fd, cmd, arg);
 	if (cmd == FIONBIO)
 		note_nonblock(fd, arg);
 	if (of_every_fd(cmd))

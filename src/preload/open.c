@@ -22,6 +22,7 @@
 #include "preload/doors.h"
 #include "preload/fdset.h"
 #include "preload/huge.h"
+#include "preload/kvm.h"
 #include "preload/path.h"
 #include "preload/stdio_door.h"
 
@@ -127,8 +128,10 @@ static int open_host(const struct tree_path *tp, int dirfd, const char *path, in
 	fd = openat(dirfd, path, flags, mode);
 	if (fd < 0)
 		return -errno;
-	if (!strcmp(tp->logical, "/dev/kvm"))
+	if (!strcmp(tp->logical, "/dev/kvm")) {
 		door_kvm_opened();
+		kvm_fd_add(fd, KVM_FD_SYSTEM, NULL);
+	}
 	if (matters(tp->logical) && !fstat(fd, &st) && S_ISDIR(st.st_mode))
 		fdset_add(&fdset_dirs, fd);
 	return fd;
