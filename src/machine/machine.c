@@ -444,11 +444,9 @@ static void unbind_all(struct uvfio_machine *machine)
 {
 	struct machine_function *fn;
 
-	lib_following++;
 	list_for_each_entry(fn, &machine->functions, node)
 		if (fn->pdev)
 			device_release_driver(&fn->pdev->dev);
-	lib_following--;
 }
 
 /* Endpoints come behind their ports in the list: from the end. */
@@ -479,8 +477,11 @@ void machine_detach(struct uvfio_machine *machine)
 	trace_stop(machine);
 	if (machine->pci) {
 		device_core_lock(machine->core);
+		/* The session does not change by it. */
+		lib_following++;
 		unbind_all(machine);
 		modules_stop_all(machine);
+		lib_following--;
 		if (machine->pcieport_registered)
 			pci_driver_unregister(&machine->pcieport);
 		destroy_functions(machine);
