@@ -258,6 +258,11 @@ void file_put_deferred(struct file_obj *obj)
 		;
 }
 
+void file_put_later(struct file *file)
+{
+	file_put_deferred(file_obj(file));
+}
+
 void file_drain_deferred(void)
 {
 	struct file_obj *obj, *next;

@@ -92,6 +92,9 @@ int file_alloc_memfd(const struct file_operations *ops, void *priv, int oflags, 
 		     struct file **out, bool *existed);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
+/* The same with any lock held: when it is the last reference, the file ends with the next call of
+ * the program's that closes or opens one. */
+void file_put_later(struct file *file);
 
 /* Gives the client the lowest free fd for @file (O_CLOEXEC taken from @oflags) and consumes the
  * caller's reference on success. Returns the fd or -errno. */

@@ -347,14 +347,11 @@ int vfio_dma_rw(struct vfio_device *vdev, iova_t iova, void *data, size_t len, b
 {
 	const struct vfio_container *container = open_container(vdev);
 	const struct vfio_iommu_driver_ops *ops;
-	int ret;
 
 	if (!container || !data || !len)
 		return -EINVAL;
 	ops = container->iommu_driver->ops;
 	if (!ops->dma_rw)
 		return -ENOTTY;
-	ret = ops->dma_rw(container->iommu_data, iova, data, len, write);
-	vfio_p2p_put_found(container->core);
-	return ret;
+	return ops->dma_rw(container->iommu_data, iova, data, len, write);
 }

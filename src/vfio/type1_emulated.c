@@ -55,25 +55,22 @@ void vfio_notify_dma_unmap(struct vfio_iommu *iommu, const struct vfio_dma *dma)
 
 /* ---- DMA by copying -------------------------------------------------------------------------- */
 
-/* Up to @len bytes in one mapping of the program's, at least one. Bytes moved or -errno. */
-static ssize_t move_run(struct vfio_core *core, uintptr_t vaddr, void *buf, size_t len, bool write)
+/* Up to @len bytes, at least one. Bytes moved or -errno. */
+static ssize_t move_run(uintptr_t vaddr, void *buf, size_t len, bool write)
 {
-	struct file *file;
+	struct file *file = NULL;
 	uint64_t off;
 	int ret;
 
-	if (!file_find_mapping(vaddr, len, NULL, NULL)) {
+	if (file_find_mapping(vaddr, len, &file, &off))
+		/* Part of it is another device's. */
+		len = file_mapping_run(vaddr, len);
+	if (file) {
+		ret = vfio_p2p_rw(file, off, buf, len, write);
+		file_put_later(file);
+	} else {
 		ret = write ? copy_to_user(vaddr, buf, len) : copy_from_user(buf, vaddr, len);
-		return ret ? ret : (ssize_t)len;
 	}
-	/* Part of it is another device's. */
-	len = file_mapping_run(vaddr, len);
-	len = MIN(len, HOST_PAGE_SIZE - (vaddr & (HOST_PAGE_SIZE - 1)));
-	file = vfio_p2p_find(core, ALIGN_DOWN(vaddr, HOST_PAGE_SIZE), &off);
-	if (file)
-		ret = vfio_p2p_rw(file, off + (vaddr & (HOST_PAGE_SIZE - 1)), buf, len, write);
-	else
-		ret = write ? copy_to_user(vaddr, buf, len) : copy_from_user(buf, vaddr, len);
 	return ret ? ret : (ssize_t)len;
 }
 
@@ -91,7 +88,7 @@ static ssize_t dma_rw_chunk(struct vfio_iommu *iommu, iova_t iova, void *buf, si
 	if ((write && !(dma->prot & IOMMU_WRITE)) || !(dma->prot & IOMMU_READ))
 		return -EPERM;
 	off = iova - vfio_dma_iova(dma);
-	n = move_run(iommu->core, dma->vaddr + off, buf, MIN(len, dma->size - off), write);
+	n = move_run(dma->vaddr + off, buf, MIN(len, dma->size - off), write);
 	if (n > 0 && write)
 		vfio_dirty_set(dma, iova, (uint64_t)n);
 	return n;
