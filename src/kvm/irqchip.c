@@ -65,36 +65,49 @@ static int check_shared(const struct kvm_irq_routing_entry *entries, unsigned in
 	return 0;
 }
 
+static int check_entries(const struct kvm *kvm, const struct kvm_irq_routing_entry *entries,
+			 unsigned int nr)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < nr && !ret; i++) {
+		ret = entries[i].gsi >= KVM_MAX_IRQ_ROUTES ? -EINVAL : check_flags(&entries[i]);
+		if (!ret)
+			ret = check_target(kvm, &entries[i]);
+	}
+	return ret ? ret : check_shared(entries, nr);
+}
+
+/* On a real VM KVM checks them, which knows more kinds; those are kept, and mean nothing here. */
 static int build_routes(const struct kvm *kvm, const struct kvm_irq_routing_entry *entries,
 			unsigned int nr, struct kvm_routes **out)
 {
 	struct kvm_routes *routes;
 	int ret = 0;
 
-	routes = FAIL_POINT() ? NULL : malloc(sizeof(*routes) + nr * sizeof(entries[0]));
+	routes = FAIL_POINT() ? NULL : malloc(sizeof(*routes) + nr * sizeof(routes->entries[0]));
 	if (!routes)
 		return -ENOMEM;
 	memset(routes->gsi_of_pin, -1, sizeof(routes->gsi_of_pin));
 	routes->nr = nr;
-	memcpy(routes->entries, entries, nr * sizeof(entries[0]));
-	for (unsigned int i = 0; i < nr && !ret; i++) {
-		const struct kvm_irq_routing_entry *entry = &entries[i];
+	if (nr)
+		memcpy(routes->entries, entries, nr * sizeof(entries[0]));
+	qsort(routes->entries, nr, sizeof(routes->entries[0]), by_gsi);
+	if (!kvm_is_real(kvm))
+		ret = check_entries(kvm, routes->entries, nr);
+	if (ret) {
+		free(routes);
+		return ret;
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		const struct kvm_irq_routing_entry *entry = &routes->entries[i];
 
-		ret = entry->gsi >= KVM_MAX_IRQ_ROUTES ? -EINVAL : check_flags(entry);
-		if (!ret)
-			ret = check_target(kvm, entry);
-		if (!ret && entry->type == KVM_IRQ_ROUTING_IRQCHIP)
+		if (entry->type == KVM_IRQ_ROUTING_IRQCHIP && !check_target(kvm, entry))
 			routes->gsi_of_pin[entry->u.irqchip.irqchip][entry->u.irqchip.pin] =
 				(int16_t)entry->gsi;
 	}
-	qsort(routes->entries, nr, sizeof(entries[0]), by_gsi);
-	if (!ret)
-		ret = check_shared(routes->entries, nr);
-	if (ret)
-		free(routes);
-	else
-		*out = routes;
-	return ret;
+	*out = routes;
+	return 0;
 }
 
 static void publish_locked(struct kvm *kvm, struct kvm_routes *routes)

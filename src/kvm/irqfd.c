@@ -42,7 +42,7 @@ void kvm_after_fork(void)
 	pthread_mutex_init(&eventfds_lock, NULL);
 }
 
-/* Irqfds of a VM: the kernel lets an eventfd have one, in whichever VM. */
+/* An eventfd has one irqfd, in whichever VM (Linux since 6.17). A real VM's KVM decides itself. */
 static int claim_eventfd(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm_kernel_irqfd *other;
@@ -50,7 +50,7 @@ static int claim_eventfd(struct kvm_kernel_irqfd *irqfd)
 
 	pthread_mutex_lock(&eventfds_lock);
 	list_for_each_entry(other, &all_irqfds, all)
-		if (irqfd->token && other->token == irqfd->token)
+		if (irqfd->token && other->token == irqfd->token && !kvm_is_real(irqfd->kvm))
 			ret = -EBUSY;
 	if (!ret)
 		list_add(&irqfd->all, &all_irqfds);
@@ -326,21 +326,27 @@ static void shut_down(struct kvm_kernel_irqfd *irqfd)
 static int deassign_locked(struct kvm *kvm, const struct kvm_irqfd *args)
 {
 	struct kvm_kernel_irqfd *irqfd, *next;
+	struct kvm_kernel_irqfd unknown = { .kvm = kvm, .fd = (int)args->fd, .gsi = args->gsi };
 	struct list_head gone;
 	uint64_t token;
 	int ret = irq_bypass_eventfd_token((int)args->fd, &token);
 
-	if (ret)
-		return ret == -EOPNOTSUPP ? 0 : ret;
+	if (ret == -EOPNOTSUPP)
+		token = 0;
+	else if (ret)
+		return ret;
 	list_init(&gone);
 	pthread_mutex_lock(&kvm->irqfds.lock);
 	list_for_each_entry_safe(irqfd, next, &kvm->irqfds.list, list) {
-		if (irqfd->token != token || irqfd->gsi != args->gsi)
+		if (!token || irqfd->token != token || irqfd->gsi != args->gsi)
 			continue;
 		list_del(&irqfd->list);
 		list_add(&irqfd->list, &gone);
 	}
 	pthread_mutex_unlock(&kvm->irqfds.lock);
+	/* KVM may have one that was made past us. */
+	if (list_empty(&gone) && kvm_is_real(kvm))
+		kvm->ops->irqfd_stop(&unknown);
 	list_for_each_entry_safe(irqfd, next, &gone, list)
 		shut_down(irqfd);
 	return 0;
