@@ -46,7 +46,7 @@ struct release {
 	uint32_t from_id;    /* the client's own number for it */
 	uint32_t id;	     /* ours */
 	uint32_t group;
-	char device[40]; /* an address, or a UUID */
+	char device[40];	/* an address, or a UUID */
 	struct list_head waits; /* struct wait */
 	bool asked;		/* some holder has been asked */
 };
