@@ -3,6 +3,7 @@
  * The process' side of a port's line, while the card is open there:
  *
  * - cable: a thread sleeps on the port's bell, which other processes ring, and raises interrupts.
+ *   Now and then it looks whether the other end's process still lives.
  * - pty: a thread waits for what is typed, and for room when the pty is full. Output for a pty that
  *   nobody has open is lost, as on a line without terminal.
  * - file: what the port sends is appended; nothing comes from there.
@@ -20,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -30,6 +32,8 @@
 
 /* How often a pty is looked at that nobody has open: poll(2) cannot wait for that. */
 #define LOOK_MS 100
+/* How often the other end of a cable is. */
+#define LOOK_NS 250000000
 
 struct mtty_host {
 	struct mtty_card *card;
@@ -156,18 +160,23 @@ static void *pty_thread(void *arg)
 
 static void *cable_thread(void *arg)
 {
+	static const struct timespec look = { .tv_nsec = LOOK_NS };
 	struct mtty_host *host = arg;
+	struct mtty_card *card = host->card;
 	struct mtty_port *port = port_of(host);
 	uint32_t seen;
 
+	mtty_port_attach(port);
 	while (!atomic_load(&host->stop)) {
 		seen = atomic_load(&port->bell);
-		mtty_card_lock(host->card);
-		mtty_card_update_irq(host->card);
-		mtty_card_unlock(host->card);
+		mtty_card_lock(card);
+		mtty_port_look(card->ports, card->inst->number[host->index]);
+		mtty_card_update_irq(card);
+		mtty_card_unlock(card);
 		if (!atomic_load(&host->stop))
-			syscall(SYS_futex, &port->bell, FUTEX_WAIT, seen, NULL, NULL, 0);
+			syscall(SYS_futex, &port->bell, FUTEX_WAIT, seen, &look, NULL, 0);
 	}
+	mtty_port_detach(port);
 	return NULL;
 }
 

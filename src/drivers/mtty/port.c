@@ -194,6 +194,46 @@ void mtty_port_unplug(struct mtty_ports *ports, unsigned int number)
 	ring(peer);
 }
 
+/* ---- who lives ------------------------------------------------------------------------------- */
+
+static void init_alive(struct mtty_port *port)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&port->alive, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+void mtty_port_attach(struct mtty_port *port)
+{
+	/* Who had it before may have died with it. */
+	if (pthread_mutex_lock(&port->alive) == EOWNERDEAD)
+		pthread_mutex_consistent(&port->alive);
+}
+
+void mtty_port_detach(struct mtty_port *port)
+{
+	pthread_mutex_unlock(&port->alive);
+}
+
+void mtty_port_look(struct mtty_ports *ports, unsigned int number)
+{
+	struct mtty_port *peer = other_end(ports, number);
+	int ret = peer ? pthread_mutex_trylock(&peer->alive) : EBUSY;
+
+	if (ret == EBUSY)
+		return;
+	if (ret == EOWNERDEAD) {
+		pthread_mutex_consistent(&peer->alive);
+		mtty_port_unplug(ports, ports->port[number].plugged.peer);
+	}
+	if (ret == 0 || ret == EOWNERDEAD)
+		pthread_mutex_unlock(&peer->alive);
+}
+
 /* ---- who has which --------------------------------------------------------------------------- */
 
 unsigned int mtty_ports_free(const struct mtty_ports *ports)
@@ -230,6 +270,7 @@ int mtty_ports_take(struct mtty_ports *ports, const char *uuid, unsigned int n, 
 		port->index = (uint8_t)taken;
 		port->configured.kind = MTTY_LINE_LOOPBACK;
 		uart_reset(&port->uart);
+		init_alive(port);
 		numbers[taken++] = (uint8_t)i;
 	}
 	return 0;

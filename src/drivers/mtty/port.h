@@ -20,6 +20,7 @@
 #ifndef DRIVERS_MTTY_PORT_H
 #define DRIVERS_MTTY_PORT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include "drivers/mtty/uart.h"
 
@@ -50,6 +51,9 @@ struct mtty_port {
 	char pty[64]; /* the name of the pty while one is plugged */
 	struct uart uart;
 	_Atomic uint32_t bell; /* counts what others did to this port: a futex */
+	/* Held by a thread of the process that has this end of a cable; robust, so that the other
+	 * end learns of its death. */
+	pthread_mutex_t alive;
 };
 
 struct mtty_ports {
@@ -91,6 +95,13 @@ void mtty_port_write(struct mtty_ports *ports, unsigned int number, unsigned int
 void mtty_port_reset(struct mtty_ports *ports, unsigned int number);
 /* After the UART's state was replaced: signals and characters move as it says. */
 void mtty_port_replaced(struct mtty_ports *ports, unsigned int number);
+
+/* For a thread that stands for this process at the end of a cable, for as long as it lives. The
+ * parent's lock is not held. */
+void mtty_port_attach(struct mtty_port *port);
+void mtty_port_detach(struct mtty_port *port);
+/* Pulls the plug of the other end when its process has died. */
+void mtty_port_look(struct mtty_ports *ports, unsigned int number);
 
 /* The process that held the lock died: ports in hand and those whose state is torn are reset. */
 void mtty_ports_recover(struct mtty_ports *ports);

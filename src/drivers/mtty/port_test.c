@@ -2,9 +2,13 @@
 /* Ports of several cards and the lines between them. */
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "drivers/mtty/port.h"
 
@@ -177,6 +181,44 @@ START_TEST(unplugged)
 }
 END_TEST
 
+/* The process at one end is killed while its receiver makes the other one wait. */
+START_TEST(death_at_the_other_end)
+{
+	struct mtty_ports *own = ports;
+	int status;
+	pid_t pid;
+
+	ports = mmap(NULL, sizeof(*ports), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	ck_assert_ptr_ne(ports, MAP_FAILED);
+	ck_assert_int_eq(mtty_ports_take(ports, A, 2, a), 0);
+	ck_assert_int_eq(mtty_ports_take(ports, B, 1, b), 0);
+	cable();
+	drive(a[0]);
+	pid = fork();
+	if (!pid) {
+		mtty_port_attach(&ports->port[b[0]]);
+		drive(b[0]);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	for (unsigned int i = 0; i < 32; i++)
+		wr(a[0], UART_THR, i);
+	ck_assert_uint_eq(rd(a[0], UART_LSR), 0);
+	mtty_port_look(ports, a[0]);
+	ck_assert_uint_eq(rd(a[0], UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
+	/* Another one opens it. */
+	mtty_port_plug(ports, b[0], false);
+	mtty_port_attach(&ports->port[b[0]]);
+	mtty_port_look(ports, a[0]);
+	ck_assert_uint_ne(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
+	mtty_port_detach(&ports->port[b[0]]);
+	munmap(ports, sizeof(*ports));
+	ports = own;
+}
+END_TEST
+
 START_TEST(stopped)
 {
 	mtty_port_plug(ports, a[0], false);
@@ -276,6 +318,7 @@ int main(void)
 	tcase_add_test(tc, null_modem);
 	tcase_add_test(tc, cable_waits);
 	tcase_add_test(tc, unplugged);
+	tcase_add_test(tc, death_at_the_other_end);
 	tcase_add_test(tc, stopped);
 	tcase_add_test(tc, options);
 	tcase_add_test(tc, recovery);
