@@ -69,6 +69,23 @@ static uint32_t word_at(const struct share_call *call, size_t at)
 	return word;
 }
 
+/* The features of these: what they do without PROBE. */
+static bool feature_unsupported(uint32_t flags)
+{
+	if (flags & VFIO_DEVICE_FEATURE_PROBE)
+		return false;
+	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
+	case FEATURE_DMA_BUF:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		return flags & VFIO_DEVICE_FEATURE_GET;
+	case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+		return flags & VFIO_DEVICE_FEATURE_SET;
+	default:
+		return false;
+	}
+}
+
 /* Arguments that lead to more memory of the caller's, or give an fd that he cannot use. */
 static bool unsupported(const struct share_call *call, const struct share_arg *arg)
 {
@@ -79,8 +96,7 @@ static bool unsupported(const struct share_call *call, const struct share_arg *a
 	if (arg->kind == FILE_CONTAINER && arg->cmd == VFIO_IOMMU_DIRTY_PAGES)
 		return flags & VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
 	if (arg->kind == FILE_DEVICE && arg->cmd == VFIO_DEVICE_FEATURE)
-		return (flags & VFIO_DEVICE_FEATURE_MASK) == FEATURE_DMA_BUF &&
-		       (flags & VFIO_DEVICE_FEATURE_GET) && !(flags & VFIO_DEVICE_FEATURE_PROBE);
+		return feature_unsupported(flags);
 	return false;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Every failure point in the life of an emulated device's DMA: its group joins, memory is mapped,
- * pinned by hand and by the DMA handle, dirty pages are tracked, a real group joins. The point fails
- * once; the step must report it, must have changed nothing, and must succeed when it is done again.
+ * pinned by hand and by the DMA handle, dirty pages are tracked, a real group joins. The point
+ * fails once; the step must report it, must have changed nothing, and must succeed when it is done
+ * again.
  */
 #include <string.h>
 
