@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/event.h"
 #include "base/failpoint.h"
 #include "kvm/assign_fixture.h"
 
@@ -69,11 +70,27 @@ START_TEST(test_guest)
 }
 END_TEST
 
+/* Every page since *@seq was entered as one that is aligned for both sides. */
+static void expect_aligned(uint64_t *seq)
+{
+	struct event events[64];
+	uint64_t lost = 0;
+	size_t n, seen = 0;
+
+	while ((n = event_read(seq, events, ARRAY_SIZE(events), &lost)))
+		for (size_t i = 0; i < n; i++, seen++)
+			ck_assert(IS_ALIGNED(events[i].a | events[i].c, events[i].b));
+	ck_assert_uint_gt(seen, 0);
+}
+
 /* How many leaves: tables for 4 KiB pages cost 8 bytes a page. */
 START_TEST(test_page_sizes)
 {
 	size_t small, large;
+	uint64_t seq;
 
+	event_switch(1U << EVENT_MAP);
+	seq = event_last();
 	begin_with(_i, UINT64_MAX);
 	ck_assert_int_eq(kvm_iommu_map_guest(&ki, fix_unit), 0);
 	small = kvm_iommu_table_bytes(&ki);
@@ -98,6 +115,7 @@ START_TEST(test_page_sizes)
 	expect(0, NULL, K4);
 	expect(K4, fix_mem + K4, FIX_MEM - 2 * K4);
 	expect(FIX_MEM - K4, NULL, K4);
+	expect_aligned(&seq);
 	fix_huge = 0;
 	end();
 }
