@@ -14,6 +14,7 @@
 #include "irq/trigger.h"
 #include "kvm/kvm.h"
 #include "machine/keeper_client.h"
+#include "machine/intr_log.h"
 #include "machine/machine_priv.h"
 #include "machine/share.h"
 
@@ -138,6 +139,7 @@ void machine_fault_sink(void *arg, const struct dma_fault *fault)
 	struct uvfio_machine *machine = arg;
 
 	shared_report_fault(session_shared(machine->session), fault);
+	intr_log(machine, fault);
 }
 
 void machine_use_kvm(struct uvfio_machine *machine)

@@ -206,6 +206,12 @@ const char *dma_fault_reason_text(uint32_t reason)
 		return "bus mastering is off";
 	case DMA_FAULT_STALE:
 		return "mapped, but the program's memory is gone";
+	case DMA_FAULT_INTR_RESERVED:
+	case DMA_FAULT_INTR_INDEX:
+	case DMA_FAULT_INTR_ABSENT:
+	case DMA_FAULT_INTR_COMPAT:
+	case DMA_FAULT_INTR_SOURCE:
+		return "interrupt stopped by the remapping";
 	default:
 		return "unknown reason";
 	}

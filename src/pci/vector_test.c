@@ -265,7 +265,7 @@ START_TEST(messages_by_dma)
 }
 END_TEST
 
-/* ---- posting ---------------------------------------------------------------------------------- */
+/* ---- posting ------------------------------------------------------------------------------- */
 
 static struct pi_desc desc;
 static _Atomic unsigned int notified;
