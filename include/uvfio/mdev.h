@@ -59,8 +59,8 @@ struct uvfio_mdev_region {
 /** Flags of an interrupt: VFIO_IRQ_INFO_*. */
 #define UVFIO_IRQ_EVENTFD  1u
 #define UVFIO_IRQ_MASKABLE 2u
-/** A level: uvfio_mdev_irq_raise() to uvfio_mdev_irq_lower(). It is masked when it is delivered, and
- * delivered again when it is unmasked and still high. */
+/** A level: uvfio_mdev_irq_raise() to uvfio_mdev_irq_lower(). It is masked when it is delivered,
+ * and delivered again when it is unmasked and still high. */
 #define UVFIO_IRQ_AUTOMASKED 4u
 #define UVFIO_IRQ_NORESIZE   8u
 
@@ -122,13 +122,17 @@ struct uvfio_mdev_ops {
 	/** Somebody wants the device back, and asked @count times before. NULL: interrupt 4 (of
 	 * "vfio-pci") tells the user. */
 	void (*request)(struct uvfio_mdev *dev, unsigned int count);
-	/** The user unmaps [@iova, @iova + @len): pages pinned there have to be unpinned before this
-	 * returns, and are not touched any more. On the user's thread, beside other operations: take
-	 * no lock that is held around uvfio_mdev_pin(). Needed for pinning. */
+	/**
+	 * The user unmaps [@iova, @iova + @len): pages pinned there have to be unpinned before
+	 * this returns, and are not touched any more. On the user's thread, beside other
+	 * operations: take no lock that is held around uvfio_mdev_pin(). Needed for pinning.
+	 */
 	void (*dma_unmap)(struct uvfio_mdev *dev, uint64_t iova, uint64_t len);
-	/** The memory of the pinned page at @iova is about to be elsewhere: forget its address and
-	 * return when nobody uses it. uvfio_mdev_pin() gives the new one, another
-	 * uvfio_mdev_unpin() goes with it. Pin and unpin nothing here. Needed for pinning. */
+	/**
+	 * The memory of the pinned page at @iova is about to be elsewhere: forget its address and
+	 * return when nobody uses it. uvfio_mdev_pin() gives the new one, and another
+	 * uvfio_mdev_unpin() goes with it. Pin and unpin nothing here. Needed for pinning.
+	 */
 	void (*dma_moved)(struct uvfio_mdev *dev, uint64_t iova);
 };
 
@@ -170,9 +174,9 @@ struct uvfio_mdev {
 
 /**
  * Pins @num pages (of 4096 bytes, at most 512) of the user's memory from the page of @iova on and
- * gives their addresses. They are read and written by uvfio_mdev_copy() alone, since the program may
- * take them away. 0, or -errno and nothing is pinned: -EINVAL nothing is mapped there, the device is
- * closed, dma_unmap or dma_moved is missing; -EPERM the mapping is read-only; -EACCES type1's
+ * gives their addresses. They are read and written by uvfio_mdev_copy() alone, since the program
+ * may take them away. 0, or -errno and nothing is pinned: -EINVAL nothing is mapped there, the
+ * device is closed, dma_unmap or dma_moved is missing; -EPERM the mapping is read-only; -EACCES type1's
  * version 1 (VFIO_TYPE1_IOMMU); -ENOMEM, also over the memlock limit.
  */
 static inline int uvfio_mdev_pin(struct uvfio_mdev *dev, uint64_t iova, int num, int writable,
@@ -281,8 +285,8 @@ struct uvfio_mdev_module {
 
 /**
  * Registers a parent with @machine, as a module's would be. -EINVAL: a version or a field of @ops
- * that does not serve, -EEXIST: a parent of that name, -ENOMEM. @err (may be NULL) gets one sentence
- * that says what is wrong. *@out is valid until uvfio_mdev_unregister().
+ * that does not serve, -EEXIST: a parent of that name, -ENOMEM. @err (may be NULL) gets one
+ * sentence that says what is wrong. *@out is valid until uvfio_mdev_unregister().
  */
 int uvfio_mdev_register(struct uvfio_machine *machine, const struct uvfio_mdev_ops *ops,
 			struct uvfio_mdev_parent **out, char *err, size_t err_size);

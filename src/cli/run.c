@@ -28,6 +28,7 @@
 enum {
 	OPT_IOMMU = 256,
 	OPT_NOIOMMU,
+	OPT_MODULE,
 	OPT_KEEP,
 	OPT_STATS,
 	OPT_DMA_ERRORS,
@@ -53,6 +54,10 @@ static const struct argp_option options[] = {
 	{ "hugepages", OPT_HUGEPAGES, "fake[:SIZE]|host|none", 0,
 	  "Huge pages: of the session (with SIZE there from the start), or the host's (fake unless "
 	  "the host has some)",
+	  0 },
+	{ "module", OPT_MODULE, "FILE", 0,
+	  "Load a parent of mediated devices, a shared object as <uvfio/mdev.h> describes; may be "
+	  "repeated",
 	  0 },
 	{ "keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1 },
 	{ "session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one",
@@ -124,6 +129,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_HUGEPAGES:
 		run->machine_given = true;
 		ret = description_set_hugepages(run->desc, arg, err, sizeof(err));
+		break;
+	case OPT_MODULE:
+		run->machine_given = true;
+		ret = description_add_module(run->desc, arg, NULL, err, sizeof(err));
 		break;
 	case OPT_KEEP:
 		run->keep = true;

@@ -367,6 +367,9 @@ void description_free(struct description *desc)
 	for (size_t i = 0; i < desc->num_devices; i++)
 		device_free(desc->devices[i]);
 	free(desc->devices);
+	for (size_t i = 0; i < desc->num_modules; i++)
+		free(desc->modules[i]);
+	free(desc->modules);
 	free(desc);
 }
 
@@ -389,6 +392,43 @@ int description_set_noiommu(struct description *desc, const char *text, char *er
 	if (strcmp(text, "on") && strcmp(text, "off"))
 		return fail(err, err_size, "noiommu=%s: must be on or off", text);
 	desc->noiommu = !strcmp(text, "on");
+	return 0;
+}
+
+/* 0 or -ENOMEM. */
+static int add_module(struct description *desc, const char *path)
+{
+	char **modules =
+		FAIL_POINT() ? NULL
+			     : realloc(desc->modules, (desc->num_modules + 1) * sizeof(*modules));
+	char *copy = FAIL_POINT() ? NULL : strdup(path);
+
+	if (modules)
+		desc->modules = modules;
+	if (!modules || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	desc->modules[desc->num_modules++] = copy;
+	return 0;
+}
+
+int description_add_module(struct description *desc, const char *path, const char *base, char *err,
+			   size_t err_size)
+{
+	char full[PATH_MAX], real[PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s%s%s", base && path[0] != '/' ? base : "",
+		 base && path[0] != '/' ? "/" : "", path);
+	if (!realpath(full, real))
+		return fail(err, err_size, "module %s: %s; name a shared object", path,
+			    strerror(errno));
+	if (strchr(real, '\n'))
+		return fail(err, err_size, "module %s: a line break in the name", path);
+	if (add_module(desc, real)) {
+		snprintf(err, err_size, "no memory");
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -542,6 +582,8 @@ int description_write(const struct description *desc, const char *path)
 	if (!file)
 		return -errno;
 	fprintf(file, "iommu %s\n", iommu_names[desc->iommu]);
+	for (size_t i = 0; i < desc->num_modules; i++)
+		fprintf(file, "module %s\n", desc->modules[i]);
 	for (size_t i = 0; i < desc->num_devices; i++) {
 		const struct description_device *dev = desc->devices[i];
 
@@ -578,6 +620,8 @@ int description_read(struct description *desc, const char *path, char *err, size
 			line[len - 1] = '\0';
 		if (!strncmp(line, "iommu ", 6))
 			ret = description_set_iommu(desc, line + 6, err, err_size);
+		else if (!strncmp(line, "module ", 7))
+			ret = add_module(desc, line + 7) ? fail(err, err_size, "no memory") : 0;
 		else if (!strncmp(line, "device ", 7))
 			ret = description_add_device(desc, line + 7, err, err_size);
 		else

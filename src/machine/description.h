@@ -43,6 +43,8 @@ struct description {
 	bool noiommu;
 	uint32_t trace;		 /* from the start on (machine/trace.h); the session file has it */
 	struct huge_config huge; /* not in the session's own form: the session file has it */
+	char **modules; /* shared objects with parents of mediated devices, absolute paths */
+	size_t num_modules;
 	struct description_device **devices;
 	size_t num_devices;
 };
@@ -59,12 +61,15 @@ int description_set_noiommu(struct description *desc, const char *text, char *er
 /* "fake", "fake:SIZE", "host", "none". */
 int description_set_hugepages(struct description *desc, const char *text, char *err,
 			      size_t err_size);
+/* A shared object; @base: the directory of relative names; NULL: the current one. */
+int description_add_module(struct description *desc, const char *path, const char *base, char *err,
+			   size_t err_size);
 /* One device. A comma inside a value is written twice. */
 int description_add_device(struct description *desc, const char *text, char *err, size_t err_size);
 /*
- * A file: section [machine] with `iommu`, `noiommu` and `hugepages`; each other section is a
- * device, whose name is free or an address, with `model` and the options. Relative `file` options
- * are relative to the INI file.
+ * A file: section [machine] with `iommu`, `noiommu`, `hugepages` and `module`; each other section
+ * is a device, whose name is free or an address, with `model` and the options. Relative `file` and
+ * `module` are relative to the INI file.
  */
 int description_parse_file(struct description *desc, const char *path, char *err, size_t err_size);
 /* The default machine when no device was given, and addresses in order for those without. */

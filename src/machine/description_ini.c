@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Machine descriptions as INI files, read by libinih. Section [machine] holds `iommu` and
- * `hugepages`; every other section is a device, named freely or by its address, and begins with
- * `model`.
+ * Machine descriptions as INI files, read by libinih. Section [machine] holds `iommu`, `noiommu`,
+ * `hugepages` and `module`; every other section is a device, named freely or by its address, and
+ * begins with `model`.
  */
 #include <errno.h>
 #include <ini.h>
@@ -42,8 +42,11 @@ static int set_machine(struct ini *ini, const char *key, const char *value)
 	if (!strcmp(key, "hugepages"))
 		return description_set_hugepages(ini->desc, value, ini->message,
 						 sizeof(ini->message));
+	if (!strcmp(key, "module"))
+		return description_add_module(ini->desc, value, ini->base, ini->message,
+					      sizeof(ini->message));
 	snprintf(ini->message, sizeof(ini->message),
-		 "[machine]: unknown key \"%s\"; it has iommu, noiommu and hugepages", key);
+		 "[machine]: unknown key \"%s\"; it has iommu, noiommu, hugepages and module", key);
 	return -EINVAL;
 }
 

@@ -10,6 +10,7 @@
 
 #include "machine/huge.h"
 #include "machine/machine_priv.h"
+#include "machine/parents.h"
 #include "machine/session_priv.h"
 #include "machine/trace.h"
 #include "net/config.h"
@@ -131,6 +132,8 @@ int machine_launch(struct description *desc, const struct session_identity *iden
 	ret = description_finish(desc, err, err_size);
 	if (!ret)
 		ret = check_nets(desc, err, err_size);
+	if (!ret)
+		ret = parents_check(desc, err, err_size);
 	if (!ret)
 		ret = session_create(&session, disks_size(desc), err, err_size);
 	if (ret) {

@@ -409,6 +409,7 @@ int machine_build(struct session *session, struct description *desc, bool create
 	list_init(&machine->buses);
 	list_init(&machine->functions);
 	list_init(&machine->modules);
+	list_init(&machine->parents);
 	pthread_mutex_init(&machine->admin_lock, NULL);
 	pthread_mutex_init(&machine->claims_lock, NULL);
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++) {

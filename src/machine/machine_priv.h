@@ -110,6 +110,7 @@ struct uvfio_machine {
 	struct vfio_core *vfio;
 	struct pci_driver *vfio_pci; /* NULL: its module is not loaded */
 	struct list_head modules;    /* struct machine_module, the newest first; core's lock */
+	struct list_head parents;    /* parents.c; core's lock */
 	struct mdev_table *mdevs;    /* NULL: the module mdev is not loaded */
 
 	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan.

@@ -14,6 +14,7 @@
 #include "base/following.h"
 #include "drivers/mtty/mtty.h"
 #include "machine/mdev_priv.h"
+#include "machine/parents.h"
 #include "machine/uevent.h"
 
 /* Drivers of this library; init: 0 or -errno, and then exit is not called. */
@@ -128,6 +129,8 @@ int mdev_module_init(struct uvfio_machine *machine, const char *name)
 	if (ret)
 		return ret;
 	ret = add_driver_names(machine, name);
+	if (!ret && !strcmp(name, "vfio_mdev"))
+		ret = parents_add_all(machine);
 	if (ret)
 		mdev_module_exit(machine, name);
 	return ret;
@@ -140,6 +143,8 @@ void mdev_module_exit(struct uvfio_machine *machine, const char *name)
 	if (!strcmp(name, "mdev")) {
 		core_exit(machine);
 	} else if (module) {
+		if (!strcmp(name, "vfio_mdev"))
+			parents_remove_all(machine);
 		remove_driver_names(machine, name);
 		module->exit();
 	}

@@ -550,6 +550,8 @@ static bool wanted(struct uvfio_machine *machine, const struct module_info *info
 
 	if (info->resident)
 		return true;
+	if (machine->desc->num_modules && !strcmp(info->name, "vfio_mdev"))
+		return true;
 	list_for_each_entry(fn, &machine->functions, node) {
 		if (!fn->pdev || !fn->desc || !info->driver)
 			continue;

@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SKIP = 77
 
 
-def files(*suffixes, under=("src", "include", "tests", "bench", "tools")):
+def files(*suffixes, under=("src", "include", "tests", "bench", "tools", "examples")):
     """Files of the project with one of the suffixes ("" means: without one), sorted."""
     found = []
     for folder in under:

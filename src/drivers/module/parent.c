@@ -89,7 +89,7 @@ static int check_tables(const struct uvfio_mdev_ops *ops, char *err, size_t err_
 	return 0;
 }
 
-static int check(const struct uvfio_mdev_ops *ops, char *err, size_t err_size)
+int module_parent_check(const struct uvfio_mdev_ops *ops, char *err, size_t err_size)
 {
 	int ret;
 
@@ -189,7 +189,7 @@ int module_parent_register(const struct uvfio_mdev_ops *ops, struct uvfio_mdev_p
 			   char *err, size_t err_size)
 {
 	struct module_parent *parent;
-	int ret = check(ops, err, err_size);
+	int ret = module_parent_check(ops, err, err_size);
 
 	if (ret)
 		return ret;

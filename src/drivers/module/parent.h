@@ -20,6 +20,8 @@ struct uvfio_mdev_parent;
  */
 int module_parent_register(const struct uvfio_mdev_ops *ops, struct uvfio_mdev_parent **out,
 			   char *err, size_t err_size);
+/* What module_parent_register() says -EINVAL to. */
+int module_parent_check(const struct uvfio_mdev_ops *ops, char *err, size_t err_size);
 /* Waits for users of instances in this process. No lock may be held. */
 void module_parent_unregister(struct uvfio_mdev_parent *parent);
 

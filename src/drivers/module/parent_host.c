@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the library does for other people's parents: the functions that <uvfio/mdev.h> gives them. */
+/* What the library does for other people's parents: the functions of <uvfio/mdev.h>. */
 #include <errno.h>
 
 #include "base/copy.h"
