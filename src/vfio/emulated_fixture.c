@@ -10,6 +10,7 @@
 struct emulated emu[2];
 char *emu_mem;
 char emu_log[4096];
+static struct device card = { .name = "card" };
 static int emu_container;
 
 static void log_sink(void *arg, enum log_level level, const char *message)
@@ -59,6 +60,7 @@ void emu_setup_with(uint64_t memlock, void (*before)(struct emulated *e))
 		struct emulated *e = &emu[i];
 
 		snprintf(e->dev.name, sizeof(e->dev.name), "emulated-%u", i);
+		e->dev.parent = &card;
 		ck_assert_int_eq(vfio_init_device(&e->vdev, &e->dev, &emu_ops, e), 0);
 		if (before)
 			before(e);

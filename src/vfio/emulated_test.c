@@ -251,7 +251,8 @@ START_TEST(ignored)
 	ck_assert_uint_eq(emu_unmap(c, 0x10000, 2 * PAGE), 2 * PAGE);
 	ck_assert_uint_ge(atomic_load(&emu[0].unmaps), 10);
 	ck_assert_ptr_nonnull(
-		strstr(emu_log, "BUG: the driver emu of the device emulated-0 keeps 2"));
+		strstr(emu_log,
+		       "BUG: emu keeps 2 page(s) pinned for its device emulated-0 (parent card)"));
 	ck_assert_ptr_nonnull(strstr(emu_log, "0x10000"));
 	ck_assert_ptr_null(strstr(emu_log, "emulated-1"));
 	/* The memory stays, whatever the program does with it, and the IOVA is free. */
@@ -283,7 +284,8 @@ START_TEST(closed_with_pins)
 	ck_assert_int_eq(emu_pin(1, 0, 1, RW, &page), 1);
 	fx_close(emu[0].fd);
 	emu[0].fd = -1;
-	ck_assert_ptr_nonnull(strstr(emu_log, "emulated-0 closed it with 1 page(s) pinned"));
+	ck_assert_ptr_nonnull(
+		strstr(emu_log, "emu closed its device emulated-0 (parent card) with 1 page(s)"));
 	ck_assert_uint_eq(hostmem_locked(fx.hm), PAGE);
 	emu_unpin(1, 0, 1);
 	ck_assert_uint_eq(hostmem_locked(fx.hm), 0);

@@ -293,6 +293,11 @@ void vfio_pfns_charge(struct vfio_dma *dma, bool charge)
 
 /* ---- devices that do not let go -------------------------------------------------------------- */
 
+static const char *parent_of(const struct vfio_device *vdev)
+{
+	return vdev->dev->parent ? vdev->dev->parent->name : "none";
+}
+
 /* Counts the pages of one device from @node on, which it has not been reported for. */
 static size_t count_reported(struct itree_node *node, const struct vfio_device *vdev)
 {
@@ -319,11 +324,12 @@ static void report_users(struct vfio_dma *dma)
 		list_for_each_entry(user, &to_pfn(node)->users, node) {
 			if (user->reported)
 				continue;
-			pr_err("BUG: the driver %s of the device %s keeps %zu page(s) pinned that "
-			       "the user unmaps, the first at IOVA %#llx, although its dma_unmap() "
-			       "was called; they stay pinned until the device is closed",
-			       user->vdev->ops->name, user->vdev->dev->name,
-			       count_reported(node, user->vdev), (unsigned long long)node->start);
+			pr_err("BUG: %s keeps %zu page(s) pinned for its device %s (parent %s) "
+			       "that the user unmaps, the first at IOVA %#llx, although its "
+			       "dma_unmap() was called; they stay pinned until the device is closed",
+			       user->vdev->ops->name, count_reported(node, user->vdev),
+			       user->vdev->dev->name, parent_of(user->vdev),
+			       (unsigned long long)node->start);
 		}
 	}
 }
@@ -381,7 +387,8 @@ void vfio_pfns_drop_device(struct vfio_iommu *iommu, struct vfio_device *vdev)
 		}
 	}
 	if (pages)
-		pr_err("BUG: the driver %s of the device %s closed it with %zu page(s) pinned, the "
-		       "first at IOVA %#llx",
-		       vdev->ops->name, vdev->dev->name, pages, (unsigned long long)first);
+		pr_err("BUG: %s closed its device %s (parent %s) with %zu page(s) pinned, the first "
+		       "at IOVA %#llx",
+		       vdev->ops->name, vdev->dev->name, parent_of(vdev), pages,
+		       (unsigned long long)first);
 }
