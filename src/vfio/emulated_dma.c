@@ -395,7 +395,8 @@ static int fill_page(struct vfio_emulated_dma *dma, iova_t iova, bool write)
 	do {
 		moves = atomic_load(&dma->moves);
 		ret = pin_page(dma, iova, write, &host, &rights);
-		if (ret == -ENXIO)
+		/* (In a container of type1's version 1 nothing can be pinned.) */
+		if (ret == -ENXIO || ret == -EACCES)
 			return enter_routed(dma, chunk, page);
 		if (ret < 0)
 			return ret;
