@@ -42,7 +42,7 @@ struct uvfio_vm_config {
 /** -EINVAL: flags, or no VM's fd; -EBADF, -EMFILE, -ENOMEM. The caller owns *@out. @config may be
  * NULL: the software model. */
 int uvfio_vm_create(const struct uvfio_vm_config *config, struct uvfio_vm **out);
-/** Ends the VM's irqfds, ioeventfds and slots; a real VM itself lives as long as its fds. */
+/** Ends the VM and its irqfds. A real VM, its slots and ioeventfds live as long as its fds. */
 void uvfio_vm_destroy(struct uvfio_vm *vm);
 
 /**

@@ -30,7 +30,8 @@ struct kvm_config {
 
 /* -EBADF; -EINVAL: no VM of /dev/kvm; -EMFILE, -ENOMEM. */
 int kvm_create(const struct kvm_config *config, struct kvm **out);
-/* Ends irqfds, ioeventfds and slots; listeners and notifiers must be gone. NULL is ignored. */
+/* Ends the VM and its irqfds; what the real KVM has besides stays there. Listeners, notifiers and
+ * the KVM-VFIO device must be gone. NULL is ignored. */
 void kvm_destroy(struct kvm *kvm);
 bool kvm_is_real(const struct kvm *kvm);
 /* In the child of a fork. */

@@ -61,7 +61,8 @@ static int real_set_routing(struct kvm *kvm, const struct kvm_irq_routing_entry 
 	if (!table)
 		return -ENOMEM;
 	*table = (struct kvm_irq_routing){ .nr = nr };
-	memcpy(table->entries, entries, size);
+	if (nr)
+		memcpy(table->entries, entries, size);
 	ret = vm_ioctl(kvm, KVM_SET_GSI_ROUTING, table);
 	free(table);
 	return ret;
