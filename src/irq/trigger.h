@@ -34,6 +34,13 @@ int virqfd_enable(int fd, void (*fn)(void *arg), void *arg, struct virqfd **out)
  * with a lock held that @fn takes. */
 void virqfd_disable(struct virqfd *virqfd);
 
+/*
+ * Whether the program has closed the last fd of its eventfd in this process. In the kernel a virqfd
+ * ends then; here it holds an fd itself, and whoever wants its place asks. False where the system
+ * does not tell.
+ */
+bool virqfd_abandoned(const struct virqfd *virqfd);
+
 /* In the child of a fork: there is no thread any more, the parent's virqfds mean nothing. */
 void irq_after_fork(void);
 

@@ -12,6 +12,7 @@
  */
 #include "irq/trigger.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@
 #include "base/sysraw.h"
 #include "base/thread.h"
 #include "irq/irq_priv.h"
+#include "irq/irqbypass.h"
 
 struct virqfd {
 	struct list_head node;
@@ -184,6 +186,28 @@ void virqfd_disable(struct virqfd *virqfd)
 		free(virqfd);
 	}
 	pthread_mutex_unlock(&watch.lock);
+}
+
+bool virqfd_abandoned(const struct virqfd *virqfd)
+{
+	uint64_t token, other;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+	int fd;
+
+	if (irq_bypass_eventfd_token(virqfd->fd, &token))
+		return false;
+	dir = FAIL_POINT() ? NULL : opendir("/proc/self/fd");
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		fd = atoi(entry->d_name);
+		found = entry->d_name[0] != '.' && !fd_is_own(fd) &&
+			!irq_bypass_eventfd_token(fd, &other) && other == token;
+	}
+	closedir(dir);
+	return !found;
 }
 
 void irq_after_fork(void)

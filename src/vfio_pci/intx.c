@@ -180,12 +180,12 @@ int vfio_pci_set_intx_unmask(struct vfio_pci_device *vpd, unsigned int start, un
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 		int32_t fd = *(const int32_t *)data;
 
-		if (fd >= 0)
-			return vpd->intx.unmask ? -EBUSY
-						: virqfd_enable(fd, unmask_signalled, vpd,
-								&vpd->intx.unmask);
+		if (fd >= 0 && vpd->intx.unmask && !virqfd_abandoned(vpd->intx.unmask))
+			return -EBUSY;
 		virqfd_disable(vpd->intx.unmask);
 		vpd->intx.unmask = NULL;
+		if (fd >= 0)
+			return virqfd_enable(fd, unmask_signalled, vpd, &vpd->intx.unmask);
 		return 0;
 	}
 	if ((flags & VFIO_IRQ_SET_DATA_NONE) || *(const uint8_t *)data)

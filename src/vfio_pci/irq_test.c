@@ -255,6 +255,25 @@ START_TEST(intx_unmask_by_eventfd)
 }
 END_TEST
 
+/* An eventfd whose last fd is closed makes room, as QEMU expects when it moves INTx. */
+START_TEST(intx_unmask_abandoned)
+{
+	int32_t gone = eventfd(0, EFD_NONBLOCK), copy = dup(gone);
+
+	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | TRIGGER, 0, 1, fd), 0);
+	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | UNMASK, 0, 1, &gone), 0);
+	close(gone);
+	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | UNMASK, 0, 1, &fd[1]), -EBUSY);
+	close(copy);
+	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | UNMASK, 0, 1, &fd[1]), 0);
+	pci_intx_set(test_pdev, true);
+	ck_assert_uint_eq(test_eventfd(fd[0]), 1);
+	ck_assert_int_eq(eventfd_write(fd[1], 1), 0);
+	ck_assert_uint_eq(wait_eventfd(fd[0]), 1);
+	ck_assert_int_eq(test_set_irqs(INTX, NONE | TRIGGER, 0, 0, NULL), 0);
+}
+END_TEST
+
 START_TEST(intx_replaced)
 {
 	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | TRIGGER, 0, 1, &fd[0]), 0);
@@ -304,6 +323,7 @@ int main(void)
 	tcase_add_test(t, intx_masks_itself);
 	tcase_add_test(t, intx_mask_by_user);
 	tcase_add_test(t, intx_unmask_by_eventfd);
+	tcase_add_test(t, intx_unmask_abandoned);
 	tcase_add_test(t, intx_replaced);
 	tcase_add_test(t, error_and_request);
 	suite_add_tcase(s, t);
