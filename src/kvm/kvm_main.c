@@ -19,7 +19,7 @@
 
 int kvm_check(const struct kvm *kvm)
 {
-	return kvm->pid == getpid() ? 0 : -EIO;
+	return kvm->pid == raw_getpid() ? 0 : -EIO;
 }
 
 bool kvm_is_real(const struct kvm *kvm)
@@ -74,7 +74,7 @@ int kvm_create(const struct kvm_config *config, struct kvm **out)
 	kvm = FAIL_POINT() ? NULL : calloc(1, sizeof(*kvm));
 	if (!kvm)
 		return -ENOMEM;
-	kvm->pid = getpid();
+	kvm->pid = raw_getpid();
 	kvm->vm_fd = -1;
 	kvm->ops = config->real ? &kvm_real : &kvm_soft;
 	kvm->x2apic = config->x2apic;

@@ -14,6 +14,8 @@
 
 #include <time.h>
 
+#include "base/sysraw.h"
+
 unsigned int kvm_srcu_enter(struct kvm_srcu *srcu)
 {
 	unsigned int index = atomic_load(&srcu->index) & 1;
@@ -35,6 +37,6 @@ void kvm_srcu_wait(struct kvm_srcu *srcu)
 		unsigned int old = atomic_fetch_add(&srcu->index, 1) & 1;
 
 		while (atomic_load(&srcu->readers[old]))
-			nanosleep(&nap, NULL);
+			sysraw3(SYS_nanosleep, (long)&nap, 0, 0);
 	}
 }
