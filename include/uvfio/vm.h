@@ -35,8 +35,8 @@ struct uvfio_vm_config {
 #define UVFIO_VM_REAL (1U << 0)
 /** Software model: local APICs are in x2APIC mode from the start. */
 #define UVFIO_VM_X2APIC (1U << 1)
-/** As KVM_CAP_X2APIC_API with KVM_X2APIC_API_USE_32BIT_IDS, which the caller has enabled on a real
- * VM: ids above 255 in MSI addresses and KVM_GET_LAPIC. */
+/** As KVM_CAP_X2APIC_API with both its flags, which the caller has enabled on a real VM: ids of 32
+ * bits in MSI addresses and KVM_GET_LAPIC, and 0xff is one of them in x2APIC mode. */
 #define UVFIO_VM_X2APIC_FORMAT (1U << 2)
 
 /** -EINVAL: flags, or no VM's fd; -EBADF, -EMFILE, -ENOMEM. The caller owns *@out. @config may be

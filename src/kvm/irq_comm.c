@@ -77,13 +77,20 @@ static unsigned int nth_bit(uint32_t bits, unsigned int n)
 	return (unsigned int)__builtin_ctz(bits);
 }
 
-/* What a logical destination's bits are: those of the cluster, for clusters. */
-static uint32_t destination_bits(const struct kvm *kvm, const struct kvm_vcpu *first,
-				 uint32_t dest_id)
+/* The bits of a logical destination that the map has room for: of a cluster its members, in x2APIC
+ * mode up to the highest id that there is. */
+static uint32_t destination_bits(struct kvm *kvm, const struct kvm_vcpu *vcpu, uint32_t dest_id)
 {
-	if (kvm->x2apic)
-		return dest_id & 0xffff;
-	return kvm_lapic_reg(first, APIC_DFR) == APIC_DFR_FLAT ? dest_id & 0xff : dest_id & 0xf;
+	uint32_t first = (dest_id >> 16) * MAX_LOGICAL, max_id = 0;
+
+	if (!vcpu->x2apic)
+		return kvm_lapic_reg(vcpu, APIC_DFR) == APIC_DFR_FLAT ? dest_id & 0xff
+								      : dest_id & 0xf;
+	for (unsigned int i = 0; (vcpu = kvm_nth_vcpu(kvm, i)); i++)
+		max_id = MAX(max_id, kvm_lapic_id(vcpu));
+	if (first > max_id)
+		return 0;
+	return dest_id & (0xffffU >> (MAX_LOGICAL - MIN(max_id - first + 1, MAX_LOGICAL)));
 }
 
 /*

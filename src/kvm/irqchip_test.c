@@ -502,36 +502,124 @@ START_TEST(pic)
 }
 END_TEST
 
-START_TEST(x2apic)
+/* A vCPU of a real VM with its APIC in x2APIC mode; -1: this KVM does not do it. */
+static int real_x2apic_vcpu(int vm, unsigned int id)
 {
-	struct kvm_config config = { .x2apic = true, .x2apic_format = true };
-	struct kvm_msi msi = { .address_lo = DEST(0x2c), .address_hi = 0x100, .data = 0x91 };
-	struct kvm_irq_routing_entry entry = msi_route(1, DEST(0), 1);
-	struct kvm *kvm;
-	uint32_t spiv = 0x1ff;
+	enum { ENTRIES = 256, X2APIC_MODE = 0xc00 };
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + ENTRIES * sizeof(cpuid->entries[0]));
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd = ioctl(vm, KVM_CREATE_VCPU, id);
+	struct kvm_sregs sregs;
 
+	ck_assert_int_ge(fd, 0);
+	cpuid->nent = ENTRIES;
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) || ioctl(fd, KVM_SET_CPUID2, cpuid) ||
+	    ioctl(fd, KVM_GET_SREGS, &sregs))
+		goto out;
+	sregs.apic_base |= X2APIC_MODE;
+	if (!ioctl(fd, KVM_SET_SREGS, &sregs)) {
+		free(cpuid);
+		close(kvm);
+		return fd;
+	}
+out:
+	printf("skipped: no x2APIC mode here (%s)\n", strerror(errno));
+	free(cpuid);
+	close(kvm);
+	close(fd);
+	return -1;
+}
+
+/* vCPUs 0 and 300, ids of 32 bits. */
+static struct kvm *x2apic_kvm(bool real)
+{
+	static const unsigned int ids[] = { 0, 300 };
+	struct kvm_config config = { .real = real, .x2apic = true, .x2apic_format = true };
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X2APIC_API,
+				      .args = { KVM_X2APIC_API_USE_32BIT_IDS |
+						KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK } };
+	struct kvm_lapic_state state;
+	uint32_t spiv = 0x1ff;
+	struct kvm *kvm;
+	int fd = -1;
+
+	if (real) {
+		config.vm_fd = real_vm();
+		if (config.vm_fd < 0 || ioctl(config.vm_fd, KVM_ENABLE_CAP, &cap))
+			return NULL;
+	}
 	ck_assert_int_eq(kvm_create(&config, &kvm), 0);
 	ck_assert_int_eq(kvm_create_irqchip(kvm), 0);
-	ck_assert_int_eq(kvm_add_vcpu(kvm, 0, -1), 0);
-	ck_assert_int_eq(kvm_add_vcpu(kvm, 300, -1), 0);
-	ck_assert_int_eq(kvm_lapic_write(kvm, 0, 0xf0, spiv), 0);
-	ck_assert_int_eq(kvm_lapic_write(kvm, 300, 0xf0, spiv), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		if (real) {
+			fd = real_x2apic_vcpu(config.vm_fd, ids[i]);
+			if (fd < 0)
+				return NULL;
+		}
+		ck_assert_int_eq(kvm_add_vcpu(kvm, ids[i], fd), 0);
+		if (real)
+			close(fd);
+		ck_assert_int_eq(kvm_get_lapic(kvm, ids[i], &state), 0);
+		memcpy(state.regs + 0xf0, &spiv, 4);
+		ck_assert_int_eq(kvm_set_lapic(kvm, ids[i], &state), 0);
+	}
+	if (real)
+		close(config.vm_fd);
+	return kvm;
+}
+
+static void check_x2apic(struct kvm *kvm)
+{
+	struct kvm_msi msi = { .address_lo = DEST(0x2c), .address_hi = 0x100, .data = 0x91 };
+	struct kvm_irq_routing_entry entry = msi_route(1, DEST(0), 1);
+	struct kvm_lapic_state state;
+	uint32_t id = 299;
+
 	ck_assert_uint_eq(lapic_reg(kvm, 300, 0x20), 300);
 	ck_assert_uint_eq(lapic_reg(kvm, 300, 0xd0), 0x120000 | 1 << 12);
+	ck_assert_int_eq(kvm_get_lapic(kvm, 300, &state), 0);
+	memcpy(state.regs + 0x20, &id, 4);
+	ck_assert_int_eq(kvm_set_lapic(kvm, 300, &state), -EINVAL);
 	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
 	ck_assert(lapic_bit(kvm, 300, 0x200, 0x91));
-	/* 0xff is an id here; logical: cluster 0x12, number 12. */
+	/* 0xff is an id here. */
 	msi = (struct kvm_msi){ .address_lo = DEST(0xff), .data = 0x92 };
 	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 0);
+	msi = (struct kvm_msi){ .address_lo = DEST(0xff), .address_hi = 0xffffff00, .data = 0x92 };
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 2);
+	/* Logical: cluster 0x12, number 12; with others that are not there. */
 	msi = (struct kvm_msi){ .address_lo = DEST(0) | LOGICAL,
 				.address_hi = 0x121000,
 				.data = 0x93 };
 	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
 	ck_assert(lapic_bit(kvm, 300, 0x200, 0x93));
+	msi.address_hi = 0x123000;
+	msi.data = 0x94;
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
+	/* Behind the highest id there is nobody to choose; before it there may be. */
+	msi.data = LOWEST(0x95);
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
+	msi.data = LOWEST(0x96);
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
+	msi.address_hi = 0x121800;
+	msi.data = LOWEST(0x97);
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 1);
+	msi.data = LOWEST(0x98);
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 0);
+	msi.address_hi = 0x130100;
+	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), 0);
 	msi.address_hi = 0x12;
 	ck_assert_int_eq(kvm_signal_msi(kvm, &msi), -EINVAL);
 	entry.u.msi.address_hi = 1;
 	ck_assert_int_eq(kvm_set_irq_routing(kvm, &entry, 1, 0), -EINVAL);
+}
+
+START_TEST(x2apic)
+{
+	struct kvm *kvm = x2apic_kvm(_i);
+
+	if (!kvm)
+		return;
+	check_x2apic(kvm);
 	kvm_destroy(kvm);
 }
 END_TEST
@@ -549,6 +637,6 @@ int main(void)
 	tcase_add_test(tc, service);
 	tcase_add_test(tc, level_with_ack);
 	tcase_add_test(tc, pic);
-	tcase_add_test(tc, x2apic);
+	tcase_add_loop_test(tc, x2apic, 0, 2);
 	return run_suite(tc, "irqchip");
 }

@@ -25,7 +25,7 @@ struct kvm_config {
 	bool real;	    /* @vm_fd is a VM's fd of /dev/kvm; else the software model */
 	int vm_fd;	    /* not consumed */
 	bool x2apic;	    /* software model: local APICs are in x2APIC mode from the start */
-	bool x2apic_format; /* as KVM_CAP_X2APIC_API's USE_32BIT_IDS: MSI address_hi has id bits */
+	bool x2apic_format; /* as KVM_CAP_X2APIC_API with both flags: MSI address_hi has id bits */
 };
 
 /* -EBADF; -EINVAL: no VM of /dev/kvm; -EMFILE, -ENOMEM. */
