@@ -2,10 +2,10 @@
 /*
  * Fair sharing (fair.h).
  *
- * tag counts what an instance has been granted, tag - credit what it has used. Who begins anew
- * starts at most LEAD quanta behind what is being served, and who was stopped for long is not
- * further behind than LAG of them: nobody saves up service that it did not ask for, or could not
- * use, and starves the others with it later.
+ * tag counts what an instance has been granted, credit what of it is left. Who begins anew starts
+ * at most LEAD quanta behind what is being served, and who was stopped for long is not further
+ * behind than LAG of them: nobody saves up service that it did not ask for, or could not use, and
+ * starves the others with it later.
  *
  * Two owners never write the same word but vtime and filled, which move forward only. All loads and
  * stores may be relaxed: nothing but numbers is passed on, and an old one is a quantum's mistake.
@@ -20,9 +20,7 @@
 #define WAIT_MIN_NS   20000u
 #define WAIT_MAX_NS   10000000u
 #define NS_PER_SEC    1000000000u
-/* Who has work and has not moved on for so long has no CPU. */
-#define STALLED_NS 50000u
-/* And has given no sign of life for so long: others do not wait for it; then, it may be dead.
+/* Who has work and has given no sign of life for so long is not waited for; then, it may be dead.
  * Whoever lives and has a CPU asks every WAIT_MAX_NS. */
 #define ABSENT_NS 20000000u
 #define SILENT_NS 100000000u
@@ -42,14 +40,7 @@ static void advance(_Atomic uint64_t *p, uint64_t to)
 
 static uint64_t quantum(uint64_t rate)
 {
-	return rate ? MAX(MIN(rate / 1000, (uint64_t)FAIR_QUANTUM), (uint64_t)QUANTUM_MIN)
-		    : FAIR_QUANTUM;
-}
-
-/* The bytes that @slot has used; it may be overdrawn. */
-static uint64_t used(const struct fair_slot *s)
-{
-	return load(&s->tag) - (uint64_t)load(&s->credit);
+	return MAX(MIN(rate / 1000, (uint64_t)FAIR_QUANTUM), (uint64_t)QUANTUM_MIN);
 }
 
 static void raise_tag(struct fair *f, struct fair_slot *s, uint64_t behind)
@@ -79,7 +70,6 @@ void fair_join(struct fair *f, unsigned int slot)
 	store(&s->credit, 0);
 	store(&s->silent, 0);
 	store(&s->tag, load(&f->vtime));
-	s->looked = 0;
 	store(&s->joined, 1);
 	while (end <= slot && !atomic_compare_exchange_weak(&f->end, &end, slot + 1))
 		;
@@ -130,27 +120,21 @@ static bool is_alive(struct fair_slot *s, struct fair_slot *to, uint64_t now)
 	return false;
 }
 
-/* Of the others that wait, who has been granted the least, if it is further behind than @lead. */
-static bool find_behind(struct fair *f, unsigned int slot, uint64_t lead, uint64_t now,
-			uint32_t *who)
+/* Whether somebody who waits has been granted less than this one, by more than @lead. */
+static bool is_ahead(struct fair *f, unsigned int slot, uint64_t lead, uint64_t now)
 {
-	uint64_t least = load(&f->slots[slot].tag);
+	const uint64_t mine = load(&f->slots[slot].tag);
 	uint32_t end = MIN(load(&f->end), (uint32_t)FAIR_SLOTS);
-	bool found = false;
 
 	for (uint32_t i = 0; i < end; i++) {
 		struct fair_slot *s = &f->slots[i];
 
-		if (i == slot || !load(&s->waiting) || !load(&s->joined) ||
-		    !is_alive(s, &f->slots[slot], now))
-			continue;
-		if ((int64_t)(least - load(&s->tag)) > (found ? 0 : (int64_t)lead)) {
-			least = load(&s->tag);
-			*who = i;
-			found = true;
-		}
+		if (i != slot && load(&s->waiting) && load(&s->joined) &&
+		    is_alive(s, &f->slots[slot], now) &&
+		    (int64_t)(mine - load(&s->tag)) > (int64_t)lead)
+			return true;
 	}
-	return found;
+	return false;
 }
 
 static void grant(struct fair *f, struct fair_slot *s, uint64_t bytes)
@@ -175,60 +159,37 @@ static uint64_t take(struct fair *f, uint64_t cost, uint64_t deep, bool only_ful
 	return 0;
 }
 
-static uint64_t admit_budget(struct fair *f, unsigned int slot, uint64_t rate, uint64_t now)
+/* 0: it has some; else when it should ask again. */
+static uint64_t get_credit(struct fair *f, unsigned int slot, uint64_t rate, uint64_t now)
 {
 	struct fair_slot *s = &f->slots[slot];
 	uint64_t q = quantum(rate), cost = q * NS_PER_SEC / rate, wait;
-	uint32_t who;
 
 	raise_tag(f, s, LAG * q);
 	/* A command larger than a quantum is paid off quantum by quantum. */
 	while (load(&s->credit) <= 0) {
-		wait = take(f, cost, BUCKET_QUANTA * cost,
-			    find_behind(f, slot, LEAD * q, now, &who), now);
+		wait = take(f, cost, BUCKET_QUANTA * cost, is_ahead(f, slot, LEAD * q, now), now);
 		if (wait)
 			return MIN(MAX(wait, (uint64_t)WAIT_MIN_NS), (uint64_t)WAIT_MAX_NS);
 		grant(f, s, q);
 	}
-	return FAIR_GO;
-}
-
-static uint64_t admit_free(struct fair *f, unsigned int slot, uint64_t now)
-{
-	struct fair_slot *s = &f->slots[slot];
-	uint64_t answer = FAIR_GO;
-	uint32_t who;
-
-	raise_tag(f, s, LAG * FAIR_QUANTUM);
-	while (load(&s->credit) <= 0)
-		grant(f, s, FAIR_QUANTUM);
-	if (!find_behind(f, slot, LEAD * FAIR_QUANTUM, now, &who)) {
-		s->looked = 0;
-		return FAIR_GO;
-	}
-	if (s->looked && s->watched == who && s->watched_used == used(&f->slots[who])) {
-		if (now - s->looked < STALLED_NS)
-			return FAIR_GO;
-		answer = FAIR_YIELD;
-	}
-	s->watched = who;
-	s->watched_used = used(&f->slots[who]);
-	s->looked = now;
-	return answer;
+	return 0;
 }
 
 uint64_t fair_admit(struct fair *f, unsigned int slot, uint64_t bytes, uint64_t (*now)(void))
 {
 	struct fair_slot *s = &f->slots[slot];
-	uint64_t answer = FAIR_GO, rate;
+	uint64_t rate = load(&f->rate), wait;
 
+	if (!rate)
+		return 0;
 	if (unlikely(load(&s->credit) <= 0)) {
-		rate = load(&f->rate);
 		store(&s->silent, 0);
 		store(&s->waiting, 1);
-		answer = rate ? admit_budget(f, slot, rate, now()) : admit_free(f, slot, now());
+		wait = get_credit(f, slot, rate, now());
+		if (wait)
+			return wait;
 	}
-	if (answer == FAIR_GO || answer == FAIR_YIELD)
-		fetch_add(&s->credit, -(int64_t)bytes);
-	return answer;
+	fetch_add(&s->credit, -(int64_t)bytes);
+	return 0;
 }

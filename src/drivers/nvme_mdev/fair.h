@@ -8,14 +8,14 @@
  * its own cache line alone while it has credit; the others' are looked at once a quantum. No lock,
  * no system call: the caller does the waiting.
  *
- * With a budget (fair_set_rate()) quanta come out of a bucket that fills at this rate. An instance
- * that is ahead may still have them when the bucket is full, since then nobody else takes them: the
- * budget is used up whenever anybody has work. Who gives no sign of life for a while although it
- * has work has stopped or died: nobody waits for it any more, and who noticed takes its credit.
+ * What is shared is a budget (fair_set_rate()): quanta come out of a bucket that fills at this
+ * rate. An instance that is ahead may still have them when the bucket is full, since then nobody
+ * else takes them: the budget is used up whenever anybody has work. Who gives no sign of life for a
+ * while although it has work has stopped or died: nobody waits for it any more, and who noticed
+ * takes its credit.
  *
- * Without a budget nobody has to wait: processes run beside each other on CPUs of their own, and
- * one that finds another with work and without progress, which has no CPU then, is told to give
- * its own away (FAIR_YIELD).
+ * Without a budget nothing is scarce but CPU time, which the kernel shares: nobody waits for
+ * anybody, and nothing is counted.
  */
 #ifndef DRIVERS_NVME_MDEV_FAIR_H
 #define DRIVERS_NVME_MDEV_FAIR_H
@@ -27,11 +27,7 @@
 #define FAIR_SLOTS   1024
 #define FAIR_QUANTUM (256u << 10) /* bytes; smaller ones with a small budget */
 
-/* Answers of fair_admit() besides nanoseconds to wait. */
-#define FAIR_GO	   0
-#define FAIR_YIELD UINT64_MAX /* it may run, but should give its CPU away first */
-
-/* An instance. tag and what is watched are its owner's; credit and waiting may be taken away. */
+/* An instance. The tag is its owner's to write; credit and waiting may be taken away. */
 struct fair_slot {
 	_Alignas(64) _Atomic uint64_t tag; /* bytes granted since the session began */
 	_Atomic int64_t credit;		   /* of them not used yet; below 0: overdrawn */
@@ -39,9 +35,6 @@ struct fair_slot {
 	_Atomic uint32_t joined;
 	/* Since when others see it wait without a sign of life; 0: they have not looked yet. */
 	_Atomic uint64_t silent;
-	/* The owner's notes: when it looked last, who was behind it, and how far that one was. */
-	uint32_t watched;
-	uint64_t watched_used, looked;
 };
 
 struct fair {
@@ -66,8 +59,8 @@ void fair_begin(struct fair *f, unsigned int slot);
 void fair_end(struct fair *f, unsigned int slot, bool waiting);
 
 /*
- * May instance @slot move @bytes? FAIR_GO: yes. FAIR_YIELD: yes, see above. Else no, and it should
- * ask again in so many nanoseconds. @now: CLOCK_MONOTONIC in ns, asked for when it is needed.
+ * May instance @slot move @bytes? 0: yes; else it should ask again in so many nanoseconds. @now:
+ * CLOCK_MONOTONIC in ns, asked for when it is needed.
  */
 uint64_t fair_admit(struct fair *f, unsigned int slot, uint64_t bytes, uint64_t (*now)(void));
 

@@ -84,7 +84,7 @@ static void setup(void)
 {
 	fixture_setup();
 	make_image();
-	drv_start((const char *const[]){ "file=" IMAGE, "queues=4", NULL });
+	drv_start((const char *const[]){ "file=" IMAGE, "queues=4", "bandwidth=1G", NULL });
 	ck_assert_int_eq(device_core_create(&core), 0);
 	ck_assert_int_eq(device_add(&drv_dev->dev), 0);
 	ck_assert_int_eq(mdev_init(core, NULL), 0);

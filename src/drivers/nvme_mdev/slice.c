@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -58,12 +57,8 @@ static uint64_t now_ns(void)
 static uint64_t gate_admit(void *arg, uint64_t bytes)
 {
 	const struct slice *s = arg;
-	uint64_t answer = fair_admit(s->fair, s->slot, bytes, now_ns);
 
-	if (likely(answer != FAIR_YIELD))
-		return answer;
-	sched_yield();
-	return 0;
+	return fair_admit(s->fair, s->slot, bytes, now_ns);
 }
 
 static void gate_enter(void *arg)
