@@ -118,6 +118,20 @@ unsigned int pci_msix_vectors(const struct pci_dev *dev)
 	return dev->irqs->msix_vectors;
 }
 
+static struct intr_msg read_message(const struct pci_dev *dev)
+{
+	unsigned int off = dev->msi_cap;
+	struct intr_msg msg = { .addr = pci_get_long(dev, off + PCI_MSI_ADDRESS_LO) };
+
+	if (pci_get_word(dev, off + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT) {
+		msg.addr |= (uint64_t)pci_get_long(dev, off + PCI_MSI_ADDRESS_HI) << 32;
+		msg.data = pci_get_word(dev, off + PCI_MSI_DATA_64);
+	} else {
+		msg.data = pci_get_word(dev, off + PCI_MSI_DATA_32);
+	}
+	return msg;
+}
+
 void pci_irqs_config_changed(struct pci_dev *dev)
 {
 	struct pci_irqs *irqs = dev->irqs;
@@ -131,6 +145,7 @@ void pci_irqs_config_changed(struct pci_dev *dev)
 		flags = pci_get_word(dev, dev->msi_cap + PCI_MSI_FLAGS);
 		irqs->msi_count =
 			MIN(1u << ((flags & PCI_MSI_FLAGS_QSIZE) >> 4), irqs->msi_vectors);
+		irqs->msi_msg = read_message(dev);
 		pci_msi_flush(dev);
 	}
 	if (dev->msix_cap) {
@@ -175,14 +190,10 @@ static unsigned int msi_mask_reg(const struct pci_dev *dev)
 /* The message with the vector in its data's low bits. */
 static void msi_send(struct pci_dev *dev, unsigned int vector)
 {
-	unsigned int off = dev->msi_cap;
-	uint64_t addr = pci_get_long(dev, off + PCI_MSI_ADDRESS_LO);
-	uint32_t data;
+	const struct pci_irqs *irqs = dev->irqs;
 
-	if (msi_wide(dev))
-		addr |= (uint64_t)pci_get_long(dev, off + PCI_MSI_ADDRESS_HI) << 32;
-	data = pci_get_word(dev, off + (msi_wide(dev) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32));
-	pci_msg_send(dev, addr, (data & ~(dev->irqs->msi_count - 1)) | vector, vector);
+	pci_msg_send(dev, irqs->msi_msg.addr,
+		     (irqs->msi_msg.data & ~(irqs->msi_count - 1)) | vector, vector);
 }
 
 void pci_msi_raise(struct pci_dev *dev, unsigned int vector)

@@ -175,9 +175,10 @@ struct pci_vector {
 struct pci_irqs {
 	pthread_mutex_t lock;
 	enum pci_irq_type mode;
-	bool master;		/* messages are memory writes: COMMAND.BUS_MASTER and D0 */
-	unsigned int msi_count; /* messages enabled */
-	bool msix_masked;	/* function mask */
+	bool master;		 /* messages are memory writes: COMMAND.BUS_MASTER and D0 */
+	unsigned int msi_count;	 /* messages enabled */
+	struct intr_msg msi_msg; /* as the capability has it */
+	bool msix_masked;	 /* function mask */
 	unsigned int msi_vectors, msix_vectors;
 	struct pci_vector *msi, *msix;
 	volatile uint32_t *msix_table; /* in BAR memory; NULL: powered off */
