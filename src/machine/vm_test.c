@@ -18,6 +18,10 @@
 #define GSI    40
 
 /* igb's registers in BAR 0. */
+#define ICR  0x1500
+#define ICS  0x1504
+#define IMS  0x1508
+#define LSC  4 /* a cause */
 #define GPIE 0x1514
 #define EICS 0x1520
 #define EIMS 0x1524
@@ -259,6 +263,66 @@ START_TEST(through_the_bypass)
 }
 END_TEST
 
+/* INTx as a VMM connects it: the trigger is a resampling irqfd, whose resamplefd unmasks. */
+static void connect_intx(int resamplefd)
+{
+	char buf[sizeof(struct vfio_irq_set) + sizeof(int)] __attribute__((aligned(8)));
+	struct vfio_irq_set *set = (void *)buf;
+	struct kvm_irqfd args = { .fd = (uint32_t)trigger,
+				  .gsi = 20,
+				  .flags = KVM_IRQFD_FLAG_RESAMPLE,
+				  .resamplefd = (uint32_t)resamplefd };
+
+	*set = (struct vfio_irq_set){ .argsz = sizeof(buf),
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = VFIO_PCI_INTX_IRQ_INDEX,
+				      .count = 1 };
+	memcpy(set->data, &trigger, sizeof(trigger));
+	ck_assert_int_eq(uvfio_ioctl(machine, device, VFIO_DEVICE_SET_IRQS, set), 0);
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK;
+	memcpy(set->data, &resamplefd, sizeof(resamplefd));
+	ck_assert_int_eq(uvfio_ioctl(machine, device, VFIO_DEVICE_SET_IRQS, set), 0);
+	ck_assert_int_eq(uvfio_vm_irqfd(vm, &args), 0);
+}
+
+/* The pin stays up until the driver has read the cause; each EOI lets the card ask anew. */
+START_TEST(intx_until_it_is_served)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	int resamplefd = eventfd(0, EFD_NONBLOCK);
+	uint32_t cause;
+
+	if (!setup(_i))
+		return;
+	ck_assert_int_eq(uvfio_vm_get_irqchip(vm, &chip), 0);
+	chip.chip.ioapic.redirtbl[20].bits = 0x81 | 1 << 15;
+	ck_assert_int_eq(uvfio_vm_set_irqchip(vm, &chip), 0);
+	connect_intx(resamplefd);
+	write_reg(IMS, LSC);
+	write_reg(ICS, LSC);
+	wait_requested(0, 0x81);
+	/* A real VM's guest would have to run for the rest. */
+	for (int round = 0; round < 3 && !(_i & 1); round++) {
+		ck_assert_int_eq(uvfio_vm_get_interrupt(vm, 0), 0x81);
+		ck_assert_int_eq(uvfio_vm_has_interrupt(vm, 0), 0);
+		ck_assert_int_eq(uvfio_vm_lapic_write(vm, 0, 0xb0, 0), 0);
+		wait_requested(0, 0x81);
+	}
+	if (!(_i & 1)) {
+		ck_assert_int_eq(uvfio_pread(machine, device, &cause, 4, bar + ICR), 4);
+		ck_assert_uint_ne(cause & LSC, 0);
+		ck_assert_int_eq(uvfio_vm_get_interrupt(vm, 0), 0x81);
+		ck_assert_int_eq(uvfio_vm_lapic_write(vm, 0, 0xb0, 0), 0);
+		ck_assert_int_eq(uvfio_vm_has_interrupt(vm, 0), 0);
+		write_reg(ICS, LSC);
+		wait_requested(0, 0x81);
+	}
+	teardown();
+	close(resamplefd);
+}
+END_TEST
+
 /* The rest of the API is thin; what it is made of has its own tests. */
 START_TEST(the_api_is_all_there)
 {
@@ -324,6 +388,7 @@ int main(void)
 	/* Odd numbers: a VM of /dev/kvm; from 2 on: behind an AMD IOMMU. */
 	tcase_add_loop_test(tc, through_the_eventfd, 0, 4);
 	tcase_add_loop_test(tc, through_the_bypass, 0, 4);
+	tcase_add_loop_test(tc, intx_until_it_is_served, 0, 4);
 	tcase_add_test(tc, the_api_is_all_there);
 	return run_suite(suite);
 }
