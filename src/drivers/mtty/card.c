@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "drivers/mtty/card.h"
 
 void mtty_card_lock(struct mtty_card *card)
@@ -104,9 +105,23 @@ static ssize_t region_read(struct vfio_device *vdev, unsigned int region, uint64
 	return access_region(to_card(vdev), region, off, buf, NULL, count);
 }
 
+/* The sample tells the log of a BAR that is written as a whole. */
+static void tell_bar(const struct mtty_card *card, unsigned int region, uint64_t off,
+		     const void *buf, size_t count)
+{
+	uint32_t val;
+
+	if (region != VFIO_PCI_CONFIG_REGION_INDEX || count != sizeof(val) || off % 4 ||
+	    off < 0x10 || off >= 0x10 + 4u * card->inst->nr_ports)
+		return;
+	memcpy(&val, buf, sizeof(val));
+	pr_info("BAR%u addr 0x%x", (unsigned int)(off - 0x10) / 4, val);
+}
+
 static ssize_t region_write(struct vfio_device *vdev, unsigned int region, uint64_t off,
 			    const void *buf, size_t count)
 {
+	tell_bar(to_card(vdev), region, off, buf, count);
 	return access_region(to_card(vdev), region, off, NULL, buf, count);
 }
 
@@ -114,6 +129,7 @@ static int reset(struct vfio_device *vdev)
 {
 	struct mtty_card *card = to_card(vdev);
 
+	pr_info("mtty_reset: called");
 	mtty_mig_reset(card);
 	mtty_card_lock(card);
 	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/following.h"
+#include "base/log.h"
 #include "drivers/mtty/card.h"
 #include "drivers/mtty/mtty.h"
 
@@ -195,8 +197,11 @@ static void release_parent(struct device *dev)
 
 int mtty_init(void)
 {
-	int ret = mdev_register_driver(&driver);
+	int ret;
 
+	if (!lib_following)
+		pr_info("mtty_dev: mtty_dev_init");
+	ret = mdev_register_driver(&driver);
 	if (ret)
 		return ret;
 	parent_dev = FAIL_POINT() ? NULL : calloc(1, sizeof(*parent_dev));
@@ -232,4 +237,6 @@ void mtty_exit(void)
 	device_del(parent_dev);
 	parent_dev = NULL;
 	mdev_unregister_driver(&driver);
+	if (!lib_following)
+		pr_info("mtty_dev: Unloaded!");
 }
