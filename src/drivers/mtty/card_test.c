@@ -360,14 +360,31 @@ START_TEST(file_line)
 }
 END_TEST
 
+/* A container may have no devpts. */
+static bool host_has_ptys(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+	char name[64];
+	bool has = fd >= 0 && !ptsname_r(fd, name, sizeof(name)) && !access(name, F_OK);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 /* More than any FIFO or pty holds, both ways, and nothing lost. */
 START_TEST(pty)
 {
 	enum { BYTES = 20000 };
-	int irq = eventfd(0, EFD_NONBLOCK), tty;
+	int irq, tty;
 	unsigned int sent = 0, received = 0, back = 0;
 	char name[80];
 
+	if (!host_has_ptys()) {
+		fprintf(stderr, "pty: left out, /dev/pts is not mounted here\n");
+		return;
+	}
+	irq = eventfd(0, EFD_NONBLOCK);
 	store(UUID_A, "vendor/port0", "pty\n", 0);
 	ck_assert_int_eq(a->ops->open_device(a), 0);
 	snprintf(name, sizeof(name), "%.60s", mtty_fixture_show(UUID_A, "vendor/port0"));
