@@ -55,9 +55,9 @@ static const struct argp_option options[] = {
 	  "Huge pages: of the session (with SIZE there from the start), or the host's (fake unless "
 	  "the host has some)",
 	  0 },
-	{ "module", OPT_MODULE, "FILE", 0,
-	  "Load a parent of mediated devices, a shared object as <uvfio/mdev.h> describes; may be "
-	  "repeated",
+	{ "module", OPT_MODULE, "NAME|FILE", 0,
+	  "Load a module of the session (mtty, say), or a parent of mediated devices, a shared "
+	  "object as <uvfio/mdev.h> describes; may be repeated",
 	  0 },
 	{ "keep", OPT_KEEP, NULL, 0, "Keep the session's directory and print its name", 1 },
 	{ "session", OPT_SESSION, "DIR", 0, "Run in a session that was kept, instead of a new one",
@@ -68,7 +68,7 @@ static const struct argp_option options[] = {
 	  1 },
 	{ "trace", OPT_TRACE, "KINDS", 0,
 	  "Print what the session's processes do: bind, the steps of binding and unbinding drivers; "
-	  "irq, each interrupt's way",
+	  "irq, each interrupt's way; mdev, what happens to mediated devices",
 	  1 },
 	{ "trace-file", OPT_TRACE_FILE, "FILE", 0, "Print the trace to FILE instead of stderr", 1 },
 	{ "stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1 },

@@ -18,6 +18,7 @@
 
 #include "base/failpoint.h"
 #include "machine/description_priv.h"
+#include "machine/modules.h"
 #include "models/models.h"
 
 #define MAX_DEVICES    128
@@ -370,6 +371,7 @@ void description_free(struct description *desc)
 	for (size_t i = 0; i < desc->num_modules; i++)
 		free(desc->modules[i]);
 	free(desc->modules);
+	free(desc->load);
 	free(desc);
 }
 
@@ -413,11 +415,25 @@ static int add_module(struct description *desc, const char *path)
 	return 0;
 }
 
+/* One of the session's own. 0 or -ENOMEM. */
+static int add_load(struct description *desc, const char *name)
+{
+	char *load = NULL;
+
+	if (FAIL_POINT() || asprintf(&load, "%s %s", desc->load ? desc->load : "", name) < 0)
+		return -ENOMEM;
+	free(desc->load);
+	desc->load = load;
+	return 0;
+}
+
 int description_add_module(struct description *desc, const char *path, const char *base, char *err,
 			   size_t err_size)
 {
 	char full[PATH_MAX], real[PATH_MAX];
 
+	if (!strchr(path, '/') && module_find(path))
+		return add_load(desc, module_find(path)->name);
 	snprintf(full, sizeof(full), "%s%s%s", base && path[0] != '/' ? base : "",
 		 base && path[0] != '/' ? "/" : "", path);
 	if (!realpath(full, real))

@@ -45,6 +45,9 @@ struct description {
 	struct huge_config huge; /* not in the session's own form: the session file has it */
 	char **modules; /* shared objects with parents of mediated devices, absolute paths */
 	size_t num_modules;
+	/* Names of the session's own modules to load at the start, blanks between them; NULL: none
+	 * but those that the devices want. Not in the session's own form. */
+	char *load;
 	struct description_device **devices;
 	size_t num_devices;
 };
@@ -61,7 +64,7 @@ int description_set_noiommu(struct description *desc, const char *text, char *er
 /* "fake", "fake:SIZE", "host", "none". */
 int description_set_hugepages(struct description *desc, const char *text, char *err,
 			      size_t err_size);
-/* A shared object; @base: the directory of relative names; NULL: the current one. */
+/* The name of a module of the session, or a shared object; @base: the directory of relative names; NULL: the current one. */
 int description_add_module(struct description *desc, const char *path, const char *base, char *err,
 			   size_t err_size);
 /* One device. A comma inside a value is written twice. */

@@ -133,6 +133,11 @@ START_TEST(sentences)
 	expect(add("nvme,serial=a\nb"), "serial", "line");
 	ck_assert_uint_eq(desc->num_devices, 0);
 	expect(description_set_iommu(desc, "arm", err, sizeof(err)), "\"arm\"", "intel");
+	expect(description_add_module(desc, "nosuch", NULL, err, sizeof(err)), "nosuch", "object");
+	ck_assert_ptr_null(desc->load);
+	ck_assert_int_eq(description_add_module(desc, "vfio-mdev", NULL, err, sizeof(err)), 0);
+	ck_assert_int_eq(description_add_module(desc, "mtty", NULL, err, sizeof(err)), 0);
+	ck_assert_str_eq(desc->load, " vfio_mdev mtty");
 	ck_assert_int_eq(add("nvme,at=01:00.0"), 0);
 	ck_assert_int_eq(add("nvme,at=0000:01:00.0"), 0);
 	expect(finish(), "0000:01:00.0", "taken");

@@ -46,7 +46,7 @@ struct release {
 	uint32_t from_id;    /* the client's own number for it */
 	uint32_t id;	     /* ours */
 	uint32_t group;
-	char device[40];	/* an address, or a UUID */
+	char device[KEEPER_DEVICE];
 	struct list_head waits; /* struct wait */
 	bool asked;		/* some holder has been asked */
 };
@@ -186,7 +186,7 @@ static void send_msg(const struct client *client, uint32_t type, const struct re
 	};
 
 	memcpy(msg.device, release->device, sizeof(msg.device));
-	/* A client that cannot take 32 bytes is as good as gone; its end will be seen. */
+	/* A client that cannot take a message is as good as gone; its end will be seen. */
 	if (send(client->fd, &msg, sizeof(msg), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 }

@@ -36,6 +36,7 @@ enum keeper_type {
 };
 
 #define KEEPER_ANY     (~0U)
+#define KEEPER_DEVICE  40    /* bytes of a name: an address, or a UUID */
 #define KEEPER_PAYLOAD 16384 /* bytes behind the struct at most */
 
 #define KEEPER_MAGIC 0x6b707266U
@@ -46,7 +47,7 @@ struct keeper_msg {
 	uint32_t id;   /* of the RELEASE that this belongs to */
 	uint32_t group;
 	union {
-		char device[40]; /* an address, or a UUID */
+		char device[KEEPER_DEVICE];
 		struct {
 			uint64_t ino;  /* LISTEN: of the program's socket */
 			uint64_t usec; /* UEVENT: when udev has seen the device first, 0: never */

@@ -66,6 +66,8 @@ unsigned int mdev_slot_index(const struct uvfio_machine *machine, const struct m
 #define mdev_for_each_slot(slot, machine)                             \
 	for (slot = (machine)->mdevs ? (machine)->mdevs->slot : NULL; \
 	     slot && slot < (machine)->mdevs->slot + (machine)->mdevs->used; slot++)
+/* The UUID of the slot with this number, for the trace; any thread, in signal context, too. */
+const char *mdev_slot_name(uint32_t index);
 /* The claim of whoever removes or unbinds; as admin_claim(). The fd or -errno. */
 int mdev_slot_claim(struct uvfio_machine *machine, const struct mdev_slot *slot);
 bool mdev_slot_claimed(struct uvfio_machine *machine, const struct mdev_slot *slot);

@@ -21,6 +21,9 @@
 
 _Static_assert(SHARED_MAX_DEVICES + MDEV_SLOTS <= 4096, "claims have a byte for each");
 
+/* For the trace, which knows no machine: the table that was mapped last. */
+static _Atomic(const struct mdev_table *) newest;
+
 /* Maps DIR/@name, made with @size bytes of zeroes. */
 static int map_file(const struct uvfio_machine *machine, const char *name, size_t size, void **out)
 {
@@ -59,6 +62,7 @@ int mdev_table_open(struct uvfio_machine *machine)
 	if (ret)
 		return ret;
 	machine->mdevs = mem;
+	atomic_store(&newest, machine->mdevs);
 	if (!machine->mdevs->magic)
 		machine->mdevs->magic = TABLE_MAGIC;
 	if (machine->mdevs->magic == TABLE_MAGIC && machine->mdevs->used <= MDEV_SLOTS)
@@ -69,6 +73,9 @@ int mdev_table_open(struct uvfio_machine *machine)
 
 void mdev_table_close(struct uvfio_machine *machine)
 {
+	const struct mdev_table *table = machine->mdevs;
+
+	atomic_compare_exchange_strong(&newest, &table, NULL);
 	if (machine->mdevs)
 		munmap(machine->mdevs, sizeof(*machine->mdevs));
 	machine->mdevs = NULL;
@@ -103,6 +110,13 @@ struct mdev_slot *mdev_slot_new(struct uvfio_machine *machine)
 unsigned int mdev_slot_index(const struct uvfio_machine *machine, const struct mdev_slot *slot)
 {
 	return (unsigned int)(slot - machine->mdevs->slot);
+}
+
+const char *mdev_slot_name(uint32_t index)
+{
+	const struct mdev_table *table = atomic_load(&newest);
+
+	return table && index < MDEV_SLOTS ? table->slot[index].uuid : "?";
 }
 
 int mdev_slot_claim(struct uvfio_machine *machine, const struct mdev_slot *slot)

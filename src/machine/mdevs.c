@@ -122,10 +122,10 @@ void mdevs_erase(struct uvfio_machine *machine, struct mdev_slot *slot)
 	/* Its driver gives back what create() has taken, or had taken when it was killed. */
 	if (!inst && slot->constructed && instance_create(machine, slot, &inst))
 		inst = NULL;
-	if (inst && slot->constructed) {
+	if (inst && slot->constructed)
 		mdev_device_destruct(inst->mdev);
+	if (inst)
 		trace_mdev(inst->mdev, MDEV_REMOVE, 0, 0);
-	}
 	slot->constructed = 0;
 	names_unbound_mdev(machine, slot);
 	names_drop_mdev_group(machine, slot);
@@ -180,13 +180,13 @@ int mdevs_create(void *arg, struct mdev_type *type, const char *uuid)
 	ret = instance_create(machine, slot, &inst);
 	if (ret)
 		goto fail;
+	trace_mdev(inst->mdev, MDEV_CREATE, 0, 0);
 	slot->constructed = 1;
 	ret = mdev_device_construct(inst->mdev);
 	if (ret)
 		slot->constructed = 0;
 	else
 		ret = mdev_device_bind(inst->mdev);
-	trace_mdev(inst->mdev, MDEV_CREATE, 0, 0);
 	trace_mdev_result(inst->mdev, MDEV_CREATE, ret);
 	if (ret)
 		goto fail;

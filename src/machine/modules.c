@@ -548,7 +548,8 @@ static bool wanted(struct uvfio_machine *machine, const struct module_info *info
 {
 	struct machine_function *fn;
 
-	if (info->resident)
+	if (info->resident ||
+	    (machine->desc->load && module_list_has(machine->desc->load, info->name)))
 		return true;
 	if (machine->desc->num_modules && !strcmp(info->name, "vfio_mdev"))
 		return true;

@@ -139,6 +139,7 @@ static const struct trace_kind {
 } kinds[] = {
 	{ "bind", 1U << EVENT_BIND, bind_format, false },
 	{ "irq", 1U << EVENT_IRQ | 1U << EVENT_IRQ_BYPASS, trace_format_irq, true },
+	{ "mdev", 1U << EVENT_MDEV, trace_format_mdev, true },
 };
 
 static void unknown_kind(const char *word, size_t len, char *err, size_t err_size)

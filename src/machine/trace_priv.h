@@ -6,6 +6,7 @@
 
 #include "base/event.h"
 
+bool trace_format_mdev(const struct event *event, char *line, size_t size);
 bool trace_format_irq(const struct event *event, char *line, size_t size);
 
 #endif

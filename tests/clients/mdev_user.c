@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mdev_user UUID polite|stubborn: a user of a mediated device that acts like a PCI function.
+ *
+ * Opens the device through its group, maps a megabyte for DMA, reads its config space and keeps it
+ * until there is something on its standard input or, when it is polite, until it is asked for it
+ * by REQ, where the device has that interrupt. Lines on stdout: "refused ERRNO", "ready VENDOR",
+ * "asked", "bye". Exit status: 0, 1 something was wrong with the device, 2 it was refused.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define DMA_BYTES (1 << 20)
+
+static void say(const char *text)
+{
+	puts(text);
+	fflush(stdout);
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void refused(void)
+{
+	printf("refused %s\n", strerrorname_np(errno));
+	exit(2);
+}
+
+static int open_group(const char *uuid)
+{
+	char path[128], target[256], *number;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/iommu_group", uuid);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		refused();
+	target[n] = '\0';
+	number = strrchr(target, '/');
+	snprintf(path, sizeof(path), "/dev/vfio%s", number);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		refused();
+	return fd;
+}
+
+static void map_memory(int container)
+{
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = VFIO_DMA_MAP_FLAG_READ |
+							 VFIO_DMA_MAP_FLAG_WRITE,
+						.iova = 1 << 30,
+						.size = DMA_BYTES };
+	void *mem =
+		mmap(NULL, DMA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	map.vaddr = (uintptr_t)mem;
+	if (mem == MAP_FAILED || ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
+		die("MAP_DMA");
+}
+
+/* -1: the device has no such interrupt. */
+static int request_fd(int device)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_REQ_IRQ_INDEX };
+	union {
+		struct vfio_irq_set set;
+		unsigned char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
+	} irq = { .set = { .argsz = sizeof(irq),
+			   .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			   .index = VFIO_PCI_REQ_IRQ_INDEX,
+			   .count = 1 } };
+	int fd;
+
+	if (ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info) || !info.count)
+		return -1;
+	fd = eventfd(0, 0);
+	memcpy(irq.bytes + sizeof(irq.set), &fd, sizeof(fd));
+	if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irq))
+		die("SET_IRQS");
+	return fd;
+}
+
+static uint32_t ids(int device)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info),
+					 .index = VFIO_PCI_CONFIG_REGION_INDEX };
+	uint32_t value = 0;
+
+	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) ||
+	    pread(device, &value, 4, (off_t)info.offset) != 4)
+		die("config space");
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	int container, group, device, request;
+	struct pollfd fds[2] = { { .fd = 0, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+	bool polite;
+
+	if (argc != 3)
+		return 1;
+	polite = strcmp(argv[2], "polite") == 0;
+	container = open("/dev/vfio/vfio", O_RDWR);
+	group = open_group(argv[1]);
+	if (container < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		die("container");
+	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
+	if (device < 0)
+		refused();
+	map_memory(container);
+	request = request_fd(device);
+	printf("ready %04x\n", ids(device) & 0xffff);
+	fflush(stdout);
+	fds[1].fd = request;
+	while (poll(fds, 2, -1) >= 0 && !fds[0].revents) {
+		if (!fds[1].revents)
+			continue;
+		say("asked");
+		fds[1].fd = -1;
+		if (polite)
+			break;
+	}
+	say("bye");
+	close(device);
+	close(group);
+	close(container);
+	return 0;
+}
