@@ -176,8 +176,8 @@ struct uvfio_mdev {
  * Pins @num pages (of 4096 bytes, at most 512) of the user's memory from the page of @iova on and
  * gives their addresses. They are read and written by uvfio_mdev_copy() alone, since the program
  * may take them away. 0, or -errno and nothing is pinned: -EINVAL nothing is mapped there, the
- * device is closed, dma_unmap or dma_moved is missing; -EPERM the mapping is read-only; -EACCES type1's
- * version 1 (VFIO_TYPE1_IOMMU); -ENOMEM, also over the memlock limit.
+ * device is closed, dma_unmap or dma_moved is missing; -EPERM the mapping is read-only; -EACCES
+ * type1's version 1 (VFIO_TYPE1_IOMMU); -ENOMEM, also over the memlock limit.
  */
 static inline int uvfio_mdev_pin(struct uvfio_mdev *dev, uint64_t iova, int num, int writable,
 				 void **pages)
@@ -271,12 +271,12 @@ struct uvfio_mdev_module {
 #ifdef __cplusplus
 #define UVFIO_MDEV_EXPORT extern "C" __attribute__((visibility("default")))
 #else
-#define UVFIO_MDEV_EXPORT __attribute__((visibility("default")))
+#define UVFIO_MDEV_EXPORT extern __attribute__((visibility("default")))
 #endif
 
 /** Makes a module of the file that it stands in. @ops: a const struct uvfio_mdev_ops. */
 #define UVFIO_MDEV_MODULE(ops)                                                         \
-	UVFIO_MDEV_EXPORT extern const struct uvfio_mdev_module uvfio_mdev_module;     \
+	UVFIO_MDEV_EXPORT const struct uvfio_mdev_module uvfio_mdev_module;            \
 	const struct uvfio_mdev_module uvfio_mdev_module = {                           \
 		UVFIO_MDEV_VERSION, (uint32_t)sizeof(struct uvfio_mdev_module), &(ops) \
 	}
