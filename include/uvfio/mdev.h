@@ -75,7 +75,7 @@ struct uvfio_mdev_irq {
 struct uvfio_mdev_ops {
 	uint32_t version; /**< UVFIO_MDEV_VERSION */
 	uint32_t size;	  /**< sizeof(struct uvfio_mdev_ops) */
-	/** Names the device /sys/devices/virtual/NAME/NAME and begins the names of types. */
+	/** Names the device /sys/devices/virtual/uvfio/NAME and begins the names of types. */
 	const char *name;
 	const char *device_api; /**< "vfio-pci" (NULL), "vfio-platform" ... */
 	const struct uvfio_mdev_type *types;

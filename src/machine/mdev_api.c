@@ -77,7 +77,7 @@ static int do_unregister(struct uvfio_machine *machine, struct uvfio_mdev_parent
 		admin_end(machine);
 		return -EBUSY;
 	}
-	snprintf(path, sizeof(path), "/sys/devices/virtual/%s/%s", name, name);
+	snprintf(path, sizeof(path), "/sys/devices/virtual/uvfio/%s", name);
 	/* Drops the locks when it fails. */
 	ret = mdevs_remove_children(machine, path);
 	if (ret)

@@ -198,6 +198,17 @@ int mdev_parent_added(void *arg, struct mdev_parent *parent)
 	return ret;
 }
 
+/* Another parent of the same class. */
+static int shares_class(void *arg, struct mdev_parent *other)
+{
+	const struct mdev_parent *parent = arg;
+	char mine[64], others[64];
+
+	class_of(parent->dev, mine, sizeof(mine));
+	class_of(other->dev, others, sizeof(others));
+	return other != parent && !strcmp(mine, others);
+}
+
 void mdev_parent_removed(void *arg, struct mdev_parent *parent)
 {
 	struct uvfio_machine *machine = arg;
@@ -214,6 +225,10 @@ void mdev_parent_removed(void *arg, struct mdev_parent *parent)
 		return;
 	machine_uevent(machine, UEVENT_CHANGE, dev->sysfs_path, class, "MDEV_STATE=unregistered\n");
 	machine_uevent(machine, UEVENT_REMOVE, dev->sysfs_path, class, "");
+	names_remove(machine->tree, "/sys/class/%s/%s", class, dev->name);
+	tree_remove(machine->tree, dev->sysfs_path);
+	if (mdev_for_each_parent(shares_class, parent))
+		return;
 	names_remove(machine->tree, "/sys/class/%s", class);
 	names_remove(machine->tree, "/sys/devices/virtual/%s", class);
 }

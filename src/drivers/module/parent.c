@@ -120,7 +120,7 @@ static void release_device(struct device *dev)
 	free(dev);
 }
 
-/* /sys/devices/virtual/NAME/NAME */
+/* /sys/devices/virtual/uvfio/NAME */
 static int add_device(struct module_parent *parent)
 {
 	const char *name = parent->pub.ops->name;
@@ -131,8 +131,7 @@ static int add_device(struct module_parent *parent)
 		return -ENOMEM;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	dev->release = release_device;
-	if (FAIL_POINT() ||
-	    asprintf(&dev->sysfs_path, "/sys/devices/virtual/%s/%s", name, name) < 0) {
+	if (FAIL_POINT() || asprintf(&dev->sysfs_path, "/sys/devices/virtual/uvfio/%s", name) < 0) {
 		free(dev);
 		return -ENOMEM;
 	}

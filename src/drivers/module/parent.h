@@ -13,7 +13,7 @@ struct uvfio_mdev_ops;
 struct uvfio_mdev_parent;
 
 /*
- * Makes the device /sys/devices/virtual/NAME/NAME and registers it as parent; the driver vfio_mdev
+ * Makes the device /sys/devices/virtual/uvfio/NAME and registers it as parent; the driver vfio_mdev
  * is there. -EINVAL what @ops says does not serve, -EEXIST a parent of that name, -ENODEV the mdev
  * core is not there, -EBUSY vfio_mdev is not, -ENOMEM. @err gets a sentence for -EINVAL and
  * -EEXIST. The core's lock is not held.
