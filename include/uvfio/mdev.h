@@ -107,7 +107,7 @@ struct uvfio_mdev_ops {
 	void (*remove)(struct uvfio_mdev *dev);
 	/** The user opens the device: its memory is there and zero. */
 	int (*open)(struct uvfio_mdev *dev);
-	/** The last close. What is still pinned is unpinned afterwards. */
+	/** The last close: whatever is pinned has to be unpinned here. */
 	void (*close)(struct uvfio_mdev *dev);
 	/** VFIO_DEVICE_RESET. NULL: the device cannot be reset. */
 	int (*reset)(struct uvfio_mdev *dev);

@@ -156,8 +156,8 @@ static void say_link(const char *what, const char *path)
 	say_plain(target);
 }
 
-/* What is in a directory: kind and mode, where links lead. Device files of vfio's own are left
- * out: not all kernels have them. */
+/* What is in a directory: kind and mode, where links lead. Device files of vfio's own and power
+ * management are left out: not all kernels have them. */
 static void say_dir(const char *what, const char *dir)
 {
 	struct dirent **names;
@@ -174,7 +174,8 @@ static void say_dir(const char *what, const char *dir)
 		struct stat st;
 
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		if (name[0] != '.' && strcmp(name, "vfio-dev") && !lstat(path, &st)) {
+		if (name[0] != '.' && strcmp(name, "vfio-dev") && strcmp(name, "power") &&
+		    !lstat(path, &st)) {
 			if (S_ISLNK(st.st_mode))
 				say_link(name, path);
 			else
@@ -402,7 +403,6 @@ static void mdev_unbind(long arg)
 {
 	mdev_setup("mtty-1", MDEV_ONE);
 	result("bind bound", put(MDEV_BUS "/drivers/mtty/bind", MDEV_ONE));
-	result("unbind other", put(MDEV_BUS "/drivers/mdpy/unbind", MDEV_ONE));
 	result("unbind", put(MDEV_BUS "/drivers/mtty/unbind", MDEV_ONE));
 	say_dir("instance", mdev_path(MDEV_ONE, ""));
 	say_available();
