@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device that writes interrupt messages by DMA: an I/OAT channel copies four bytes into the window
- * at 0xfee00000 (registers as in the Xeon E5 v2 datasheet, volume 2, "Crystal Beach DMA").
+ * A device that writes interrupt messages by DMA: an I/OAT channel copies four bytes into the
+ * window at 0xfee00000 (registers as in the Xeon E5 v2 datasheet, volume 2, "Crystal Beach DMA").
  *
  *   msi_dma MODE SENDER OTHER
  *
