@@ -286,6 +286,8 @@ void vfio_device_container_register(struct vfio_device *vdev)
 	atomic_store_explicit(&vdev->container, container, memory_order_release);
 	if (ops->register_device)
 		ops->register_device(container->iommu_data, vdev);
+	/* Not before it is told of unmaps. */
+	atomic_store(&vdev->may_pin, true);
 }
 
 void vfio_device_container_unregister(struct vfio_device *vdev)
@@ -293,6 +295,8 @@ void vfio_device_container_unregister(struct vfio_device *vdev)
 	struct vfio_container *container = vdev->group->container;
 	const struct vfio_iommu_driver_ops *ops = container->iommu_driver->ops;
 
+	/* What is pinned is let go now, and nothing more comes. */
+	atomic_store(&vdev->may_pin, false);
 	if (ops->unregister_device)
 		ops->unregister_device(container->iommu_data, vdev);
 	atomic_store_explicit(&vdev->container, NULL, memory_order_release);
@@ -314,7 +318,8 @@ int vfio_device_container_pin_pages(struct vfio_device *vdev, iova_t iova, int n
 	const struct vfio_container *container = open_container(vdev);
 	const struct vfio_iommu_driver_ops *ops;
 
-	if (!container || !pages || !npage || !hears_of_unmaps(vdev))
+	if (!container || !pages || !npage || !hears_of_unmaps(vdev) ||
+	    !atomic_load(&vdev->may_pin))
 		return -EINVAL;
 	if (npage > VFIO_PIN_PAGES_MAX_ENTRIES)
 		return -E2BIG;

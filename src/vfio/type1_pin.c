@@ -37,9 +37,8 @@ static struct vfio_pfn *find_pfn(struct vfio_dma *dma, iova_t iova)
 
 /* ---- the program takes memory away ----------------------------------------------------------- */
 
-static void pfn_freeze(struct hostmem_pin *pin, uintptr_t addr, size_t len)
+static void forget_addresses(struct vfio_pfn *pfn)
 {
-	struct vfio_pfn *pfn = pin->priv;
 	struct vfio_pin_user *user;
 
 	pthread_mutex_lock(&pfn->iommu->domains_lock);
@@ -47,6 +46,11 @@ static void pfn_freeze(struct hostmem_pin *pin, uintptr_t addr, size_t len)
 		if (user->vdev->pin_ops)
 			user->vdev->pin_ops->moving(user->vdev, pfn->node.start);
 	pthread_mutex_unlock(&pfn->iommu->domains_lock);
+}
+
+static void pfn_freeze(struct hostmem_pin *pin, uintptr_t addr, size_t len)
+{
+	forget_addresses(pin->priv);
 }
 
 /* Devices that keep pointers ask for the new place themselves. */
@@ -326,7 +330,7 @@ static void report_users(struct vfio_dma *dma)
 				continue;
 			pr_err("BUG: %s keeps %zu page(s) pinned for its device %s (parent %s) "
 			       "that the user unmaps, the first at IOVA %#llx, although its "
-			       "dma_unmap() was called; they stay pinned until the device is closed",
+			       "dma_unmap() was called; they stay pinned until it is closed",
 			       user->vdev->ops->name, count_reported(node, user->vdev),
 			       user->vdev->dev->name, parent_of(user->vdev),
 			       (unsigned long long)node->start);
@@ -345,6 +349,7 @@ void vfio_pfns_revoke(struct vfio_dma *dma)
 		pfn = to_pfn(node);
 		itree_remove(&dma->pfns, node);
 		list_add_tail(&pfn->leak, &iommu->leaked);
+		forget_addresses(pfn);
 	}
 }
 
@@ -387,8 +392,8 @@ void vfio_pfns_drop_device(struct vfio_iommu *iommu, struct vfio_device *vdev)
 		}
 	}
 	if (pages)
-		pr_err("BUG: %s closed its device %s (parent %s) with %zu page(s) pinned, the first "
-		       "at IOVA %#llx",
+		pr_err("BUG: %s closed its device %s (parent %s) with %zu page(s) pinned, the "
+		       "first at IOVA %#llx",
 		       vdev->ops->name, vdev->dev->name, parent_of(vdev), pages,
 		       (unsigned long long)first);
 }

@@ -120,6 +120,7 @@ struct vfio_device {
 	struct list_head group_node;
 	/* Where the DMA of an open device goes; NULL: closed. */
 	struct vfio_container *_Atomic container;
+	atomic_bool may_pin;	      /* open, and not being closed */
 	struct list_head iommu_entry; /* of the IOMMU driver's devices; its lock */
 	const struct vfio_pin_ops *pin_ops;
 	void *pin_priv;
