@@ -306,6 +306,64 @@ START_TEST(error_and_request)
 }
 END_TEST
 
+/* ---- irqbypass ------------------------------------------------------------------------------ */
+
+static unsigned int pairs;
+
+static int add_producer(struct irq_bypass_consumer *c, struct irq_bypass_producer *p)
+{
+	ck_assert_int_ge(p->irq, 24);
+	pairs++;
+	return 0;
+}
+
+static void del_producer(struct irq_bypass_consumer *c, struct irq_bypass_producer *p)
+{
+	pairs--;
+}
+
+#define CONSUMER                                                           \
+	{                                                                  \
+		.add_producer = add_producer, .del_producer = del_producer \
+	}
+
+/* Each vector's eventfd is a producer from SET_IRQS to its end, in either order with the consumer;
+ * INTx, the error and the request eventfd are none. */
+START_TEST(eventfds_are_producers)
+{
+	unsigned int index = _i ? MSIX : MSI;
+	struct irq_bypass_consumer consumer[3] = { CONSUMER, CONSUMER, CONSUMER };
+	int32_t off = -1, other = fd[3];
+
+	pairs = 0;
+	ck_assert_int_eq(irq_bypass_register_consumer(&consumer[0], fd[0]), 0);
+	ck_assert_int_eq(test_set_irqs(index, EVENTFD | TRIGGER, 0, 2, fd), 0);
+	ck_assert_ptr_nonnull(consumer[0].producer);
+	ck_assert_int_eq(irq_bypass_register_consumer(&consumer[1], fd[1]), 0);
+	ck_assert_uint_eq(pairs, 2);
+	/* Another eventfd for the vector, none, and the first one again. */
+	ck_assert_int_eq(test_set_irqs(index, EVENTFD | TRIGGER, 0, 1, &other), 0);
+	ck_assert_ptr_null(consumer[0].producer);
+	ck_assert_int_eq(irq_bypass_register_consumer(&consumer[2], fd[3]), 0);
+	ck_assert_uint_eq(pairs, 2);
+	ck_assert_int_eq(test_set_irqs(index, EVENTFD | TRIGGER, 0, 1, &off), 0);
+	ck_assert_uint_eq(pairs, 1);
+	ck_assert_int_eq(test_set_irqs(index, EVENTFD | TRIGGER, 0, 1, fd), 0);
+	ck_assert_uint_eq(pairs, 2);
+	/* One eventfd for two vectors: the first has the consumer, the second works without. */
+	ck_assert_int_eq(test_set_irqs(index, EVENTFD | TRIGGER, 1, 1, fd), 0);
+	ck_assert_uint_eq(pairs, 1);
+	ck_assert_int_eq(test_set_irqs(index, NONE | TRIGGER, 0, 0, NULL), 0);
+	ck_assert_uint_eq(pairs, 0);
+	ck_assert_int_eq(test_set_irqs(INTX, EVENTFD | TRIGGER, 0, 1, fd), 0);
+	ck_assert_int_eq(test_set_irqs(ERR, EVENTFD | TRIGGER, 0, 1, &fd[1]), 0);
+	ck_assert_int_eq(test_set_irqs(REQ, EVENTFD | TRIGGER, 0, 1, &fd[3]), 0);
+	ck_assert_uint_eq(pairs, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(consumer); i++)
+		irq_bypass_unregister_consumer(&consumer[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vfio_pci irqs");
@@ -326,6 +384,7 @@ int main(void)
 	tcase_add_test(t, intx_unmask_abandoned);
 	tcase_add_test(t, intx_replaced);
 	tcase_add_test(t, error_and_request);
+	tcase_add_loop_test(t, eventfds_are_producers, 0, 2);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
