@@ -64,7 +64,8 @@ int description_set_noiommu(struct description *desc, const char *text, char *er
 /* "fake", "fake:SIZE", "host", "none". */
 int description_set_hugepages(struct description *desc, const char *text, char *err,
 			      size_t err_size);
-/* The name of a module of the session, or a shared object; @base: the directory of relative names; NULL: the current one. */
+/* The name of a module of the session, or a shared object; @base: the directory of relative names;
+ * NULL: the current one. */
 int description_add_module(struct description *desc, const char *path, const char *base, char *err,
 			   size_t err_size);
 /* One device. A comma inside a value is written twice. */
