@@ -86,6 +86,7 @@ struct device {
 	void *drvdata;		       /* the bound driver's */
 	struct list_head bus_node, drv_node, children, child_node, links;
 	void (*release)(struct device *dev);
+	bool stays_on;	 /* power/control */
 	bool dead;	 /* being removed: no new user */
 	bool unbinding;	 /* the driver's remove is running; driver is still set */
 	bool registered; /* between device_add() and device_del() */
@@ -161,6 +162,35 @@ ssize_t attribute_store(struct device_core *core, void *obj, const struct attrib
  * text up to the first newline or NUL, cleared by an empty one; unset shows "(null)". */
 ssize_t driver_override_show(void *obj, const struct attribute *attr, char *buf, size_t size);
 ssize_t driver_override_store(void *obj, const struct attribute *attr, const char *buf, size_t len);
+
+/* The directory `power` of a device without runtime power management: for a table of device
+ * attributes, and a table of nothing else. */
+ssize_t device_power_text(void *obj, const struct attribute *attr, char *buf, size_t size);
+ssize_t device_power_control_show(void *obj, const struct attribute *attr, char *buf, size_t size);
+ssize_t device_power_control_store(void *obj, const struct attribute *attr, const char *buf,
+				   size_t len);
+ssize_t device_power_delay_show(void *obj, const struct attribute *attr, char *buf, size_t size);
+ssize_t device_power_delay_store(void *obj, const struct attribute *attr, const char *buf,
+				 size_t len);
+#define DEVICE_POWER_TEXT(n, text)                                           \
+	{                                                                    \
+		.name = "power/" n, .mode = 0444, .show = device_power_text, \
+		.arg = (uintptr_t)text                                       \
+	}
+#define DEVICE_POWER_ATTRS                                          \
+	{ .name = "power/autosuspend_delay_ms",                     \
+	  .mode = 0644,                                             \
+	  .show = device_power_delay_show,                          \
+	  .store = device_power_delay_store,                        \
+	  .volatile_value = true },                                 \
+		{ .name = "power/control",                          \
+		  .mode = 0644,                                     \
+		  .show = device_power_control_show,                \
+		  .store = device_power_control_store },            \
+		DEVICE_POWER_TEXT("runtime_active_time", "0"),      \
+		DEVICE_POWER_TEXT("runtime_status", "unsupported"), \
+		DEVICE_POWER_TEXT("runtime_suspended_time", "0")
+extern const struct attribute device_power_attrs[];
 
 /* The kernel's sysfs_streq(): equal but for one newline at the end of either. */
 bool sysfs_streq(const char *a, const char *b);

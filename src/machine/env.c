@@ -15,7 +15,7 @@
 #include "kvm/kvm.h"
 #include "machine/keeper_client.h"
 #include "machine/intr_log.h"
-#include "machine/machine_priv.h"
+#include "machine/mdev_priv.h"
 #include "machine/share.h"
 
 static struct iommu_group *env_group_of(void *arg, struct device *dev)
@@ -27,6 +27,18 @@ static struct iommu_group *env_group_of(void *arg, struct device *dev)
 		if (fn->pdev && &fn->pdev->dev == dev)
 			return fn->group == NO_GROUP ? NULL : machine->groups[fn->group].group;
 	return NULL;
+}
+
+/* What is decided stands in the slot before anybody is asked to give the device back. */
+static bool env_device_going(void *arg, struct device *dev)
+{
+	struct uvfio_machine *machine = arg;
+	const struct machine_function *fn;
+
+	if (dev->bus == mdev_bus_type())
+		return mdevs_going(dev);
+	fn = machine_function_of(machine, dev);
+	return fn && fn->slot->unbinding;
 }
 
 /* As the kernel's vfio_group_viable(): unbound, or bound to what does no DMA of its own. */
@@ -121,6 +133,7 @@ void machine_vfio_env(struct uvfio_machine *machine, struct vfio_env *env)
 		.hm = machine->hm,
 		.group_of = env_group_of,
 		.group_viable = env_group_viable,
+		.device_going = env_device_going,
 		.group_claim = env_group_claim,
 		.group_release = env_group_release,
 		.dma_entry_limit = env_dma_entry_limit,

@@ -167,8 +167,12 @@ static void class_of(const struct device *dev, char *class, size_t size)
 static int add_virtual(struct uvfio_machine *machine, struct device *dev, const char *class)
 {
 	struct tree *tree = machine->tree;
-	int ret = tree_add_dir(tree, dev->sysfs_path, TREE_DEVICE, dev, NULL);
+	char path[SYSFS_PATH_MAX];
+	int ret = tree_add_dir(tree, dev->sysfs_path, TREE_PLAIN, dev, device_power_attrs);
 
+	snprintf(path, sizeof(path), "%s/uevent", dev->sysfs_path);
+	if (!ret)
+		ret = tree_add_text(tree, path, 0644, "%s", "");
 	if (!ret)
 		ret = names_add_link(tree, "%s/subsystem>/sys/class/%s", dev->sysfs_path, class);
 	if (!ret)

@@ -101,6 +101,11 @@ void mdevs_erase(struct uvfio_machine *machine, struct mdev_slot *slot);
 void mdevs_mend(struct uvfio_machine *machine);
 bool mdevs_keep_name(struct uvfio_machine *machine, const char *name);
 
+/* The device's instance is being removed or unbound, in whichever process. */
+bool mdevs_going(const struct device *dev);
+/* Which instance @path is of, and which of those that have had its name; 0: none. Any thread. */
+uint64_t mdevs_path_mark(struct uvfio_machine *machine, const char *path);
+
 /* ---- mdevs_remove.c -------------------------------------------------------------------------- */
 
 /* For struct mdev_env: what admin_store() does when `remove` has been written. */

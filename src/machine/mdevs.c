@@ -32,6 +32,36 @@ struct machine_instance *mdev_instance(struct uvfio_machine *machine, const stru
 	return inst && inst->slot == slot ? inst : NULL;
 }
 
+bool mdevs_going(const struct device *dev)
+{
+	const struct machine_instance *inst = instance_of(dev);
+	const struct mdev_slot *slot = inst ? inst->slot : NULL;
+
+	return !slot || slot->incarnation != inst->incarnation || slot->unbinding ||
+	       slot->state == MDEV_SLOT_REMOVING || slot->state == MDEV_SLOT_FREE;
+}
+
+uint64_t mdevs_path_mark(struct uvfio_machine *machine, const char *path)
+{
+	char name[MDEV_NAME_LEN];
+	const struct mdev_slot *slot;
+
+	if (!machine->mdevs)
+		return 0;
+	for (size_t len; *path; path += len + (path[len] == '/')) {
+		len = strcspn(path, "/");
+		if (len != MDEV_NAME_LEN - 1)
+			continue;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		slot = mdev_slot_find(machine, name);
+		if (slot)
+			return (uint64_t)slot->incarnation << 32 |
+			       (mdev_slot_index(machine, slot) + 1);
+	}
+	return 0;
+}
+
 void mdevs_note_groups(const struct uvfio_machine *machine, bool used[MACHINE_GROUPS])
 {
 	const struct mdev_slot *slot;

@@ -70,13 +70,13 @@ static void end(struct uvfio_machine *machine, struct mdev_slot *slot)
 	machine_write_begin(machine);
 	if (slot->group != NO_GROUP)
 		pr_info("%s %s: Removing from iommu group %u", driver, slot->uuid, slot->group);
+	names_drop_mdev_group(machine, slot);
 	if (inst && slot->bound)
 		device_uevent(&inst->mdev->dev, UEVENT_UNBIND);
 	slot->bound = 0;
 	if (removed) {
 		mdevs_erase(machine, slot);
 	} else {
-		names_drop_mdev_group(machine, slot);
 		if (inst && slot->constructed && mdev_device_attaches_once(inst->mdev)) {
 			mdev_device_destruct(inst->mdev);
 			slot->constructed = 0;

@@ -15,12 +15,13 @@
 #include "base/copy.h"
 #include "base/failpoint.h"
 #include "file/file.h"
-#include "machine/machine_priv.h"
+#include "machine/mdev_priv.h"
 #include "machine/sysfs_resource.h"
 
 struct sysfs_file {
 	struct uvfio_machine *machine;
 	pthread_mutex_t lock;
+	uint64_t mdev;	  /* of an instance of that name alone (mdevs_path_mark()) */
 	ssize_t text_len; /* -1: not shown yet */
 	char text[ATTRIBUTE_PAGE];
 	char path[]; /* without symlinks */
@@ -34,6 +35,12 @@ static void sysfs_release(struct file *file)
 	free(sf);
 }
 
+/* A device that has the same name by now is not the one that was opened. */
+static bool is_same(const struct sysfs_file *sf)
+{
+	return mdevs_path_mark(sf->machine, sf->path) == sf->mdev;
+}
+
 static ssize_t show(struct sysfs_file *sf)
 {
 	struct uvfio_machine *machine = sf->machine;
@@ -42,7 +49,7 @@ static ssize_t show(struct sysfs_file *sf)
 
 	admin_sync(machine);
 	device_core_lock(machine->core);
-	if (tree_find(machine->tree, sf->path, &attr))
+	if (is_same(sf) && tree_find(machine->tree, sf->path, &attr))
 		ret = attribute_show(machine->core, attr.obj, attr.attr, sf->text);
 	device_core_unlock(machine->core);
 	return ret;
@@ -78,6 +85,8 @@ static ssize_t text_write(struct file *file, uintptr_t ubuf, size_t count, uint6
 
 	count = MIN(count, sizeof(data));
 	ret = copy_from_user(data, ubuf, count);
+	if (!ret && !is_same(sf))
+		ret = -ENODEV;
 	if (!ret)
 		ret = admin_store(sf->machine, sf->path, data, count);
 	if (ret > 0)
@@ -170,6 +179,7 @@ static int create(struct uvfio_machine *machine, const char *path, struct sysfs_
 	sf->text_len = -1;
 	pthread_mutex_init(&sf->lock, NULL);
 	strcpy(sf->path, path);
+	sf->mdev = mdevs_path_mark(machine, path);
 	*out = sf;
 	return 0;
 }

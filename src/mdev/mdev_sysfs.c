@@ -115,6 +115,7 @@ static ssize_t remove_store(void *obj, const struct attribute *attr, const char 
 }
 
 const struct attribute mdev_device_attrs[] = {
+	DEVICE_POWER_ATTRS,
 	{ .name = "remove", .mode = 0200, .store = remove_store },
 	{ .name = NULL },
 };

@@ -199,6 +199,12 @@ static int match_name(struct vfio_device *vdev, const char *name)
 	return strcmp(vdev->dev->name, name) == 0;
 }
 
+static bool device_going(const struct vfio_core *core, struct vfio_device *vdev)
+{
+	return vdev->unregistering ||
+	       (core->env.device_going && core->env.device_going(core->env.arg, vdev->dev));
+}
+
 struct vfio_device *vfio_device_get_from_name(struct vfio_group *group, const char *name, int *err)
 {
 	struct vfio_core *core = group->core;
@@ -213,7 +219,7 @@ struct vfio_device *vfio_device_get_from_name(struct vfio_group *group, const ch
 			*err = match;
 			break;
 		}
-		if (match && !vdev->unregistering) {
+		if (match && !device_going(core, vdev)) {
 			vdev->users++;
 			found = vdev;
 			break;
