@@ -426,7 +426,7 @@ END_TEST
 
 START_TEST(operations_may_be_missing)
 {
-	struct irq_bypass_producer plain = { 0 };
+	struct producer plain = { .id = 2 };
 	struct irq_bypass_consumer bare = { .del_producer = c_del };
 	int fd = eventfd(0, 0);
 
@@ -436,10 +436,10 @@ START_TEST(operations_may_be_missing)
 	ck_assert_int_eq(irq_bypass_register_consumer(&bare, fd), -EINVAL);
 	consumers[0].c.stop = consumers[0].c.start = NULL;
 	ck_assert_int_eq(irq_bypass_register_consumer(&consumers[0].c, fd), 0);
-	ck_assert_int_eq(irq_bypass_register_producer(&plain, fd, 3), 0);
-	ck_assert_ptr_eq(plain.consumer, &consumers[0].c);
+	ck_assert_int_eq(irq_bypass_register_producer(&plain.p, fd, 3), 0);
+	ck_assert_ptr_eq(plain.p.consumer, &consumers[0].c);
 	irq_bypass_unregister_consumer(&consumers[0].c);
-	irq_bypass_unregister_producer(&plain);
+	irq_bypass_unregister_producer(&plain.p);
 	close(fd);
 }
 END_TEST
