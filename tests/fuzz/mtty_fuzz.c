@@ -116,11 +116,13 @@ static void config(struct input *in)
 static void step(struct input *in)
 {
 	unsigned int number = below(in, nr_ports), op = below(in, 16);
+	struct mtty_line line;
 	char shown[300];
 
 	switch (op) {
 	case 0:
-		mtty_port_plug(&ports, number, take8(in) & 1);
+		line = ports.port[number].configured;
+		mtty_port_plug(&ports, number, &line, take8(in) & 1);
 		break;
 	case 1:
 		mtty_port_unplug(&ports, number);

@@ -141,15 +141,36 @@ static int reset(struct vfio_device *vdev)
 	return 0;
 }
 
-static void stop_lines(struct mtty_card *card)
+static void stop_line(struct mtty_card *card, unsigned int index)
 {
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {
-		mtty_host_stop(card->host[i]);
-		card->host[i] = NULL;
-		mtty_card_lock(card);
-		mtty_port_unplug(card->ports, card->inst->number[i]);
-		mtty_card_unlock(card);
-	}
+	struct mtty_host *host = card->host[index];
+
+	mtty_card_lock(card);
+	card->host[index] = NULL;
+	mtty_port_unplug(card->ports, card->inst->number[index]);
+	mtty_card_unlock(card);
+	mtty_host_stop(host);
+}
+
+static int start_line(struct mtty_card *card, unsigned int index, bool stopped)
+{
+	unsigned int number = card->inst->number[index];
+	struct mtty_host *host = NULL;
+	struct mtty_line line;
+	int ret;
+
+	mtty_card_lock(card);
+	line = card->ports->port[number].configured;
+	mtty_card_unlock(card);
+	ret = mtty_host_start(card, index, &line, &host);
+	if (ret)
+		return ret;
+	mtty_card_lock(card);
+	mtty_port_plug(card->ports, number, &line, stopped);
+	card->host[index] = host;
+	mtty_host_kick(host);
+	mtty_card_unlock(card);
+	return 0;
 }
 
 static int open_device(struct vfio_device *vdev)
@@ -159,13 +180,10 @@ static int open_device(struct vfio_device *vdev)
 	int ret = 0;
 
 	for (unsigned int i = 0; i < card->inst->nr_ports && !ret; i++) {
-		mtty_card_lock(card);
-		mtty_port_plug(card->ports, card->inst->number[i], stopped);
-		mtty_card_unlock(card);
-		ret = mtty_host_start(card, i);
+		ret = start_line(card, i, stopped);
+		while (ret && i)
+			stop_line(card, --i);
 	}
-	if (ret)
-		stop_lines(card);
 	return ret;
 }
 
@@ -175,7 +193,8 @@ static void close_device(struct vfio_device *vdev)
 
 	mtty_mig_close(card);
 	mtty_irqs_close(card);
-	stop_lines(card);
+	for (unsigned int i = 0; i < card->inst->nr_ports; i++)
+		stop_line(card, i);
 }
 
 const struct vfio_device_ops mtty_device_ops = {

@@ -71,8 +71,10 @@ void mtty_irqs_close(struct mtty_card *card);
 /* card.c */
 extern const struct vfio_device_ops mtty_device_ops;
 
-/* host.c: the process' side of port @index's line. 0 or -errno: the file or pty cannot be had. */
-int mtty_host_start(struct mtty_card *card, unsigned int index);
+/* host.c: the process' side of @line for port @index, before it is plugged. 0 (NULL: it needs none)
+ * or -errno: the file or pty cannot be had. */
+int mtty_host_start(struct mtty_card *card, unsigned int index, const struct mtty_line *line,
+		    struct mtty_host **out);
 void mtty_host_stop(struct mtty_host *host); /* NULL: none */
 /* The port's transmitter has something or its receiver has room. The parent's lock is held. */
 void mtty_host_kick(struct mtty_host *host); /* NULL: nothing */

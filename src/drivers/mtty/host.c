@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct mtty_host {
 	int wake;	    /* eventfd that ends the thread's poll; -1: it has none */
 	bool threaded;
 	pthread_t thread;
+	sem_t attached; /* posted by a cable's thread */
 	atomic_bool stop;
 	/* The parent's lock. */
 	bool blocked; /* the pty takes no more; the thread waits until it does */
@@ -167,6 +169,7 @@ static void *cable_thread(void *arg)
 	uint32_t seen;
 
 	mtty_port_attach(port);
+	sem_post(&host->attached);
 	while (!atomic_load(&host->stop)) {
 		seen = atomic_load(&port->bell);
 		mtty_card_lock(card);
@@ -212,9 +215,8 @@ static int open_pty(struct mtty_host *host)
 	return 0;
 }
 
-static int open_file(struct mtty_host *host)
+static int open_file(struct mtty_host *host, const char *path)
 {
-	const char *path = port_of(host)->plugged.path;
 	int fd =
 		open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0666);
 	int ret;
@@ -229,35 +231,41 @@ static int open_file(struct mtty_host *host)
 	return host->fd < 0 ? host->fd : 0;
 }
 
-static int start(struct mtty_host *host, uint8_t kind)
+static int start_thread(struct mtty_host *host, void *(*fn)(void *))
 {
-	int ret = 0;
+	int ret = thread_create(&host->thread, "uvfio-mtty", fn, host);
 
-	if (kind == MTTY_LINE_FILE)
-		return open_file(host);
-	if (kind == MTTY_LINE_PTY) {
-		ret = open_pty(host);
-		if (ret)
-			return ret;
-		host->wake = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-		if (host->wake < 0)
-			return host->wake;
-	}
-	host->threaded = true;
-	ret = thread_create(&host->thread, "uvfio-mtty",
-			    kind == MTTY_LINE_PTY ? pty_thread : cable_thread, host);
-	if (ret)
-		host->threaded = false;
+	host->threaded = !ret;
 	return ret;
 }
 
-int mtty_host_start(struct mtty_card *card, unsigned int index)
+static int start_pty(struct mtty_host *host)
 {
-	uint8_t kind = card->ports->port[card->inst->number[index]].plugged.kind;
+	int ret = open_pty(host);
+
+	if (ret)
+		return ret;
+	host->wake = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	return host->wake < 0 ? host->wake : start_thread(host, pty_thread);
+}
+
+static int start_cable(struct mtty_host *host)
+{
+	int ret = start_thread(host, cable_thread);
+
+	while (!ret && sem_wait(&host->attached) && errno == EINTR)
+		;
+	return ret;
+}
+
+int mtty_host_start(struct mtty_card *card, unsigned int index, const struct mtty_line *line,
+		    struct mtty_host **out)
+{
 	struct mtty_host *host;
 	int ret;
 
-	if (kind == MTTY_LINE_LOOPBACK)
+	*out = NULL;
+	if (line->kind == MTTY_LINE_LOOPBACK)
 		return 0;
 	host = FAIL_POINT() ? NULL : calloc(1, sizeof(*host));
 	if (!host)
@@ -265,16 +273,18 @@ int mtty_host_start(struct mtty_card *card, unsigned int index)
 	host->card = card;
 	host->index = index;
 	host->fd = host->wake = -1;
-	ret = start(host, kind);
-	if (ret) {
+	sem_init(&host->attached, 0, 0);
+	if (line->kind == MTTY_LINE_PTY)
+		ret = start_pty(host);
+	else if (line->kind == MTTY_LINE_FILE)
+		ret = open_file(host, line->path);
+	else
+		ret = start_cable(host);
+	if (ret)
 		mtty_host_stop(host);
-		return ret;
-	}
-	mtty_card_lock(card);
-	card->host[index] = host;
-	mtty_host_kick(host);
-	mtty_card_unlock(card);
-	return 0;
+	else
+		*out = host;
+	return ret;
 }
 
 void mtty_host_stop(struct mtty_host *host)
@@ -290,5 +300,6 @@ void mtty_host_stop(struct mtty_host *host)
 	}
 	fd_close(host->fd);
 	fd_close(host->wake);
+	sem_destroy(&host->attached);
 	free(host);
 }

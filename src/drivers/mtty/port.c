@@ -167,13 +167,13 @@ void mtty_port_stop(struct mtty_ports *ports, unsigned int number, bool stopped)
 	receive(ports, number);
 }
 
-void mtty_port_plug(struct mtty_ports *ports, unsigned int number, bool stopped)
+void mtty_port_plug(struct mtty_ports *ports, unsigned int number, const struct mtty_line *line,
+		    bool stopped)
 {
 	struct mtty_port *port = &ports->port[number];
 
 	port->stopped = stopped;
-	port->plugged = port->configured;
-	port->pty[0] = '\0';
+	port->plugged = *line;
 	mtty_port_replaced(ports, number);
 }
 
@@ -224,14 +224,13 @@ void mtty_port_look(struct mtty_ports *ports, unsigned int number)
 	struct mtty_port *peer = other_end(ports, number);
 	int ret = peer ? pthread_mutex_trylock(&peer->alive) : EBUSY;
 
-	if (ret == EBUSY)
-		return;
-	if (ret == EOWNERDEAD) {
+	if (ret == EOWNERDEAD)
 		pthread_mutex_consistent(&peer->alive);
-		mtty_port_unplug(ports, ports->port[number].plugged.peer);
-	}
-	if (ret == 0 || ret == EOWNERDEAD)
-		pthread_mutex_unlock(&peer->alive);
+	else if (ret)
+		return;
+	/* Plugged, and nobody stands there. */
+	mtty_port_unplug(ports, ports->port[number].plugged.peer);
+	pthread_mutex_unlock(&peer->alive);
 }
 
 /* ---- who has which --------------------------------------------------------------------------- */

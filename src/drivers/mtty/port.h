@@ -85,7 +85,9 @@ int mtty_line_show(const struct mtty_ports *ports, unsigned int number, char *bu
 /* A loopback again; so is the other end of a cable. */
 void mtty_line_clear(struct mtty_ports *ports, unsigned int number);
 
-void mtty_port_plug(struct mtty_ports *ports, unsigned int number, bool stopped);
+/* The card is opened: the port has @line now. Who stands for the end of a cable has attached. */
+void mtty_port_plug(struct mtty_ports *ports, unsigned int number, const struct mtty_line *line,
+		    bool stopped);
 void mtty_port_unplug(struct mtty_ports *ports, unsigned int number);
 void mtty_port_stop(struct mtty_ports *ports, unsigned int number, bool stopped);
 /* Registers; what the line does of it happens before they return. Ports of other cards that have
@@ -96,8 +98,8 @@ void mtty_port_reset(struct mtty_ports *ports, unsigned int number);
 /* After the UART's state was replaced: signals and characters move as it says. */
 void mtty_port_replaced(struct mtty_ports *ports, unsigned int number);
 
-/* For a thread that stands for this process at the end of a cable, for as long as it lives. The
- * parent's lock is not held. */
+/* For a thread that stands for this process at the end of a cable, from before it is plugged until
+ * it is unplugged. The parent's lock is not held. */
 void mtty_port_attach(struct mtty_port *port);
 void mtty_port_detach(struct mtty_port *port);
 /* Pulls the plug of the other end when its process has died. */

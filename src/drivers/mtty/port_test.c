@@ -46,11 +46,18 @@ static void drive(unsigned int port)
 	wr(port, UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
 }
 
+static void plug(unsigned int port)
+{
+	struct mtty_line line = ports->port[port].configured;
+
+	mtty_port_plug(ports, port, &line, false);
+}
+
 static void cable(void)
 {
 	ck_assert_int_eq(mtty_line_parse(ports, a[0], "cable:" B ":0\n"), 0);
-	mtty_port_plug(ports, a[0], false);
-	mtty_port_plug(ports, b[0], false);
+	plug(a[0]);
+	plug(b[0]);
 }
 
 START_TEST(taking)
@@ -79,7 +86,7 @@ END_TEST
 /* Nobody has set DTR or RTS: as in Linux's sample, 16 characters fit and the 17th is an overrun. */
 START_TEST(loopback_as_the_sample)
 {
-	mtty_port_plug(ports, a[0], false);
+	plug(a[0]);
 	wr(a[0], UART_FCR, UART_FCR_ENABLE);
 	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES,
 			  UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD);
@@ -98,7 +105,7 @@ END_TEST
 
 START_TEST(loopback_waits)
 {
-	mtty_port_plug(ports, a[0], false);
+	plug(a[0]);
 	drive(a[0]);
 	for (unsigned int i = 0; i < 32; i++)
 		wr(a[0], UART_THR, i);
@@ -175,16 +182,23 @@ START_TEST(unplugged)
 	/* The signals fall, and what is sent goes nowhere. */
 	ck_assert_uint_eq(rd(a[0], UART_MSR), UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD);
 	ck_assert_uint_eq(rd(a[0], UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
-	mtty_port_plug(ports, b[0], false);
+	plug(b[0]);
 	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES,
 			  UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD);
 }
 END_TEST
 
+static void *look(void *arg)
+{
+	mtty_port_look(ports, a[0]);
+	return NULL;
+}
+
 /* The process at one end is killed while its receiver makes the other one wait. */
 START_TEST(death_at_the_other_end)
 {
 	struct mtty_ports *own = ports;
+	pthread_t thread;
 	int status;
 	pid_t pid;
 
@@ -209,11 +223,16 @@ START_TEST(death_at_the_other_end)
 	ck_assert_uint_eq(rd(a[0], UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
 	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
 	/* Another one opens it. */
-	mtty_port_plug(ports, b[0], false);
 	mtty_port_attach(&ports->port[b[0]]);
-	mtty_port_look(ports, a[0]);
+	plug(b[0]);
+	ck_assert_uint_ne(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
+	pthread_create(&thread, NULL, look, NULL);
+	pthread_join(thread, NULL);
 	ck_assert_uint_ne(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
 	mtty_port_detach(&ports->port[b[0]]);
+	/* Killed before anybody stood there. */
+	mtty_port_look(ports, a[0]);
+	ck_assert_uint_eq(rd(a[0], UART_MSR) & UART_MSR_LINES, 0);
 	munmap(ports, sizeof(*ports));
 	ports = own;
 }
@@ -221,7 +240,7 @@ END_TEST
 
 START_TEST(stopped)
 {
-	mtty_port_plug(ports, a[0], false);
+	plug(a[0]);
 	drive(a[0]);
 	mtty_port_stop(ports, a[0], true);
 	for (unsigned int i = 0; i < 16; i++)
@@ -288,8 +307,8 @@ END_TEST
 
 START_TEST(recovery)
 {
-	mtty_port_plug(ports, a[0], false);
-	mtty_port_plug(ports, b[0], false);
+	plug(a[0]);
+	plug(b[0]);
 	wr(a[0], UART_SCR, 0x11);
 	wr(a[1], UART_SCR, 0x22);
 	wr(b[0], UART_SCR, 0x33);
