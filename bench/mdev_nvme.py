@@ -23,10 +23,13 @@ TYPES = pathlib.Path("/sys/bus/pci/devices") / ADDRESS / "mdev_supported_types"
 
 
 def qemu(uuid, depth, count, shim):
+    # A session of its own, as two users have them: to the kernel's autogroups, two of one session
+    # are one when others want the CPUs as well.
     env = dict(os.environ, LD_PRELOAD=f"{shim}:{os.environ.get('LD_PRELOAD', '')}")
     return subprocess.Popen(["qemu-img", "bench", "-c", str(count), "-d", str(depth), "-s", "4096",
                              "-t", "none", "-f", "raw", f"nvme://{uuid}/1"],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
+                            start_new_session=True)
 
 
 def rate(process, count):
@@ -44,7 +47,7 @@ def inside(args):
     if args.budget:
         users = [("0", "131072", "32"), ("1", "4096", "8")]
         procs = [subprocess.Popen([args.slice, UUIDS[int(i)], "bench", str(args.seconds), depth,
-                                   size], stdout=subprocess.PIPE, text=True)
+                                   size], stdout=subprocess.PIPE, text=True, start_new_session=True)
                  for i, size, depth in users]
         json.dump([float(p.communicate()[0]) for p in procs], sys.stdout)
         return
