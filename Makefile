@@ -25,13 +25,15 @@ test-ci: all
 	@tools/deps build test
 	@tools/test-ci
 
-# Both transcripts side by side, with the intel IOMMU, the amd one and none: what a real kernel said
-# and what uvfio says. PROBES="config-* irq-*" chooses, LIVE=1 boots the kernel rather than reading
-# records, KERNEL=bzImage one with no-IOMMU mode, which Debian's has not.
+# Both transcripts side by side, with the intel IOMMU, the amd one, none, and mediated devices: what a
+# real kernel said and what uvfio says. PROBES="config-* irq-*" chooses, LIVE=1 boots the kernel rather
+# than reading records, KERNEL=bzImage one with no-IOMMU mode and the parent mtty, which Debian's has
+# not.
 transcripts: all
-	@for iommu in intel amd none; do \
-		tests/uapi/compare --show --iommu $$iommu $(if $(LIVE),,--recorded) \
-			$$([ $$iommu != none ] || echo $(if $(KERNEL),--kernel $(KERNEL))) \
+	@for of in "intel nvme" "amd nvme" "none nvme" "intel mdev"; do \
+		set -- $$of; \
+		tests/uapi/compare --show --iommu $$1 --machine $$2 $(if $(LIVE),,--recorded) \
+			$$([ $$1$$2 = intelnvme ] || [ $$1 = amd ] || echo $(if $(KERNEL),--kernel $(KERNEL))) \
 			--program $(BUILD)/tests/uapi/uapi-probes \
 			--static $(BUILD)/tests/uapi/uapi-probes-static $(PROBES) || exit 1; \
 	done
