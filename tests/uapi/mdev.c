@@ -156,8 +156,8 @@ static void say_link(const char *what, const char *path)
 	say_plain(target);
 }
 
-/* What is in a directory: kind and mode, where links lead. Device files of vfio's own and power
- * management are left out: not all kernels have them. */
+/* What is in a directory: kind and mode, where links lead. Device files of vfio's own are left
+ * out: not all kernels have them. */
 static void say_dir(const char *what, const char *dir)
 {
 	struct dirent **names;
@@ -174,8 +174,7 @@ static void say_dir(const char *what, const char *dir)
 		struct stat st;
 
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		if (name[0] != '.' && strcmp(name, "vfio-dev") && strcmp(name, "power") &&
-		    !lstat(path, &st)) {
+		if (name[0] != '.' && strcmp(name, "vfio-dev") && !lstat(path, &st)) {
 			if (S_ISLNK(st.st_mode))
 				say_link(name, path);
 			else
