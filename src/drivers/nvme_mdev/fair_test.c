@@ -4,7 +4,9 @@
  * command at a time, as fast as the medium lets them or slower.
  */
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "drivers/nvme_mdev/fair.h"
 
@@ -271,6 +273,51 @@ START_TEST(many)
 }
 END_TEST
 
+/* ---- threads and a real clock ----------------------------------------------------------------- */
+
+#define THREADS 4
+
+static uint64_t real_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void *mover(void *arg)
+{
+	unsigned int slot = (unsigned int)(uintptr_t)arg;
+	uint64_t size = 4096ull << slot, wait;
+
+	for (uint64_t moved = 0; moved < MIB; moved += size) {
+		fair_begin(fair, slot);
+		while ((wait = fair_admit(fair, slot, size, real_now)))
+			nanosleep(&(struct timespec){ .tv_nsec = (long)wait }, NULL);
+		fair_end(fair, slot, false);
+	}
+	return NULL;
+}
+
+/* All come to their end, and not sooner than the budget allows. */
+START_TEST(threads)
+{
+	uint64_t begin = real_now();
+	pthread_t id[THREADS];
+
+	fair_set_rate(fair, 40 * MIB);
+	for (uintptr_t i = 0; i < THREADS; i++) {
+		fair_join(fair, (unsigned int)i);
+		ck_assert_int_eq(pthread_create(&id[i], NULL, mover, (void *)i), 0);
+	}
+	for (unsigned int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_join(id[i], NULL), 0);
+	ck_assert_uint_ge(real_now() - begin, 90 * MS);
+	for (unsigned int i = 0; i < THREADS; i++)
+		ck_assert_uint_eq(fair->slots[i].waiting, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("fair");
@@ -289,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, small_budget);
 	tcase_add_test(tc, free_for_all);
 	tcase_add_test(tc, many);
+	tcase_add_test(tc, threads);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

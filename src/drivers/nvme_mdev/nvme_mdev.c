@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "drivers/nvme_mdev/slice.h"
 
@@ -140,7 +141,7 @@ int nvme_mdev_probe(struct pci_dev *dev, bool first)
 		       dev->dev.name);
 		return -ENODEV;
 	}
-	p = calloc(1, sizeof(*p));
+	p = FAIL_POINT() ? NULL : calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->card = dev;

@@ -105,30 +105,38 @@ void slice_remove(struct mdev_device *mdev)
 	free(s);
 }
 
+/* The program has opened /dev/kvm, perhaps since. */
+static void follow_card(const struct mdev_device *mdev)
+{
+	const struct pci_dev *card = nvme_mdev_of(mdev->type->parent)->card;
+
+	slice_of(mdev)->pdev->sparse_mmap = card->sparse_mmap;
+}
+
 static int make_function(struct mdev_device *mdev, struct slice *s)
 {
 	struct nvme_mdev *p = nvme_mdev_of(mdev->type->parent);
 	struct nvme_mdev_state *parent = parent_state(&p->parent);
 	struct slice_state *state = slice_state(mdev);
 	uint32_t extent = state->extent;
+	struct nvme_slice args;
 	int ret;
 
 	if (!extent || extent > EXTENTS_MAX)
 		return -ENODEV;
 	s->fair = &parent->fair;
 	s->slot = extent - 1;
-	ret = nvme_slice_create(
-		&(struct nvme_slice){ .card = p->card,
-				      .start = parent->extents.extent[s->slot].start,
-				      .size = mdev->type->arg,
-				      .uuid = mdev->dev.name,
-				      .state = state->controller,
-				      .fresh = !state->used,
-				      .gate = { .admit = gate_admit,
-						.enter = gate_enter,
-						.leave = gate_leave,
-						.arg = s } },
-		&s->pdev);
+	args = (struct nvme_slice){ .card = p->card,
+				    .start = parent->extents.extent[s->slot].start,
+				    .size = mdev->type->arg,
+				    .uuid = mdev->dev.name,
+				    .state = state->controller,
+				    .fresh = !state->used };
+	if (fair_rate(s->fair))
+		args.gate = (struct nvme_gate){
+			.admit = gate_admit, .enter = gate_enter, .leave = gate_leave, .arg = s
+		};
+	ret = nvme_slice_create(&args, &s->pdev);
 	if (ret)
 		return ret;
 	state->used = 1;
@@ -136,7 +144,7 @@ static int make_function(struct mdev_device *mdev, struct slice *s)
 	s->pdev->dev.requester = mdev->dev.requester;
 	s->pdev->iommu = vfio_emulated_dma_dev(s->dma);
 	s->pdev->no_mmap = p->card->no_mmap;
-	s->pdev->sparse_mmap = p->card->sparse_mmap;
+	follow_card(mdev);
 	return 0;
 }
 
@@ -206,6 +214,7 @@ int slice_get_info(struct mdev_device *mdev, struct vfio_device_info *info,
 int slice_get_region_info(struct mdev_device *mdev, struct vfio_region_info *info,
 			  struct vfio_info_cap *caps)
 {
+	follow_card(mdev);
 	return vfio_pci_ops.get_region_info(inner_of(mdev), info, caps);
 }
 
@@ -240,6 +249,7 @@ ssize_t slice_region_write(struct mdev_device *mdev, unsigned int region, uint64
 int slice_mmap(struct mdev_device *mdev, unsigned int region, uint64_t off, uint64_t len, int prot,
 	       int flags)
 {
+	follow_card(mdev);
 	/* The file whose pages change their ways; it is there once the device is open. */
 	inner_of(mdev)->file = slice_of(mdev)->outer->file;
 	return vfio_pci_ops.mmap(inner_of(mdev), region, off, len, prot, flags);
