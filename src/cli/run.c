@@ -67,8 +67,8 @@ static const struct argp_option options[] = {
 	  "session; they see the host's devices",
 	  1 },
 	{ "trace", OPT_TRACE, "KINDS", 0,
-	  "Print what the session's processes do: bind, the steps of binding and unbinding drivers; "
-	  "irq, each interrupt's way; mdev, what happens to mediated devices",
+	  "Print what the session's processes do: bind, the steps of binding and unbinding "
+	  "drivers; irq, each interrupt's way; mdev, what happens to mediated devices",
 	  1 },
 	{ "trace-file", OPT_TRACE_FILE, "FILE", 0, "Print the trace to FILE instead of stderr", 1 },
 	{ "stats", OPT_STATS, NULL, 0, "Print each device's statistics at the end", 1 },

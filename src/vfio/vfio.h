@@ -26,7 +26,8 @@ struct vfio_env {
 	struct iommu_group *(*group_of)(void *arg, struct device *dev);
 	/* Whether every device of the group is bound to a VFIO driver or harmless (viable). */
 	bool (*group_viable)(void *arg, struct iommu_group *group);
-	/* Somebody takes the device away, in whichever process: it has no new users. May be NULL. */
+	/* Somebody takes the device away, in whichever process: it has no new users. May be
+	 * NULL. */
 	bool (*device_going)(void *arg, struct device *dev);
 	/* Claims the group for this process: 0 or -EBUSY (another process has it); release ends
 	 * it. */
