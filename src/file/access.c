@@ -83,6 +83,35 @@ enum page_access access_at(const struct file_obj *obj, uint64_t off, uint64_t *l
 	return PAGE_DIRECT;
 }
 
+/* What has been trapped once: ranges that may overlap, none inside of another one before it. */
+struct trapped {
+	uint64_t start, last;
+};
+
+bool access_trapped(const struct file_obj *obj, uint64_t off, uint64_t last)
+{
+	for (size_t i = 0; i < obj->trapped_count; i++)
+		if (obj->trapped[i].start <= last && off <= obj->trapped[i].last)
+			return true;
+	return false;
+}
+
+static int note_trapped(struct file_obj *obj, uint64_t off, uint64_t last)
+{
+	struct trapped *more;
+
+	for (size_t i = 0; i < obj->trapped_count; i++)
+		if (obj->trapped[i].start <= off && last <= obj->trapped[i].last)
+			return 0;
+	more = FAIL_POINT() ? NULL
+			    : realloc(obj->trapped, (obj->trapped_count + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	more[obj->trapped_count++] = (struct trapped){ .start = off, .last = last };
+	obj->trapped = more;
+	return 0;
+}
+
 /*
  * Changes [@off, @last] in place when it is a union of ranges without gaps. -1: it is not; else
  * whether anything changed. (A gap that is to be PAGE_DIRECT is right as it is.)
@@ -129,8 +158,12 @@ int access_change(struct file_obj *obj, uint64_t off, uint64_t last, enum page_a
 	struct access_map *old = atomic_load(&obj->access), *new;
 	size_t count = old ? old->count : 0, i;
 	bool placed = false;
-	int ret;
+	int ret = 0;
 
+	if (access == PAGE_TRAP_WRITE || access == PAGE_TRAP_ALL)
+		ret = note_trapped(obj, off, last);
+	if (ret)
+		return ret;
 	ret = change_in_place(old, off, last, access);
 	if (ret >= 0)
 		return ret;
@@ -164,4 +197,7 @@ void access_free(struct file_obj *obj)
 	struct access_map *map = atomic_exchange(&obj->access, NULL);
 
 	access_retire(map ? &map->retired : NULL);
+	free(obj->trapped);
+	obj->trapped = NULL;
+	obj->trapped_count = 0;
 }

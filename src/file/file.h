@@ -144,6 +144,8 @@ int file_mark_shared(int fd);
 bool file_held_elsewhere(struct file *file);
 /* How the page at @off behaves; *@last is the end of the run of the same that starts there. */
 enum page_access file_access_at(struct file *file, uint64_t off, uint64_t *last);
+/* Whether any page of [@off, @off + @len) traps loads or stores, or has done so at any time. */
+bool file_has_trapped(struct file *file, uint64_t off, uint64_t len);
 /* Called after file_set_access() has changed something, with the caller's locks held. NULL: none.
  * May be in signal context. */
 extern void (*_Atomic file_access_hook)(struct file *file, uint64_t off, uint64_t len,

@@ -14,6 +14,7 @@
 #include "file/file.h"
 
 struct access_map;
+struct trapped;
 
 /* A struct file's memory is never given back, only used for the next file: who finds a pointer
  * without a lock may look at refs, and takes the file only when they are not 0. */
@@ -26,6 +27,8 @@ struct file_obj {
 	struct file_obj *list_next;	     /* free list (files_lock), or the deferred list */
 	pthread_mutex_t pos_lock;	     /* file.pos, held over an operation that uses it */
 	_Atomic(struct access_map *) access; /* NULL: all direct. Written under mappings_lock */
+	struct trapped *trapped;	     /* what has ever trapped; mappings_lock */
+	size_t trapped_count;
 };
 
 extern pthread_mutex_t files_lock;
@@ -73,6 +76,8 @@ void access_read_end(void);
 void access_retire(struct retired *retired);
 /* The access at @off; *@last is the end of the run of the same access that starts there. */
 enum page_access access_at(const struct file_obj *obj, uint64_t off, uint64_t *last);
+/* Whether any page of [@off, @last] traps, or has ever done so. mappings_lock. */
+bool access_trapped(const struct file_obj *obj, uint64_t off, uint64_t last);
 /* In the child of a fork: the readers of other threads are gone. */
 void access_fork_child(void);
 /* mappings_lock. 1: changed, 0: it was so before, or -ENOMEM. */

@@ -83,6 +83,22 @@ START_TEST(test_nested_is_said)
 }
 END_TEST
 
+/* What has trapped once is remembered; what was revoked, or never set, is not. */
+START_TEST(test_trapped_once)
+{
+	set_access(1, 1, PAGE_TRAP_WRITE);
+	set_access(1, 1, PAGE_DIRECT);
+	set_access(0, PAGES, PAGE_REVOKED);
+	set_access(0, PAGES, PAGE_DIRECT);
+	ck_assert(!file_has_trapped(file, 0, PAGE));
+	ck_assert(file_has_trapped(file, 0, 2 * PAGE));
+	ck_assert(file_has_trapped(file, PAGE, PAGE));
+	ck_assert(!file_has_trapped(file, 2 * PAGE, PAGE));
+	set_access(2, 1, PAGE_TRAP_ALL);
+	ck_assert(file_has_trapped(file, 2 * PAGE, PAGE));
+}
+END_TEST
+
 START_TEST(test_mmap_checks)
 {
 	struct file *none, *ro;
@@ -444,7 +460,8 @@ START_TEST(test_out_of_memory)
 			ret = file_mmap(file, NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0,
 					&at);
 		if (!ret)
-			ret = MIN(file_mprotect((uintptr_t)at + PAGE, PAGE, PROT_READ), 0);
+			ret = file_mprotect((uintptr_t)at + PAGE, PAGE, PROT_READ);
+		ret = MIN(ret, 0);
 		failpoint_arm(0);
 		if (!ret)
 			break;
@@ -466,6 +483,7 @@ int main(void)
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, test_store_and_load);
 	tcase_add_test(tcase, test_nested_is_said);
+	tcase_add_test(tcase, test_trapped_once);
 	tcase_add_test(tcase, test_mmap_checks);
 	tcase_add_test(tcase, test_munmap_splits);
 	tcase_add_test(tcase, test_fixed_over_fixed);

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/sysraw.h"
 #include "file/file_priv.h"
+#include "file/mapping_priv.h"
 
 /* High enough that no file of the program's stands there, below the largest offset of a memfd. */
 #define COOKIE_OURS   0x2d5eLL
@@ -119,4 +120,14 @@ enum page_access file_access_at(struct file *file, uint64_t off, uint64_t *last)
 	access = access_at(file_obj(file), off, last);
 	access_read_end();
 	return access;
+}
+
+bool file_has_trapped(struct file *file, uint64_t off, uint64_t len)
+{
+	bool trapped;
+
+	mapping_fork_lock();
+	trapped = access_trapped(file_obj(file), off, off + len - 1);
+	mapping_fork_unlock();
+	return trapped;
 }

@@ -8,9 +8,9 @@
  * KVM-VFIO device, which would not know our files, and the capabilities of both. Slots, routes,
  * irqfds, the irqchip and vCPUs are noted on their way to KVM. All else is not looked at.
  *
- * A slot over a mapped BAR: a guest's access raises no signal in this process, so that KVM gets
- * such memory read-only when stores have effects, and not at all when loads have: the guest then
- * exits to its VMM, which does the access itself (design D4).
+ * A slot over a mapped BAR whose pages have effects: a guest's access raises no signal in this
+ * process, so that KVM does not hear of the slot. The guest exits to its VMM, which does the access
+ * itself (design D4).
  */
 #include "preload/kvm.h"
 
@@ -51,28 +51,24 @@ static long check_extension(unsigned long cap)
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
-/* How the guest may have [@addr, @addr + @len): the worst of its pages. */
-static enum page_access guest_access(uintptr_t addr, uint64_t len)
+/* Whether a guest may have [@addr, @addr + @len) as memory: no page of a BAR whose loads or stores
+ * have effects now, or had at any time, as a doorbell that is being polled. */
+static bool is_memory(uintptr_t addr, uint64_t len)
 {
-	enum page_access worst = PAGE_DIRECT, access;
-	uint64_t done, run, off, last;
+	uint64_t done, run, off;
 	struct file *file;
+	bool plain = true;
 
 	if (!file_find_mapping(addr, len, NULL, NULL))
-		return PAGE_DIRECT;
-	for (done = 0; done < len; done += run) {
+		return true;
+	for (done = 0; done < len && plain; done += run) {
 		run = file_mapping_run(addr + done, len - done);
 		if (!file_find_mapping(addr + done, HOST_PAGE_SIZE, &file, &off) || !file)
 			continue;
-		for (uint64_t at = off; at < off + run; at = last + 1) {
-			access = file_access_at(file, at, &last);
-			worst = MAX(worst, access);
-			if (last == UINT64_MAX)
-				break;
-		}
+		plain = !file_has_trapped(file, off, run);
 		file_put(file);
 	}
-	return worst;
+	return plain;
 }
 
 static struct kvm_absent *find_absent(struct kvm_vm *vm, uint32_t slot)
@@ -102,11 +98,8 @@ static long leave_out(struct kvm_vm *vm, uint32_t slot)
 static long put_region(struct kvm_vm *vm, struct kvm_userspace_memory_region *mem)
 {
 	struct kvm_absent *absent = find_absent(vm, mem->slot);
-	enum page_access access = PAGE_DIRECT;
 
-	if (mem->memory_size)
-		access = guest_access(mem->userspace_addr, mem->memory_size);
-	if (access == PAGE_TRAP_ALL || access == PAGE_REVOKED)
+	if (mem->memory_size && !is_memory(mem->userspace_addr, mem->memory_size))
 		return leave_out(vm, mem->slot);
 	if (absent) {
 		list_del(&absent->node);
@@ -114,8 +107,6 @@ static long put_region(struct kvm_vm *vm, struct kvm_userspace_memory_region *me
 		if (!mem->memory_size)
 			return 0;
 	}
-	if (access == PAGE_TRAP_WRITE)
-		mem->flags |= KVM_MEM_READONLY;
 	return kvm_set_memory_region(vm->kvm, mem);
 }
 
