@@ -207,6 +207,7 @@ void machine_after_fork(struct uvfio_machine *machine)
 		fd_close(fn->release_fd);
 		fn->release_fd = -1;
 	}
+	mdevs_after_fork(machine);
 	fd_close(machine->lock_fd);
 	machine->lock_fd = -1;
 	keeper_client_after_fork(machine);

@@ -25,10 +25,12 @@
 
 struct kvm_assign;
 
-#define SYSFS_PATH_MAX	1024
-#define NO_GROUP	(~0U)
-#define MACHINE_GROUPS	4096
-#define GROUP_TYPE_SIZE 16
+#define SYSFS_PATH_MAX 1024
+#define NO_GROUP       (~0U)
+#define MACHINE_GROUPS 4096
+/* Removals of mediated devices that one process waits for at a time and that a fork knows. */
+#define MACHINE_MDEV_CLAIMS 32
+#define GROUP_TYPE_SIZE	    16
 
 /* A domain's root bus. */
 struct machine_bus {
@@ -111,7 +113,9 @@ struct uvfio_machine {
 	struct pci_driver *vfio_pci; /* NULL: its module is not loaded */
 	struct list_head modules;    /* struct machine_module, the newest first; core's lock */
 	struct list_head parents;    /* parents.c; core's lock */
-	struct mdev_table *mdevs;    /* NULL: the module mdev is not loaded */
+	/* Claims of this process on instances that it takes away; 0: a free place (mdevs_remove.c). */
+	_Atomic int mdev_claims[MACHINE_MDEV_CLAIMS];
+	struct mdev_table *mdevs; /* NULL: the module mdev is not loaded */
 
 	/* What a store asked for and admin.c does after it: `remove` of a function, a rescan.
 	 * Guarded by the core's lock. */

@@ -122,6 +122,8 @@ struct mdev_slot *mdevs_unbound(struct uvfio_machine *machine, const struct tree
 int mdevs_remove_children(struct uvfio_machine *machine, const char *path);
 /* One of the module @module's that is there; NULL: none. */
 struct mdev_slot *mdevs_of_module(struct uvfio_machine *machine, const char *module);
+/* A removal is the parent's, and must not seem to go on after its death. */
+void mdevs_after_fork(struct uvfio_machine *machine);
 /* How often instances hold the module @name of VFIO, or of their own driver. */
 unsigned int mdevs_module_users(struct uvfio_machine *machine, const char *name);
 /* Ends what the dead have begun, as far as nobody uses the instance. Locks held. */

@@ -27,6 +27,44 @@ static bool goes(const struct mdev_slot *slot)
 	return slot->state == MDEV_SLOT_REMOVING || slot->unbinding;
 }
 
+/* ---- claims --------------------------------------------------------------------------------- */
+
+/* The fd, which a child does not keep (mdevs_after_fork()), or -errno. Where there are more at a
+ * time than places, a child may seem to go on with one of them until it ends. */
+static int claim_slot(struct uvfio_machine *machine, const struct mdev_slot *slot)
+{
+	int fd = mdev_slot_claim(machine, slot);
+
+	for (int i = 0; i < MACHINE_MDEV_CLAIMS && fd > 0; i++) {
+		int none = 0;
+
+		if (atomic_compare_exchange_strong(&machine->mdev_claims[i], &none, fd))
+			break;
+	}
+	return fd;
+}
+
+static void drop_claim(struct uvfio_machine *machine, int fd)
+{
+	for (int i = 0; i < MACHINE_MDEV_CLAIMS; i++) {
+		int own = fd;
+
+		if (atomic_compare_exchange_strong(&machine->mdev_claims[i], &own, 0))
+			break;
+	}
+	fd_close(fd);
+}
+
+void mdevs_after_fork(struct uvfio_machine *machine)
+{
+	for (int i = 0; i < MACHINE_MDEV_CLAIMS; i++) {
+		int fd = atomic_exchange(&machine->mdev_claims[i], 0);
+
+		if (fd > 0)
+			fd_close(fd);
+	}
+}
+
 /* ---- the three phases ------------------------------------------------------------------------ */
 
 static void begin(struct uvfio_machine *machine, struct mdev_slot *slot, bool remove)
@@ -105,17 +143,29 @@ static int finish(struct uvfio_machine *machine, struct mdev_slot *slot, int cla
 	}
 	if (!ret)
 		end(machine, slot);
-	fd_close(claim);
+	drop_claim(machine, claim);
 	return ret;
 }
 
 static int release(struct uvfio_machine *machine, struct mdev_slot *slot, bool remove)
 {
-	int claim = mdev_slot_claim(machine, slot);
+	uint32_t incarnation = slot->incarnation;
+	int claim, ret;
 
-	if (claim < 0) {
+	for (;;) {
+		claim = slot->state == MDEV_SLOT_ACTIVE && slot->incarnation == incarnation
+				? claim_slot(machine, slot)
+				: -ENODEV;
+		if (claim >= 0)
+			break;
 		admin_end(machine);
-		return claim;
+		if (claim != -EBUSY)
+			return claim;
+		/* Another process unbinds it: first come, first served. */
+		usleep(RETRY_USEC);
+		ret = admin_begin(machine);
+		if (ret)
+			return ret;
 	}
 	begin(machine, slot, remove);
 	return finish(machine, slot, claim);
@@ -163,7 +213,7 @@ struct mdev_slot *mdevs_unbound(struct uvfio_machine *machine, const struct tree
  * dropped in between; on failure they stay dropped. */
 static int await(struct uvfio_machine *machine, struct mdev_slot *slot)
 {
-	int claim = mdev_slot_claim(machine, slot);
+	int claim = claim_slot(machine, slot);
 
 	if (claim >= 0)
 		return finish(machine, slot, claim);
@@ -251,10 +301,10 @@ void mdevs_end_dead(struct uvfio_machine *machine)
 		    (slot->group < MACHINE_GROUPS &&
 		     session_group_claimed(machine->session, slot->group)))
 			continue;
-		claim = mdev_slot_claim(machine, slot);
+		claim = claim_slot(machine, slot);
 		if (claim < 0)
 			continue;
 		end(machine, slot);
-		fd_close(claim);
+		drop_claim(machine, claim);
 	}
 }
