@@ -300,7 +300,7 @@ START_TEST(user_reads_and_writes)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct fair_slot *slot;
-	uint64_t start, size = PAGES * 4096;
+	uint64_t start, size = PAGES * 4096, touched = 0;
 
 	take(MIB, UUID3);
 	ck_assert_int_eq(mdev_device_create(type("2M"), UUID1), 0);
@@ -336,7 +336,8 @@ START_TEST(user_reads_and_writes)
 	memset(user.mem, 0, PAGES * 4096);
 	reg(NVME_REG_DBS + 8, (user.tail[1] + 1) % DEPTH);
 	for (size_t i = 0; i < PAGES * 4096; i++)
-		ck_assert_uint_eq(user.mem[i], 0);
+		touched += user.mem[i];
+	ck_assert_uint_eq(touched, 0);
 	close_user();
 	ck_assert_uint_eq(slot->joined, 0);
 	/* Another time, another user: the data are there. QEMU's driver of NVMe controllers asks

@@ -152,6 +152,7 @@ END_TEST
 START_TEST(extent)
 {
 	uint8_t *now = malloc(SIZE);
+	size_t other = 0;
 
 	slice(UUID1, START, SIZE);
 	for (uint64_t lba = 0; lba < SIZE / 512; lba += 8) {
@@ -160,7 +161,8 @@ START_TEST(extent)
 	}
 	read_image(START, now, SIZE);
 	for (size_t i = 0; i < SIZE; i++)
-		ck_assert_uint_eq(now[i], (uint8_t)(i / DRV_PAGE + 1));
+		other += now[i] != (uint8_t)(i / DRV_PAGE + 1);
+	ck_assert_uint_eq(other, 0);
 	ck_status(1, drv_rw(NVME_IO_READ, 8, 8, buf), NVME_SC_SUCCESS);
 	ck_assert_mem_eq(buf, now + DRV_PAGE, DRV_PAGE);
 	ck_status(1, ((struct nvme_sqe){ .opcode = NVME_IO_FLUSH, .nsid = NVME_NSID_ALL }),
