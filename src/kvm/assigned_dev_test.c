@@ -404,6 +404,33 @@ static bool masked_in_function(void)
 }
 
 /* _i: with KVM_DEV_ASSIGN_PCI_2_3 or without. */
+/* An entry behind those that are enabled first, whose number opens a new part of the table of
+ * numbers: whatever is short, the call says so, and can be made again. */
+START_TEST(test_msix_no_memory)
+{
+	unsigned int n = 0;
+	bool fired;
+	int ret;
+
+	begin_irqs();
+	fix_dev[0]->irq_base = 253;
+	ck_assert_int_eq(assign_dev(1, 0, IOMMU_ONLY), 0);
+	ck_assert_int_eq(msix_nr(1, 1), 0);
+	ck_assert_int_eq(msix_entry(1, 3, GSI), 0);
+	do {
+		failpoint_arm(++n);
+		ret = irq(KVM_ASSIGN_DEV_IRQ, 1, KVM_DEV_IRQ_HOST_MSIX, 0);
+		fired = failpoint_fired();
+		failpoint_arm(0);
+		ck_assert_msg(fired ? ret == -ENOMEM || ret == -EMFILE : !ret, "%u: %d", n, ret);
+		ck_assert_int_eq(pci_irq_mode(fix_dev[0]) == PCI_IRQ_MSIX, !fired);
+	} while (fired);
+	ck_assert_uint_gt(n, 3);
+	ck_assert_int_eq(pci_irq_vector(fix_dev[0], PCI_IRQ_MSIX, 3), 256);
+	end();
+}
+END_TEST
+
 START_TEST(test_intx)
 {
 	begin_irqs();
@@ -464,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, test_irq_errors);
 	tcase_add_loop_test(tc, test_msi, 0, 2);
 	tcase_add_test(tc, test_msix);
+	tcase_add_test(tc, test_msix_no_memory);
 	tcase_add_loop_test(tc, test_intx, 0, 2);
 	tcase_add_test(tc, test_intx_mask);
 	suite_add_tcase(suite, tc);

@@ -253,14 +253,19 @@ static int assigned_device_enable_host_msix(struct kvm_assigned_dev *dev)
 		ret = vector_create(&dev->msix[i]);
 	if (!ret)
 		ret = pci_enable_vectors(dev->pdev, PCI_IRQ_MSIX, dev->entries_nr);
-	if (ret) {
-		for (i = 0; i < dev->entries_nr; i++)
-			vector_destroy(&dev->msix[i]);
-		return ret;
-	}
+	if (ret)
+		goto out_destroy;
+	/* An entry behind those that were enabled still needs a vector of the host's. */
+	for (i = 0; i < dev->entries_nr && !ret; i++)
+		ret = pci_irq_connect(dev->pdev, PCI_IRQ_MSIX, dev->msix[i].entry,
+				      dev->msix[i].trigger);
+	if (!ret)
+		return 0;
+	pci_disable_vectors(dev->pdev, PCI_IRQ_MSIX);
+out_destroy:
 	for (i = 0; i < dev->entries_nr; i++)
-		pci_irq_connect(dev->pdev, PCI_IRQ_MSIX, dev->msix[i].entry, dev->msix[i].trigger);
-	return 0;
+		vector_destroy(&dev->msix[i]);
+	return ret;
 }
 
 /* ---- both sides ------------------------------------------------------------------------------ */
@@ -455,7 +460,7 @@ void kvm_assigned_set_intx_mask(struct kvm_assigned_dev *dev, uint32_t flags)
 		pthread_mutex_unlock(&dev->intx_lock);
 		unwire_all(dev);
 		if (wire_all(dev))
-			pr_err("kvm %s: INTx cannot be connected again", dev->pdev->dev.name);
+			pr_kernel_err("kvm %s: INTx cannot be connected again", dev->pdev->dev.name);
 		return;
 	}
 	/* Unmasking in the function is the user's. */

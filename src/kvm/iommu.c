@@ -256,7 +256,7 @@ static int map_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot)
 		ret = iommu_map(ki->domain, gfn_to_gpa(gfn), gfn_to_hva(slot, gfn), page_size,
 				prot);
 		if (ret) {
-			pr_err("kvm_iommu_map_address:iommu failed to map pfn=%llx",
+			pr_kernel_err("kvm_iommu_map_address:iommu failed to map pfn=%llx",
 			       (unsigned long long)PAGES(gfn_to_hva(slot, gfn)));
 			goto unmap_pages;
 		}
@@ -315,7 +315,7 @@ int kvm_iommu_map_guest(struct kvm_iommu *ki, struct iommu *unit)
 	int ret;
 
 	if (!unit) {
-		pr_err("kvm_iommu_map_guest: iommu not found");
+		pr_kernel_err("kvm_iommu_map_guest: iommu not found");
 		return -ENODEV;
 	}
 	ret = FAIL_POINT() ? -ENOMEM : iommu_domain_create(unit, &domain);
@@ -407,7 +407,7 @@ int kvm_assign_device(struct kvm_iommu *ki, struct pci_dev *pdev)
 
 	ret = iommu_attach_device(ki->domain, pdev->iommu);
 	if (ret) {
-		pr_err("%s %s: kvm assign device failed ret %d", driver, pdev->dev.name, ret);
+		pr_kernel_err("%s %s: kvm assign device failed ret %d", driver, pdev->dev.name, ret);
 		return ret;
 	}
 	noncoherent = unit_noncoherent(iommu_group_unit(iommu_group_of(pdev->iommu)));
