@@ -188,10 +188,9 @@ static void entry_write(struct iommu_dev *dev, uint32_t index, struct intr_entry
 	if (!table || index >= table->entries)
 		return;
 	words = atomic_load_explicit(&table->words, memory_order_relaxed) + 2 * (size_t)index;
-	/* Absent first; then what it says, then present. */
+	/* Absent first; then what it says, then present: each store behind the one before. */
 	atomic_store_explicit(&words[0], 0, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&words[1], e.hi, memory_order_relaxed);
+	atomic_store_explicit(&words[1], e.hi, memory_order_release);
 	table->target[index] = target;
 	atomic_store_explicit(&words[0], e.lo, memory_order_release);
 }

@@ -244,19 +244,23 @@ void kvm_irqfd_stop_soft(struct kvm_kernel_irqfd *irqfd)
 
 /* -- assignment -- */
 
+/* Our own number first: what it is cannot change any more. */
 static int take_eventfd(struct kvm_kernel_irqfd *irqfd, int fd)
 {
-	int ret = irq_bypass_eventfd_token(fd, &irqfd->token);
+	int ret;
 
-	if (ret == -EOPNOTSUPP)
-		irqfd->token = 0;
-	else if (ret)
-		return ret;
 	irqfd->fd = raw_fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (irqfd->fd < 0)
 		return irqfd->fd;
 	irqfd->fd = fd_move_high(irqfd->fd);
-	return irqfd->fd < 0 ? irqfd->fd : 0;
+	if (irqfd->fd < 0)
+		return irqfd->fd;
+	ret = irq_bypass_eventfd_token(irqfd->fd, &irqfd->token);
+	if (ret == -EOPNOTSUPP)
+		return 0;
+	if (ret)
+		fd_close(irqfd->fd);
+	return ret;
 }
 
 /* Behind the last step that can fail. */

@@ -94,9 +94,16 @@ static int real_signal_msi(struct kvm *kvm, const struct kvm_msi *msi)
 	return vm_ioctl(kvm, KVM_SIGNAL_MSI, msi);
 }
 
+/* By our own numbers, which nobody closes or reuses meanwhile. */
 static int real_irqfd_start(struct kvm_kernel_irqfd *irqfd, const struct kvm_irqfd *args)
 {
-	return vm_ioctl(irqfd->kvm, KVM_IRQFD, args);
+	struct kvm_irqfd own = { .fd = (uint32_t)irqfd->fd,
+				 .gsi = args->gsi,
+				 .flags = args->flags };
+
+	if (irqfd->resample)
+		own.resamplefd = (uint32_t)irq_trigger_fd(irqfd->resample);
+	return vm_ioctl(irqfd->kvm, KVM_IRQFD, &own);
 }
 
 static void real_irqfd_stop(struct kvm_kernel_irqfd *irqfd)

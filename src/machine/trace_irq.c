@@ -21,7 +21,7 @@ static int put_time(char *line, size_t size, const char *who, uint64_t nsec)
 /* "vector 3 (irq 27, eventfd 5)": the producer. */
 static int put_source(char *line, size_t size, const struct irq_event *e)
 {
-	char irq[24] = "", eventfd[40] = "";
+	char irq[24] = "", eventfd[40] = "", what[24];
 
 	if (e->way == IRQ_PIN)
 		return snprintf(line, size, "INTx");
@@ -31,10 +31,11 @@ static int put_source(char *line, size_t size, const struct irq_event *e)
 		snprintf(eventfd, sizeof(eventfd), "%seventfd %" PRIu64, e->irq ? ", " : "",
 			 EVENTFD_ID(e->token));
 	if (e->vector == IRQ_NO_VECTOR)
-		return snprintf(line, size, "message by DMA%s%s%s%s", *irq ? " (" : "", irq,
-				eventfd, *irq ? ")" : "");
-	return snprintf(line, size, "vector %u%s%s%s%s", e->vector, *irq || *eventfd ? " (" : "",
-			irq, eventfd, *irq || *eventfd ? ")" : "");
+		snprintf(what, sizeof(what), "message by DMA");
+	else
+		snprintf(what, sizeof(what), "vector %u", e->vector);
+	return snprintf(line, size, "%s%s%s%s%s", what, *irq || *eventfd ? " (" : "", irq, eventfd,
+			*irq || *eventfd ? ")" : "");
 }
 
 static int put_end(char *line, size_t size, const struct irq_event *e)
