@@ -210,10 +210,24 @@ bool virqfd_abandoned(const struct virqfd *virqfd)
 	return !found;
 }
 
+/* Whose this folder's tables are; 0: nobody has said so yet. */
+static _Atomic pid_t owner;
+
+bool irq_notice_fork(void)
+{
+	pid_t pid = raw_getpid(), was = atomic_exchange(&owner, pid);
+
+	if (!was || was == pid)
+		return false;
+	irq_after_fork();
+	return true;
+}
+
 void irq_after_fork(void)
 {
 	struct virqfd *virqfd;
 
+	atomic_store(&owner, raw_getpid());
 	pthread_mutex_init(&watch.lock, NULL);
 	pthread_cond_init(&watch.idle, NULL);
 	/* Whoever owns one still may disable it: each is a list of its own then. */

@@ -340,6 +340,9 @@ long kvm_vm_ioctl_assigned_device(struct kvm_assign *assign, unsigned int cmd, u
 
 	if (!io)
 		return -ENOTTY;
+	ret = kvm_check(assign->kvm);
+	if (ret)
+		return ret;
 	if (io->size && copy_from_user(&data, arg, io->size))
 		return -EFAULT;
 	assign->env.lock(assign->env.arg);
@@ -368,8 +371,12 @@ int kvm_assign_check_extension(unsigned long cap, bool iommu)
 int kvm_assign_create(struct kvm *kvm, const struct kvm_assign_env *env, struct kvm_assign **out)
 {
 	struct kvm_iommu_env iommu_env = { .hm = env->hm, .huge_size = env->huge_size };
-	struct kvm_assign *assign = FAIL_POINT() ? NULL : calloc(1, sizeof(*assign));
+	struct kvm_assign *assign;
+	int ret = kvm_check(kvm);
 
+	if (ret)
+		return ret;
+	assign = FAIL_POINT() ? NULL : calloc(1, sizeof(*assign));
 	if (!assign)
 		return -ENOMEM;
 	assign->kvm = kvm;
@@ -387,6 +394,15 @@ void kvm_assign_destroy(struct kvm_assign *assign)
 
 	if (!assign)
 		return;
+	if (kvm_check(assign->kvm)) {
+		/* The parent's devices, and any lock may be held by a thread that is not here. */
+		list_for_each_entry_safe(dev, tmp, &assign->devices, node) {
+			kvm_assigned_irqs_forget(dev);
+			free(dev);
+		}
+		free(assign);
+		return;
+	}
 	assign->env.lock(assign->env.arg);
 	pthread_mutex_lock(&assign->lock);
 	list_for_each_entry_safe(dev, tmp, &assign->devices, node) {

@@ -36,7 +36,8 @@ struct kvm_assign_env {
 
 /* The assigned devices of @kvm, which outlives it; none yet. 0 or -errno. */
 int kvm_assign_create(struct kvm *kvm, const struct kvm_assign_env *env, struct kvm_assign **out);
-/* Gives all devices back, as the VM's end does. NULL is ignored. */
+/* Gives all devices back, as the VM's end does; in a forked child only the child's memory. NULL is
+ * ignored. */
 void kvm_assign_destroy(struct kvm_assign *assign);
 
 /* Whether @cmd is one of the ioctls of device assignment. */

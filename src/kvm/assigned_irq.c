@@ -460,7 +460,8 @@ void kvm_assigned_set_intx_mask(struct kvm_assigned_dev *dev, uint32_t flags)
 		pthread_mutex_unlock(&dev->intx_lock);
 		unwire_all(dev);
 		if (wire_all(dev))
-			pr_kernel_err("kvm %s: INTx cannot be connected again", dev->pdev->dev.name);
+			pr_kernel_err("kvm %s: INTx cannot be connected again",
+				      dev->pdev->dev.name);
 		return;
 	}
 	/* Unmasking in the function is the user's. */
@@ -486,4 +487,11 @@ void kvm_assigned_irqs_free(struct kvm_assigned_dev *dev)
 	if (dev->irq_requested_type & KVM_DEV_IRQ_HOST_MASK)
 		deassign_host_irq(dev);
 	free_msix(dev);
+}
+
+void kvm_assigned_irqs_forget(struct kvm_assigned_dev *dev)
+{
+	free_msix(dev);
+	vector_destroy(&dev->single);
+	fd_close(dev->resamplefd);
 }

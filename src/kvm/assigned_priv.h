@@ -67,5 +67,7 @@ void kvm_assigned_set_intx_mask(struct kvm_assigned_dev *dev, uint32_t flags);
 void kvm_assigned_irqs_init(struct kvm_assigned_dev *dev);
 /* Everything off; the function is still there. */
 void kvm_assigned_irqs_free(struct kvm_assigned_dev *dev);
+/* In the child of a fork: its copies of the fds go, the function is the parent's. */
+void kvm_assigned_irqs_forget(struct kvm_assigned_dev *dev);
 
 #endif

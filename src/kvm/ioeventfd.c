@@ -97,7 +97,7 @@ static int assign(struct kvm *kvm, const struct kvm_ioeventfd *args)
 		return ret;
 	}
 	/* Without an identity it cannot be found for its end, but by the VM's. */
-	if (irq_bypass_eventfd_token(args->fd, &new->token))
+	if (irq_bypass_eventfd_token(irq_trigger_fd(new->trigger), &new->token))
 		new->token = 0;
 	pthread_mutex_lock(&kvm->ioeventfds_lock);
 	ret = insert_locked(kvm, new);

@@ -257,7 +257,7 @@ static int map_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot)
 				prot);
 		if (ret) {
 			pr_kernel_err("kvm_iommu_map_address:iommu failed to map pfn=%llx",
-			       (unsigned long long)PAGES(gfn_to_hva(slot, gfn)));
+				      (unsigned long long)PAGES(gfn_to_hva(slot, gfn)));
 			goto unmap_pages;
 		}
 		gfn += PAGES(page_size);
@@ -407,7 +407,8 @@ int kvm_assign_device(struct kvm_iommu *ki, struct pci_dev *pdev)
 
 	ret = iommu_attach_device(ki->domain, pdev->iommu);
 	if (ret) {
-		pr_kernel_err("%s %s: kvm assign device failed ret %d", driver, pdev->dev.name, ret);
+		pr_kernel_err("%s %s: kvm assign device failed ret %d", driver, pdev->dev.name,
+			      ret);
 		return ret;
 	}
 	noncoherent = unit_noncoherent(iommu_group_unit(iommu_group_of(pdev->iommu)));

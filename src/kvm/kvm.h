@@ -34,6 +34,8 @@ int kvm_create(const struct kvm_config *config, struct kvm **out);
  * the KVM-VFIO device must be gone. NULL is ignored. */
 void kvm_destroy(struct kvm *kvm);
 bool kvm_is_real(const struct kvm *kvm);
+/* 0, or -EIO in a forked child. */
+int kvm_check(const struct kvm *kvm);
 /* In the child of a fork. */
 void kvm_after_fork(void);
 

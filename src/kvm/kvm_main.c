@@ -62,11 +62,20 @@ static void init_locks(struct kvm *kvm)
 		pthread_mutex_init(locks[i], NULL);
 }
 
+/* A program that uses the C API does not say that it has forked: an end in the child must not take
+ * the parent's eventfds off the epoll instance that both have. */
+static void notice_fork(void)
+{
+	if (irq_notice_fork())
+		kvm_after_fork();
+}
+
 int kvm_create(const struct kvm_config *config, struct kvm **out)
 {
 	struct kvm *kvm;
 	int ret;
 
+	notice_fork();
 	/* User memory is touched through base/copy.h. */
 	ret = fault_init();
 	if (ret)
@@ -99,6 +108,7 @@ void kvm_destroy(struct kvm *kvm)
 	if (!kvm)
 		return;
 	if (kvm_check(kvm)) {
+		notice_fork();
 		/* A thread of the parent's may have been anywhere when this copy was made. */
 		init_locks(kvm);
 		kvm->irq_srcu = (struct kvm_srcu){ 0 };

@@ -184,9 +184,6 @@ struct kvm {
 	struct kvm_vfio *_Atomic vfio; /* its only KVM-VFIO device */
 };
 
-/* 0, or -EIO in a forked child. */
-int kvm_check(const struct kvm *kvm);
-
 /* memslots.c */
 void kvm_free_slots(struct kvm *kvm);
 

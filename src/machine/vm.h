@@ -3,6 +3,8 @@
 #ifndef MACHINE_VM_H
 #define MACHINE_VM_H
 
+#include <pthread.h>
+
 #include "kvm/kvm.h"
 
 struct kvm_assign;
@@ -10,8 +12,9 @@ struct uvfio_machine;
 
 struct uvfio_vm {
 	struct kvm *kvm;
+	pthread_mutex_t assign_lock; /* who makes what follows */
 	/* Devices assigned in the old way, and the machine that they are of; NULL: none yet. */
-	struct kvm_assign *assign;
+	struct kvm_assign *_Atomic assign;
 	struct uvfio_machine *machine;
 };
 

@@ -36,11 +36,13 @@ static int vm_create(const struct uvfio_vm_config *config, struct uvfio_vm **out
 	if (!vm)
 		return -ENOMEM;
 	ret = kvm_create(&inner, &vm->kvm);
-	if (ret)
+	if (ret) {
 		free(vm);
-	else
-		*out = vm;
-	return ret;
+		return ret;
+	}
+	pthread_mutex_init(&vm->assign_lock, NULL);
+	*out = vm;
+	return 0;
 }
 
 API int uvfio_vm_create(const struct uvfio_vm_config *config, struct uvfio_vm **out)

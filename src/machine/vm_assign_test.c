@@ -10,6 +10,7 @@
 #include <linux/vfio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <uvfio/vm.h>
 
@@ -334,6 +335,41 @@ START_TEST(removed)
 }
 END_TEST
 
+/* The VM is its maker's: a child is refused, and what it destroys is its own copy. */
+START_TEST(in_a_child)
+{
+	static const char *const devices[] = { "ioat,at=" BDF, NULL };
+	int status;
+	pid_t pid;
+
+	make_machine(devices, "amd");
+	make_vm(false);
+	furnish_vm();
+	ck_assert_int_eq(assign(), 0);
+	open_bar();
+	assign_msix();
+	write_descriptors();
+	pid = fork();
+	if (!pid) {
+		alarm(100);
+		if (assign() != -EIO || deassign() != -EIO)
+			_exit(1);
+		uvfio_vm_destroy(vm);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(assign(), -EEXIST);
+	ck_assert_int_eq(open_group(), -EBUSY);
+	start_channel();
+	wait_for(interrupt_there);
+	ck_assert_int_eq(deassign(), 0);
+	uvfio_munmap(machine, (void *)bar, BAR);
+	end_vm();
+	ck_assert_int_eq(uvfio_machine_destroy(machine), 0);
+}
+END_TEST
+
 START_TEST(without_iommu)
 {
 	make("none");
@@ -355,6 +391,7 @@ int main(void)
 	tcase_add_loop_test(tc, dma_and_interrupt, 0, 4);
 	tcase_add_test(tc, one_user_at_a_time);
 	tcase_add_test(tc, removed);
+	tcase_add_test(tc, in_a_child);
 	tcase_add_test(tc, without_iommu);
 	return run_suite(suite);
 }
