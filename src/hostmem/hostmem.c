@@ -33,6 +33,8 @@ struct hostmem {
 	struct pool pool; /* of segments and areas */
 	uint64_t limit, locked;
 	atomic_size_t pins; /* 0: doors need not look any further */
+	atomic_uint late;   /* the same for leaving */
+	struct list_head leaving;
 };
 
 int hostmem_create(uint64_t limit, struct hostmem **out)
@@ -46,6 +48,7 @@ int hostmem_create(uint64_t limit, struct hostmem **out)
 	if (!hm)
 		return -ENOMEM;
 	pthread_mutex_init(&hm->lock, NULL);
+	list_init(&hm->leaving);
 	hm->limit = limit;
 	*out = hm;
 	return 0;
@@ -263,6 +266,44 @@ static int check_readable(uintptr_t addr, size_t len)
 	return 0;
 }
 
+void hostmem_pins_late(struct hostmem *hm, bool more)
+{
+	if (more)
+		atomic_fetch_add(&hm->late, 1);
+	else
+		atomic_fetch_sub(&hm->late, 1);
+}
+
+bool hostmem_leaving_begin(struct hostmem *hm, struct hostmem_leaving *leaving, uintptr_t addr,
+			   size_t len)
+{
+	if (likely(!atomic_load_explicit(&hm->late, memory_order_relaxed)) || !len)
+		return false;
+	leaving->addr = addr;
+	leaving->last = addr + (len - 1);
+	pthread_mutex_lock(&hm->lock);
+	list_add(&leaving->node, &hm->leaving);
+	pthread_mutex_unlock(&hm->lock);
+	return true;
+}
+
+void hostmem_leaving_end(struct hostmem *hm, struct hostmem_leaving *leaving)
+{
+	pthread_mutex_lock(&hm->lock);
+	list_del(&leaving->node);
+	pthread_mutex_unlock(&hm->lock);
+}
+
+static bool is_leaving(const struct hostmem *hm, uintptr_t addr, uint64_t last)
+{
+	const struct hostmem_leaving *leaving;
+
+	list_for_each_entry(leaving, &hm->leaving, node)
+		if (leaving->addr <= last && leaving->last >= addr)
+			return true;
+	return false;
+}
+
 /* @charge: the pages count for memlock. */
 static int do_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write, bool charge,
 		  const struct hostmem_pin_ops *ops, void *priv, struct hostmem_pin *pin)
@@ -291,6 +332,10 @@ static int do_pin(struct hostmem *hm, uintptr_t addr, size_t len, bool write, bo
 		return ret;
 
 	pthread_mutex_lock(&hm->lock);
+	if (is_leaving(hm, addr, last)) {
+		pthread_mutex_unlock(&hm->lock);
+		return -EFAULT;
+	}
 	if (charge && (hm->locked > hm->limit || len > hm->limit - hm->locked)) {
 		pthread_mutex_unlock(&hm->lock);
 		return -ENOMEM;
@@ -510,6 +555,8 @@ void hostmem_after_fork(struct hostmem *hm)
 {
 	pthread_mutex_init(&hm->lock, NULL);
 	hm->segs.root = NULL;
+	list_init(&hm->leaving);
+	atomic_store(&hm->late, 0);
 	hm->pool = (struct pool){ 0 };
 	hm->locked = 0;
 	atomic_store(&hm->pins, 0);

@@ -99,6 +99,21 @@ bool hostmem_pin_moved(struct hostmem_pin *pin);
  * would be empty. */
 void hostmem_will_unmap(struct hostmem *hm, uintptr_t addr, size_t len);
 /*
+ * Around a call that takes [@addr, @addr + @len) away, outside of will_unmap and move: where pages
+ * are pinned while devices work rather than when they are mapped (hostmem_pins_late()), none of the
+ * range is pinned in between (-EFAULT), which would be one that has gone when it is used. begin
+ * returns whether end must follow, on the same thread, behind the call.
+ */
+struct hostmem_leaving {
+	struct list_head node; /* of the hostmem; its lock */
+	uintptr_t addr, last;
+};
+bool hostmem_leaving_begin(struct hostmem *hm, struct hostmem_leaving *leaving, uintptr_t addr,
+			   size_t len);
+void hostmem_leaving_end(struct hostmem *hm, struct hostmem_leaving *leaving);
+/* One more, or one fewer, who pins pages late. */
+void hostmem_pins_late(struct hostmem *hm, bool more);
+/*
  * The two halves around an mremap() that takes [@addr, @addr + @len) elsewhere: the pages, their
  * pins and the program stay together. begin: true when pins were frozen; then end must follow on
  * the same thread, with mremap's result or 0 when it failed (everything stays as it was).

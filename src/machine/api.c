@@ -289,15 +289,21 @@ API int uvfio_mmap(struct uvfio_machine *machine, void *addr, size_t len, int pr
 
 API int uvfio_munmap(struct uvfio_machine *machine, void *addr, size_t len)
 {
+	struct hostmem_leaving pages;
 	struct frames_leaving leaving;
+	bool late;
 	int ret = 0;
 
 	enter();
 	leave_begin(machine, &leaving, addr, len);
+	late = is_range(addr, len) &&
+	       hostmem_leaving_begin(machine->hm, &pages, (uintptr_t)addr, len);
 	if (is_range(addr, len))
 		ret = vacate(machine, addr, ALIGN_UP(len, HOST_PAGE_SIZE));
 	if (!ret)
 		ret = munmap(addr, len) < 0 ? -errno : 0;
+	if (late)
+		hostmem_leaving_end(machine->hm, &pages);
 	leave_end(machine, &leaving, FRAMES_MUNMAP, !ret);
 	leave();
 	return ret;

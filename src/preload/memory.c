@@ -189,6 +189,7 @@ static int unmap_pages(void *addr, size_t len)
 
 static bool unmap_door(int *ret, void *addr, size_t len)
 {
+	struct hostmem_leaving leaving;
 	struct door door;
 	int err;
 
@@ -197,6 +198,15 @@ static bool unmap_door(int *ret, void *addr, size_t len)
 	door_enter(&door);
 	if (huge_touches(addr, len)) {
 		*ret = (int)door_return(&door, unmap_pages(addr, len));
+		return true;
+	}
+	if (machine_lives() && hostmem_leaving_begin(hostmem(), &leaving, (uintptr_t)addr, len)) {
+		/* The call is made here, so that nothing comes between. */
+		err = vacate(addr, len);
+		if (!err)
+			err = raw_munmap(addr, len);
+		hostmem_leaving_end(hostmem(), &leaving);
+		*ret = (int)door_return(&door, err);
 		return true;
 	}
 	err = vacate(addr, len);
@@ -258,11 +268,13 @@ static void *move(struct frames_leaving *replaced, void *addr, size_t old_len, s
 {
 	uintptr_t from = (uintptr_t)addr;
 	struct frames *frames = frames_here();
-	bool pinned = false;
+	struct hostmem_leaving leaving;
+	bool pinned = false, late;
 	void *to;
 
 	if (!machine_lives())
 		return mremap(addr, old_len, new_len, flags, new_addr);
+	late = hostmem_leaving_begin(hostmem(), &leaving, from, old_len);
 	if (flags & MREMAP_DONTUNMAP)
 		hostmem_will_unmap(hostmem(), from, old_len);
 	else
@@ -275,6 +287,8 @@ static void *move(struct frames_leaving *replaced, void *addr, size_t old_len, s
 				to == MAP_FAILED ? 0 : (uintptr_t)to, replaced);
 	if (pinned)
 		hostmem_move_end(hostmem(), from, old_len, to == MAP_FAILED ? 0 : (uintptr_t)to);
+	if (late)
+		hostmem_leaving_end(hostmem(), &leaving);
 	if (to != MAP_FAILED)
 		file_mremap(from, old_len, (uintptr_t)to, new_len);
 	return to;

@@ -209,6 +209,27 @@ START_TEST(kept_alive)
 }
 END_TEST
 
+/* Between what the program's munmap() moves aside and the call itself nothing new is pinned. */
+START_TEST(leaving)
+{
+	struct hostmem_leaving gone;
+	paddr_t page;
+	int c = emu_start();
+
+	ck_assert_int_eq(fx_map(c, FX_RW, emu_mem, 0, 4 * PAGE), 0);
+	ck_assert(hostmem_leaving_begin(fx.hm, &gone, (uintptr_t)emu_mem + PAGE, PAGE));
+	ck_assert_int_eq(emu_pin(0, PAGE, 1, RW, &page), -EFAULT);
+	ck_assert_int_eq(emu_pin(0, 0, 1, RW, &page), 1);
+	ck_assert_int_eq(emu_pin(0, 2 * PAGE, 1, RW, &page), 1);
+	hostmem_leaving_end(fx.hm, &gone);
+	ck_assert_int_eq(emu_pin(0, PAGE, 1, RW, &page), 1);
+	emu_unpin(0, 0, 3);
+	emu_close(0);
+	/* Without emulated groups there is nothing to mark. */
+	ck_assert(!hostmem_leaving_begin(fx.hm, &gone, (uintptr_t)emu_mem, PAGE));
+}
+END_TEST
+
 /* ---- unmapping ------------------------------------------------------------------------------- */
 
 START_TEST(told)
@@ -388,6 +409,7 @@ int main(void)
 	tcase_add_test(tc, counts);
 	tcase_add_test(tc, memory_that_is_not_there);
 	tcase_add_test(tc, kept_alive);
+	tcase_add_test(tc, leaving);
 	tcase_add_test(tc, told);
 	tcase_add_test(tc, ignored);
 	tcase_add_test(tc, closed_with_pins);

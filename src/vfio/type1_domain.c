@@ -357,6 +357,7 @@ static int attach_emulated(struct vfio_iommu *iommu, struct iommu_group *iommu_g
 	group->iommu_group = iommu_group;
 	group->pinned_page_dirty_scope = true;
 	list_add(&group->node, &iommu->emulated_groups);
+	hostmem_pins_late(iommu->core->env.hm, true);
 	return 0;
 }
 
@@ -478,6 +479,7 @@ void vfio_iommu_detach_group(struct vfio_iommu *iommu, struct iommu_group *iommu
 	} else {
 		list_del(&group->node);
 		free(group);
+		hostmem_pins_late(iommu->core->env.hm, false);
 		if (list_empty(&iommu->emulated_groups) && list_empty(&iommu->domains))
 			vfio_iommu_unmap_all(iommu);
 	}
