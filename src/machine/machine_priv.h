@@ -113,7 +113,7 @@ struct uvfio_machine {
 	struct pci_driver *vfio_pci; /* NULL: its module is not loaded */
 	struct list_head modules;    /* struct machine_module, the newest first; core's lock */
 	struct list_head parents;    /* parents.c; core's lock */
-	/* Claims of this process on instances that it takes away; 0: a free place (mdevs_remove.c). */
+	/* Claims of this process on mediated devices that it takes away; 0: a free place. */
 	_Atomic int mdev_claims[MACHINE_MDEV_CLAIMS];
 	struct mdev_table *mdevs; /* NULL: the module mdev is not loaded */
 
