@@ -122,6 +122,38 @@ static void create_vm(void)
 	check(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
 }
 
+/* Whether vCPUs run here at all: one that writes to a port, in a VM of its own. */
+static void probe_vcpu(void)
+{
+	static const unsigned char code[] = { 0xe6, 0xf4 }; /* out %al, $0xf4 */
+	struct kvm_userspace_memory_region region = { .memory_size = 0x8000 };
+	struct kvm_regs regs = { .rip = GUEST_CODE, .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct kvm_run *probe;
+	int other = ioctl(kvm, KVM_CREATE_VM, 0), fd;
+	char *code_mem =
+		mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memcpy(code_mem + GUEST_CODE, code, sizeof(code));
+	region.userspace_addr = (uintptr_t)code_mem;
+	ioctl(other, KVM_SET_TSS_ADDR, 0xfffbd000UL);
+	fd = ioctl(other, KVM_SET_USER_MEMORY_REGION, &region) ? -1
+							       : ioctl(other, KVM_CREATE_VCPU, 0);
+	if (fd < 0 || ioctl(fd, KVM_GET_SREGS, &sregs))
+		skip("/dev/kvm has no vCPUs");
+	probe = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (probe == MAP_FAILED || ioctl(fd, KVM_SET_SREGS, &sregs) ||
+	    ioctl(fd, KVM_SET_REGS, &regs) || ioctl(fd, KVM_RUN, 0) ||
+	    probe->exit_reason != KVM_EXIT_IO)
+		skip("/dev/kvm does not run real-mode code");
+	munmap(probe, 4096);
+	munmap(code_mem, 0x8000);
+	close(fd);
+	close(other);
+}
+
 static void load_guest(void)
 {
 	struct descriptor *desc = (struct descriptor *)(mem + DESCS);
@@ -474,6 +506,7 @@ int main(int argc, char **argv)
 	signal(SIGALRM, too_long);
 	alarm(240);
 	create_vm();
+	probe_vcpu();
 	load_guest();
 	create_vcpu();
 	if (old)
