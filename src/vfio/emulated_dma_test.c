@@ -326,7 +326,7 @@ START_TEST(nothing_behind_an_unmap)
 
 	atomic_store(&stop, false);
 	ck_assert_int_eq(thread_create(&thread, "burster", burster, NULL), 0);
-	for (unsigned int i = 0; i < 200; i++) {
+	for (unsigned int i = 0; i < 100; i++) {
 		map((char *)mem, CHUNK - 16 * PAGE, BURST);
 		/* Every other time all is pinned, and a burst is one copy that has begun. */
 		if (i % 2)
@@ -375,7 +375,7 @@ START_TEST(no_write_is_lost)
 	pthread_t thread;
 	char *mem;
 
-	for (unsigned int i = 0; i < 100; i++) {
+	for (unsigned int i = 0; i < 50; i++) {
 		mem = fx_memory(BURST);
 		map(mem, 0, BURST);
 		atomic_store(&stop, false);
@@ -402,6 +402,7 @@ int main(void)
 	TCase *tc = tcase_create("emulated_dma"), *limit = tcase_create("limit"),
 	      *few = tcase_create("few");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, reads_and_writes);
 	tcase_add_test(tc, ends_of_the_space);

@@ -368,6 +368,7 @@ static void *pinner(void *arg)
 		ck_assert_int_eq(touch_write(page), 0);
 		vfio_unpin_pages(&e->vdev, (pinned % 4) * PAGE, 1);
 		pinned++;
+		sched_yield();
 	}
 	return NULL;
 }
@@ -383,7 +384,7 @@ START_TEST(unmap_against_pin)
 	atomic_store(&stop, false);
 	for (uintptr_t i = 0; i < 2; i++)
 		ck_assert_int_eq(thread_create(&threads[i], "pinner", pinner, (void *)i), 0);
-	for (unsigned int i = 0; i < 300; i++) {
+	for (unsigned int i = 0; i < 100; i++) {
 		ck_assert_int_eq(fx_map(c, FX_RW, emu_mem, 0, 4 * PAGE), 0);
 		sched_yield();
 		ck_assert_uint_eq(emu_unmap(c, 0, 4 * PAGE), 4 * PAGE);
@@ -401,6 +402,7 @@ int main(void)
 	Suite *suite = suite_create("emulated");
 	TCase *tc = tcase_create("emulated"), *limit = tcase_create("limit");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, emu_setup, emu_teardown);
 	tcase_add_test(tc, container_of_emulated_groups);
 	tcase_add_test(tc, mappings_end_with_the_last_group);
