@@ -81,6 +81,9 @@ struct kvm_slot_listener {
 void kvm_add_slot_listener(struct kvm *kvm, struct kvm_slot_listener *listener);
 void kvm_del_slot_listener(struct kvm *kvm, struct kvm_slot_listener *listener);
 
+/* Copies the slot number @id; false: there is none. slots_lock not held. */
+bool kvm_slot_by_id(struct kvm *kvm, unsigned int id, struct kvm_memory_slot *out);
+
 void kvm_slots_lock(struct kvm *kvm);
 void kvm_slots_unlock(struct kvm *kvm);
 /* With slots_lock held: @fn for each slot in order of base_gfn until it returns non-zero, which is

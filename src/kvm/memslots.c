@@ -349,6 +349,18 @@ void kvm_del_slot_listener(struct kvm *kvm, struct kvm_slot_listener *listener)
 	list_del(&listener->node);
 }
 
+bool kvm_slot_by_id(struct kvm *kvm, unsigned int id, struct kvm_memory_slot *out)
+{
+	struct kvm_slot *slot;
+
+	pthread_mutex_lock(&kvm->slots_lock);
+	slot = slot_by_id(kvm, id);
+	if (slot)
+		*out = slot->slot;
+	pthread_mutex_unlock(&kvm->slots_lock);
+	return slot;
+}
+
 void kvm_slots_lock(struct kvm *kvm)
 {
 	pthread_mutex_lock(&kvm->slots_lock);

@@ -81,26 +81,51 @@ static struct kvm_absent *find_absent(struct kvm_vm *vm, uint32_t slot)
 	return NULL;
 }
 
-static long leave_out(struct kvm_vm *vm, uint32_t slot)
+/* A slot that KVM has by that number goes: its pages were memory when it came. As in KVM it cannot
+ * be given other pages. */
+static long take_from_kvm(struct kvm_vm *vm, const struct kvm_userspace_memory_region *mem)
 {
-	struct kvm_absent *absent = find_absent(vm, slot);
+	struct kvm_userspace_memory_region gone = { .slot = mem->slot };
+	struct kvm_memory_slot slot;
 
-	if (!absent) {
-		absent = FAIL_POINT() ? NULL : malloc(sizeof(*absent));
-		if (!absent)
-			return -ENOMEM;
-		absent->slot = slot;
-		list_add(&absent->node, &vm->absent);
+	if (!kvm_slot_by_id(vm->kvm, mem->slot, &slot))
+		return 0;
+	if (slot.userspace_addr != mem->userspace_addr ||
+	    slot.npages != mem->memory_size >> HOST_PAGE_SHIFT)
+		return -EINVAL;
+	return kvm_set_memory_region(vm->kvm, &gone);
+}
+
+static long leave_out(struct kvm_vm *vm, const struct kvm_userspace_memory_region *mem)
+{
+	struct kvm_absent *absent = find_absent(vm, mem->slot);
+	long ret;
+
+	if (absent)
+		return 0;
+	absent = FAIL_POINT() ? NULL : malloc(sizeof(*absent));
+	if (!absent)
+		return -ENOMEM;
+	ret = take_from_kvm(vm, mem);
+	if (ret) {
+		free(absent);
+		return ret;
 	}
+	absent->slot = mem->slot;
+	list_add(&absent->node, &vm->absent);
 	return 0;
 }
 
 static long put_region(struct kvm_vm *vm, struct kvm_userspace_memory_region *mem)
 {
 	struct kvm_absent *absent = find_absent(vm, mem->slot);
+	struct kvm_memory_slot slot;
 
 	if (mem->memory_size && !is_memory(mem->userspace_addr, mem->memory_size))
-		return leave_out(vm, mem->slot);
+		return leave_out(vm, mem);
+	/* One that KVM was given past the books goes past them. */
+	if (!mem->memory_size && !absent && !kvm_slot_by_id(vm->kvm, mem->slot, &slot))
+		return TO_KVM;
 	if (absent) {
 		list_del(&absent->node);
 		free(absent);

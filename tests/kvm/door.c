@@ -144,6 +144,8 @@ static void bar_slots(void)
 	expect(slot(2, 0x100000, memory, PAGE) == 0, "its place to be free for KVM");
 	expect(slot(1, 0x100000, bar, 0) == 0, "the slot to be deleted");
 	expect(slot(1, 0x100000, bar, 0) < 0, "it to be deleted once");
+	expect(slot(2, 0x100000, bar, PAGE) == -EINVAL, "a slot to keep its pages");
+	expect(slot(2, 0x200000, memory, PAGE) == 0, "a slot to be KVM's as it was");
 	expect(slot(2, 0x100000, memory, 0) == 0, "memory to be deleted");
 	expect(slot(0, 0, memory, 0) == 0, "memory to be deleted");
 	munmap(bar, PAGE);
