@@ -77,7 +77,8 @@ static void run(struct instance *in, unsigned int n, uint64_t ns)
 		if (!in[i].until)
 			in[i].until = ns;
 		in[i].next = start + in[i].from;
-		fair_join(fair, i);
+		if (!fair->slots[i].joined)
+			fair_join(fair, i);
 	}
 	for (;;) {
 		unsigned int first = n;
@@ -163,7 +164,6 @@ START_TEST(idle_time_is_no_claim)
 	in[1].from = 0;
 	in[1].until = in[0].until = SEC;
 	in[0].moved = 0;
-	/* (Joining is what starts anew here; the same holds for one that was there all along.) */
 	run(in, 2, SEC);
 	ck_share(in[0].moved, 50 * MIB, 5);
 	ck_share(in[1].moved, 50 * MIB, 5);
