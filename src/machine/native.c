@@ -50,10 +50,17 @@ static bool group_in_use(struct uvfio_machine *machine, struct device *dev)
 	return fn && fn->group != NO_GROUP && session_group_claimed(machine->session, fn->group);
 }
 
+static void switch_off(struct pci_dev *pdev)
+{
+	pdev->sysfs.enable_count--;
+	pci_set_master(pdev, false);
+}
+
 static int native_probe(struct device *dev)
 {
 	struct native_driver *native = native_of(dev);
 	struct pci_dev *pdev = to_pci_dev(dev);
+	int ret;
 
 	/* Whoever only follows another process' binding has nothing to ask and to say. */
 	bool first = tree_writing(native->machine->tree);
@@ -68,7 +75,10 @@ static int native_probe(struct device *dev)
 	if (pdev->sysfs.enable_count++ == 0)
 		pci_enable_decode(pdev);
 	pci_set_master(pdev, true);
-	return native->part ? native->part->probe(pdev, first) : 0;
+	ret = native->part ? native->part->probe(pdev, first) : 0;
+	if (ret)
+		switch_off(pdev);
+	return ret;
 }
 
 static void native_remove(struct device *dev)
@@ -80,8 +90,7 @@ static void native_remove(struct device *dev)
 		return;
 	if (native->part)
 		native->part->remove(pdev, tree_writing(native->machine->tree));
-	pdev->sysfs.enable_count--;
-	pci_set_master(pdev, false);
+	switch_off(pdev);
 }
 
 int native_register(struct uvfio_machine *machine, const struct module_info *info,
