@@ -343,6 +343,16 @@ static bool is_uuid(const char *text)
 	return !text[UUID_CHARS];
 }
 
+/* A UUID as the kernel prints it. @out may be @uuid. */
+static void small_letters(const char *uuid, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; uuid[i] && i + 1 < size; i++)
+		out[i] = uuid[i] >= 'A' && uuid[i] <= 'F' ? (char)(uuid[i] - 'A' + 'a') : uuid[i];
+	out[i] = '\0';
+}
+
 /* A random one, RFC 4122 4.4. 0 or -errno. */
 static int make_uuid(char *out, size_t size)
 {
@@ -366,8 +376,15 @@ static int refused(const char *what, const char *why, int err, const char *way_o
 	return EXIT_REFUSED;
 }
 
-static int create_failed(const char *type, const char *uuid, int err)
+static int create_failed(const struct view *view, const char *type, const char *uuid, int err)
 {
+	char path[PATH_MAX], name[UUID_CHARS + 1];
+
+	small_letters(uuid, name, sizeof(name));
+	snprintf(path, sizeof(path), DEVICES "/%s", name);
+	if (err == EEXIST && !there(view, path))
+		return refused(uuid, "the instance of that name is being removed", err,
+			       "it goes when its user has closed it");
 	if (err == EEXIST)
 		return refused(uuid, "there is an instance of that name", err,
 			       "take another UUID, or leave it out for a random one");
@@ -417,11 +434,10 @@ static int do_create(const struct view *view)
 		uuid = made;
 	ret = machine_write(view->machine, path, uuid, UUID_CHARS);
 	if (ret < 0)
-		return create_failed(type, uuid, (int)-ret);
+		return create_failed(view, type, uuid, (int)-ret);
 	/* For scripts: what has been made. */
-	for (const char *p = uuid; *p; p++)
-		putchar(*p >= 'A' && *p <= 'F' ? *p - 'A' + 'a' : *p);
-	putchar('\n');
+	small_letters(uuid, made, sizeof(made));
+	puts(made);
 	return 0;
 }
 
@@ -429,9 +445,14 @@ static int do_remove(const struct view *view)
 {
 	for (int i = 0; i < view->args->count; i++) {
 		const char *uuid = view->args->names[i];
-		char path[PATH_MAX];
+		char path[PATH_MAX], name[UUID_CHARS + 1];
 		ssize_t ret;
 
+		/* As `create` takes it; the instance's name is in small letters. */
+		if (is_uuid(uuid)) {
+			small_letters(uuid, name, sizeof(name));
+			uuid = name;
+		}
 		snprintf(path, sizeof(path), DEVICES "/%s", uuid);
 		if (strchr(uuid, '/') || uuid[0] == '.' || !there(view, path))
 			return fail("%s: no such instance; `uvfio mdev list` lists them", uuid);
@@ -463,7 +484,7 @@ static const struct word {
 	{ "create", do_create, "PARENT TYPE [UUID]",
 	  "Make a mediated device and print its UUID, a random one when none is given.",
 	  "which parent and type? `uvfio mdev types` lists them", 2, 3, false },
-	{ "remove", do_remove, "UUID…",
+	{ "remove", do_remove, "UUID...",
 	  "Remove mediated devices; waits until the user of each has closed it.",
 	  "which instance? `uvfio mdev list` lists them", 1, MAX_NAMES, false },
 };

@@ -24,13 +24,14 @@ enum dma_fault_reason {
 	DMA_FAULT_INTR_SOURCE = 0x26,	/* the entry is another requester's */
 };
 
+#define IOMMU_DEV_NAME 40 /* a PCI address, or the UUID of a mediated device */
 #define DMA_FAULT_WHAT 160
 
 /* One fault; @seq counts the process' faults from 1. */
 struct dma_fault {
 	uint64_t seq;
 	uint32_t rid;
-	char name[16];
+	char name[IOMMU_DEV_NAME];
 	iova_t iova; /* first byte that could not be moved */
 	uint64_t len;
 	bool write;

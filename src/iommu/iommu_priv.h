@@ -81,7 +81,7 @@ struct iommu_dev {
 	struct dma_stats own_stats;
 
 	uint32_t rid;
-	char name[16];
+	char name[IOMMU_DEV_NAME];
 	struct iommu *iommu;	 /* NULL: none, see bypass.h */
 	struct intr_table *intr; /* where its messages are looked up; NULL: nowhere */
 	void (*msi)(void *arg, uint64_t addr, uint32_t data); /* iommu_dev_set_msi() */

@@ -43,8 +43,8 @@ static int bind_described(struct uvfio_machine *machine, struct machine_function
 
 	if (!drv || !strcmp(drv->name, "pcieport")) {
 		snprintf(err, err_size,
-			 "%s: driver=%s: no such driver; take vfio-pci, none, or the function's "
-			 "native driver",
+			 "%s: driver=%s: no such driver; take vfio-pci, pci-stub, none, the "
+			 "function's native driver, or nvme_mdev for an nvme",
 			 fn->desc->model->name, fn->desc->driver);
 		return -EINVAL;
 	}

@@ -437,8 +437,10 @@ int description_add_module(struct description *desc, const char *path, const cha
 	snprintf(full, sizeof(full), "%s%s%s", base && path[0] != '/' ? base : "",
 		 base && path[0] != '/' ? "/" : "", path);
 	if (!realpath(full, real))
-		return fail(err, err_size, "module %s: %s; name a shared object", path,
-			    strerror(errno));
+		return fail(err, err_size,
+			    "module %s: %s; name one of the session's, such as mtty, or a shared "
+			    "object",
+			    path, strerror(errno));
 	if (strchr(real, '\n'))
 		return fail(err, err_size, "module %s: a line break in the name", path);
 	if (add_module(desc, real)) {

@@ -55,8 +55,8 @@ enum shared_request_state { SHARED_REQUEST_NONE, SHARED_REQUEST_WANTED, SHARED_R
 struct shared_fault {
 	_Atomic uint32_t ready; /* written last */
 	uint32_t pid;
-	char comm[16]; /* the program's name */
-	char name[16]; /* the device's */
+	char comm[16];		   /* the program's name */
+	char name[IOMMU_DEV_NAME]; /* the device's */
 	uint64_t iova, len;
 	uint32_t write;
 	uint32_t reason; /* enum dma_fault_reason */

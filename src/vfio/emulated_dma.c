@@ -138,7 +138,7 @@ static void describe(void *arg, struct dma_fault *fault)
 		what = "mapped, but the program's memory is not there or not accessible so";
 	else if (dma->fault_error == -EINVAL)
 		what = "the user has mapped nothing there";
-	snprintf(fault->what, sizeof(fault->what), "%s: %s", dma->vdev->dev->name, what);
+	snprintf(fault->what, sizeof(fault->what), "%s", what);
 }
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
@@ -433,7 +433,7 @@ int vfio_emulated_dma_create(struct vfio_device *vdev, size_t max_pages,
 			     struct vfio_emulated_dma **out)
 {
 	struct vfio_emulated_dma *dma = FAIL_POINT() ? NULL : calloc(1, sizeof(*dma));
-	char name[16];
+	char name[IOMMU_DEV_NAME];
 	int ret;
 
 	if (!dma)
@@ -444,7 +444,7 @@ int vfio_emulated_dma_create(struct vfio_device *vdev, size_t max_pages,
 	pthread_mutex_init(&dma->lock, NULL);
 	pthread_mutex_init(&dma->table_lock, NULL);
 	list_init(&dma->chunks);
-	snprintf(name, sizeof(name), "%.15s", vdev->dev->name);
+	snprintf(name, sizeof(name), "%.39s", vdev->dev->name);
 	ret = iommu_dev_create_bypass(&dma->bypass, UINT32_MAX, name, &dma->dev);
 	if (ret) {
 		pthread_mutex_destroy(&dma->table_lock);
