@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/thread.h"
 #include "kvm/assign_fixture.h"
 
 #define IOMMU_ONLY KVM_DEV_ASSIGN_ENABLE_IOMMU
@@ -403,7 +404,6 @@ static bool masked_in_function(void)
 	return pci_config_read(fix_dev[0], PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE;
 }
 
-/* _i: with KVM_DEV_ASSIGN_PCI_2_3 or without. */
 /* An entry behind those that are enabled first, whose number opens a new part of the table of
  * numbers: whatever is short, the call says so, and can be made again. */
 START_TEST(test_msix_no_memory)
@@ -431,6 +431,41 @@ START_TEST(test_msix_no_memory)
 }
 END_TEST
 
+static atomic_bool moving;
+
+static void *move_entry(void *arg)
+{
+	for (unsigned int i = 0; atomic_load(&moving); i++)
+		ck_assert_int_eq(msix_entry(1, 2, GSI + i % 2), 0);
+	return arg;
+}
+
+/* Whichever GSI an entry has when its interrupt comes, the guest gets it once. */
+START_TEST(test_msix_moves)
+{
+	pthread_t thread;
+
+	begin_irqs();
+	ck_assert_int_eq(assign_dev(1, 0, IOMMU_ONLY), 0);
+	pci_set_master(fix_dev[0], true);
+	ck_assert_int_eq(msix_nr(1, 1), 0);
+	ck_assert_int_eq(msix_entry(1, 2, GSI), 0);
+	ck_assert_int_eq(irq(KVM_ASSIGN_DEV_IRQ, 1, MSIX_BOTH, 0), 0);
+	atomic_store(&moving, true);
+	ck_assert_int_eq(thread_create(&thread, "mover", move_entry, NULL), 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		pci_irq_raise(fix_dev[0], 2);
+		WAIT_FOR(in_irr(VECTOR) || in_irr(VECTOR + 1));
+		take(in_irr(VECTOR) ? VECTOR : VECTOR + 1);
+		ck_assert(!in_irr(VECTOR) && !in_irr(VECTOR + 1));
+	}
+	atomic_store(&moving, false);
+	pthread_join(thread, NULL);
+	end();
+}
+END_TEST
+
+/* _i: with KVM_DEV_ASSIGN_PCI_2_3 or without. */
 START_TEST(test_intx)
 {
 	begin_irqs();
@@ -491,6 +526,7 @@ int main(void)
 	tcase_add_test(tc, test_irq_errors);
 	tcase_add_loop_test(tc, test_msi, 0, 2);
 	tcase_add_test(tc, test_msix);
+	tcase_add_test(tc, test_msix_moves);
 	tcase_add_test(tc, test_msix_no_memory);
 	tcase_add_loop_test(tc, test_intx, 0, 2);
 	tcase_add_test(tc, test_intx_mask);

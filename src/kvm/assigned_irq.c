@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/sysraw.h"
 #include "kvm/assigned_priv.h"
 
 static bool pci_2_3(const struct kvm_assigned_dev *dev)
@@ -82,17 +83,21 @@ static int irqfd(struct kvm_assigned_dev *dev, struct kvm_assigned_vector *vec, 
 	return kvm_irqfd(dev->assign->kvm, &args);
 }
 
+/* What waits in the eventfd is injected. */
 static int vector_wire(struct kvm_assigned_dev *dev, struct kvm_assigned_vector *vec)
 {
-	eventfd_t dropped;
-	int ret;
+	int ret = irqfd(dev, vec, 0);
 
-	/* What came while nobody in the guest listened is lost. */
-	if (eventfd_read(vec->eventfd, &dropped))
-		dropped = 0;
-	ret = irqfd(dev, vec, 0);
 	vec->wired = !ret;
 	return ret;
+}
+
+/* What came while nobody in the guest listened is lost. */
+static void vector_drop(struct kvm_assigned_vector *vec)
+{
+	uint64_t dropped;
+
+	sysraw3(SYS_read, vec->eventfd, (long)&dropped, sizeof(dropped));
 }
 
 /* The GSI goes down if it is an INTx. */
@@ -134,7 +139,10 @@ static int wire_all(struct kvm_assigned_dev *dev)
 	for (vec = vectors(dev, &count); count; count--, vec++) {
 		if (!(dev->irq_requested_type & KVM_DEV_IRQ_HOST_MSIX))
 			vec->gsi = dev->guest_irq;
-		ret = vec->wired ? 0 : vector_wire(dev, vec);
+		if (vec->wired)
+			continue;
+		vector_drop(vec);
+		ret = vector_wire(dev, vec);
 		if (ret) {
 			unwire_all(dev);
 			return ret;
@@ -440,7 +448,8 @@ int kvm_assigned_set_msix_entry(struct kvm_assigned_dev *dev, uint16_t entry, ui
 		vec->gsi = gsi;
 		return 0;
 	}
-	/* The next interrupt takes the new way; the host's entry stays what it was enabled as. */
+	/* The next interrupt takes the new way, and one that comes meanwhile waits for it; the
+	 * host's entry stays what it was enabled as. */
 	vector_unwire(dev, vec);
 	vec->gsi = gsi;
 	return vector_wire(dev, vec);

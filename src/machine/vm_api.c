@@ -189,5 +189,7 @@ API int uvfio_vm_ioeventfd(struct uvfio_vm *vm, const struct kvm_ioeventfd *args
 API int uvfio_vm_io_write(struct uvfio_vm *vm, int pio, uint64_t addr, unsigned int len,
 			  uint64_t value)
 {
-	return ENTER((int)kvm_ioeventfd_write(vm->kvm, pio, addr, len, value));
+	int ret = kvm_check(vm->kvm);
+
+	return ret ? ret : ENTER((int)kvm_ioeventfd_write(vm->kvm, pio, addr, len, value));
 }

@@ -352,7 +352,8 @@ START_TEST(in_a_child)
 	pid = fork();
 	if (!pid) {
 		alarm(100);
-		if (assign() != -EIO || deassign() != -EIO)
+		if (assign() != -EIO || deassign() != -EIO ||
+		    uvfio_vm_io_write(vm, 0, 0x1000, 4, 0) != -EIO)
 			_exit(1);
 		uvfio_vm_destroy(vm);
 		_exit(0);
