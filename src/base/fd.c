@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/failpoint.h"
 #include "base/sysraw.h"
@@ -103,6 +105,25 @@ int fd_memfd(const char *name, uint64_t size)
 		return ret == -ENOSPC ? -ENOMEM : ret;
 	}
 	return fd_move_high(fd);
+}
+
+/* The signal that this write makes is taken away; one that was pending before stays. */
+long fd_writev_quietly(int fd, const struct iovec *pieces, unsigned int count)
+{
+	uint64_t quiet = 1ULL << (SIGPIPE - 1) | 1ULL << (SIGXFSZ - 1), pending = 0, mask;
+	const struct timespec at_once = { 0 };
+	long n;
+
+	sysraw4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&quiet, (long)&mask, sizeof(mask));
+	sysraw3(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0);
+	do
+		n = sysraw3(SYS_writev, fd, (long)pieces, (long)count);
+	while (n == -EINTR);
+	quiet &= ~pending;
+	if ((n == -EPIPE || n == -EFBIG) && quiet)
+		sysraw4(SYS_rt_sigtimedwait, (long)&quiet, 0, (long)&at_once, sizeof(quiet));
+	sysraw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
+	return n;
 }
 
 void fd_close(int fd)

@@ -4,6 +4,7 @@
 #define BASE_FD_H
 
 #include <stdatomic.h>
+#include <sys/uio.h>
 #include "base/types.h"
 
 /* Moves @fd above the numbers that programs use and sets FD_CLOEXEC; takes @fd in any case.
@@ -13,6 +14,9 @@ int fd_move_high(int fd);
 int fd_memfd(const char *name, uint64_t size);
 /* ftruncate() that the program's RLIMIT_FSIZE does not end; -EFBIG where it cannot be helped. */
 int fd_set_size(int fd, uint64_t size);
+/* writev() that the program does not die of: a reader that has gone is -EPIPE without SIGPIPE, a
+ * file that may not grow -EFBIG without SIGXFSZ. Bytes or -errno. */
+long fd_writev_quietly(int fd, const struct iovec *pieces, unsigned int count);
 /* close() without touching errno and without passing an interposer; -1 is ignored. */
 void fd_close(int fd);
 /* Whether @fd is one of the library's own (close_range and friends must leave it alone). One

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/sysraw.h"
 
 #define MAGIC_NANOSECONDS 0xa1b23c4dU
 #define LINKTYPE_ETHERNET 1U
@@ -100,28 +98,6 @@ void net_pcap_close(struct net_pcap *pcap)
 	fd_close(atomic_exchange(&pcap->fd, -1));
 }
 
-/*
- * The program that transmits is not to die of a reader of its recording that has gone (SIGPIPE) or
- * of a file that may not grow (SIGXFSZ): the signal that this write makes is taken away.
- */
-static long write_quietly(int fd, const struct iovec *pieces, unsigned int count)
-{
-	uint64_t quiet = 1ULL << (SIGPIPE - 1) | 1ULL << (SIGXFSZ - 1), pending = 0, mask;
-	const struct timespec at_once = { 0 };
-	long n;
-
-	sysraw4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&quiet, (long)&mask, sizeof(mask));
-	sysraw3(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0);
-	do
-		n = sysraw3(SYS_writev, fd, (long)pieces, (long)count);
-	while (n == -EINTR);
-	quiet &= ~pending;
-	if ((n == -EPIPE || n == -EFBIG) && quiet)
-		sysraw4(SYS_rt_sigtimedwait, (long)&quiet, 0, (long)&at_once, sizeof(quiet));
-	sysraw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
-	return n;
-}
-
 void net_pcap_record(struct net_pcap *pcap, const struct iovec *iov, unsigned int count,
 		     uint32_t len)
 {
@@ -138,6 +114,6 @@ void net_pcap_record(struct net_pcap *pcap, const struct iovec *iov, unsigned in
 	pieces[0] = (struct iovec){ &header, sizeof(header) };
 	for (unsigned int i = 0; i < count; i++)
 		pieces[i + 1] = iov[i];
-	if (write_quietly(fd, pieces, count + 1) != (long)(sizeof(header) + len))
+	if (fd_writev_quietly(fd, pieces, count + 1) != (long)(sizeof(header) + len))
 		net_pcap_close(pcap);
 }

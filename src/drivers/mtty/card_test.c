@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "drivers/mtty/fixture.h"
@@ -360,6 +362,40 @@ START_TEST(file_line)
 }
 END_TEST
 
+/* A pipe has a reader that may be slow, or go: what it does not take is lost, and no signal ends
+ * the program. */
+START_TEST(pipe_line)
+{
+	char dir[] = "/tmp/uvfio-mtty-XXXXXX", path[64], text[80], back[64];
+	int fd;
+
+	signal(SIGPIPE, SIG_DFL);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	snprintf(text, sizeof(text), "file:%s\n", path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	ck_assert_int_ge(fd, 0);
+	store(UUID_A, "vendor/port0", text, 0);
+	ck_assert_int_eq(a->ops->open_device(a), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETPIPE_SZ, 4096), 4096);
+	for (unsigned int i = 0; i < 4096 + 100; i++)
+		wr(a, BAR0, UART_THR, 'x');
+	ck_assert_uint_eq(rd(a, BAR0, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	while (read(fd, back, sizeof(back)) > 0)
+		;
+	wr(a, BAR0, UART_THR, 'y');
+	ck_assert_int_eq(read(fd, back, sizeof(back)), 1);
+	ck_assert_int_eq(back[0], 'y');
+	close(fd);
+	wr(a, BAR0, UART_THR, 'z');
+	ck_assert_uint_eq(rd(a, BAR0, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+	a->ops->close_device(a);
+	unlink(path);
+	rmdir(dir);
+}
+END_TEST
+
 /* A container may have no devpts. */
 static bool host_has_ptys(void)
 {
@@ -442,6 +478,7 @@ int main(void)
 	tcase_add_test(tc, attributes);
 	tcase_add_test(tc, cable);
 	tcase_add_test(tc, file_line);
+	tcase_add_test(tc, pipe_line);
 	tcase_add_test(tc, pty);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -6,10 +6,11 @@
  *   Now and then it looks whether the other end's process still lives.
  * - pty: a thread waits for what is typed, and for room when the pty is full. Output for a pty that
  *   nobody has open is lost, as on a line without terminal.
- * - file: what the port sends is appended; nothing comes from there.
+ * - file: what the port sends is appended; nothing comes from there. What a file cannot take at
+ *   once is lost.
  *
- * Characters are taken from the file or pty only when the receiver has room, and stay in the
- * transmitter until the file or pty has taken them. Locks: the parent's, around all but waiting.
+ * Characters are taken from the pty only when the receiver has room, and stay in the transmitter
+ * until the pty has taken them. Locks: the parent's, around all but waiting.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,22 +79,21 @@ static void send(struct mtty_host *host)
 	struct mtty_port *port = port_of(host);
 	uint8_t buf[UART_FIFO_SIZE];
 	unsigned int n;
-	ssize_t ret;
+	long ret;
 
 	while (!port->stopped && (n = uart_tx_peek(&port->uart, buf, sizeof(buf))) > 0) {
 		if (host->threaded && nobody_there(host)) {
 			uart_tx_done(&port->uart, n);
 			break;
 		}
-		ret = write(host->fd, buf, n);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret < 0 && errno == EAGAIN) {
+		ret = fd_writev_quietly(host->fd, &(struct iovec){ buf, n }, 1);
+		if (ret == -EAGAIN && host->threaded) {
 			host->blocked = true;
 			wake(host);
 			break;
 		}
-		/* A disk that is full loses it: a line has no way to say so. */
+		/* A disk that is full, a pipe that is or has no reader lose it: a line has no way
+		 * to say so. */
 		uart_tx_done(&port->uart, ret > 0 ? (unsigned int)ret : n);
 	}
 	uart_tx_break(&port->uart); /* no file and no pty knows of breaks */
