@@ -16,8 +16,7 @@ struct args {
 };
 
 static const struct argp_option options[] = {
-	{ "session", 's', "DIR", 0,
-	  "The session (the one that this program runs in, or the only one)", 0 },
+	OPTION_SESSION,
 	{ 0 },
 };
 

@@ -30,6 +30,13 @@ int cmd_version(int argc, char **argv);
 int cmd_keeper(int argc, char **argv);
 int cmd_tool(int argc, char **argv);
 
+/* Of every command that works on a session. */
+#define OPTION_SESSION                                                                        \
+	{                                                                                     \
+		"session", 's', "DIR", 0,                                                     \
+			"The session (the one that this program runs in, or the only one)", 0 \
+	}
+
 struct argp;
 /* argp_parse(), whose complaints are one line. 0, or it does not return, or an error. */
 int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,

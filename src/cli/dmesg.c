@@ -15,8 +15,7 @@ struct args {
 };
 
 static const struct argp_option options[] = {
-	{ "session", 's', "DIR", 0,
-	  "The session (the one that this program runs in, or the only one)", 0 },
+	OPTION_SESSION,
 	{ "follow", 'w', NULL, 0, "Wait for new messages", 0 },
 	{ "json", 'j', NULL, 0, "As JSON; with --follow one object a line", 0 },
 	{ 0 },

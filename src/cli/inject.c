@@ -17,8 +17,7 @@ struct args {
 };
 
 static const struct argp_option options[] = {
-	{ "session", 's', "DIR", 0,
-	  "The session (the one that this program runs in, or the only one)", 0 },
+	OPTION_SESSION,
 	{ "header", 'H', "W,W,W,W", 0, "The header of the packet that was at fault", 0 },
 	{ 0 },
 };

@@ -24,8 +24,7 @@ struct args {
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "Print JSON", 0 },
 	{ "all", 'a', NULL, 0, "Also host bridges and root ports", 0 },
-	{ "session", 's', "DIR", 0,
-	  "The session (the one that this program runs in, or the only one)", 0 },
+	OPTION_SESSION,
 	{ 0 },
 };
 

@@ -41,8 +41,7 @@ struct view {
 
 static const struct argp_option list_options[] = {
 	{ "json", 'j', NULL, 0, "Print JSON", 0 },
-	{ "session", 's', "DIR", 0,
-	  "The session (the one that this program runs in, or the only one)", 0 },
+	OPTION_SESSION,
 	{ 0 },
 };
 
