@@ -321,12 +321,12 @@ static int do_bench(double seconds, unsigned int depth, unsigned int bytes)
 	if (depth >= ENTRIES || bytes > CHUNK || bytes % PAGE)
 		die("bench");
 	memset(ctrl.mem + DATA * PAGE, 1, CHUNK);
-	if (!seconds) {
+	if (seconds <= 0) {
 		puts("ready");
 		fflush(stdout);
 	}
 	/* Those who began within the same second measure at the same time. */
-	for (begin = now(); seconds && now() < (double)(uint64_t)begin + 1;)
+	for (begin = now(); seconds > 0 && now() < (double)(uint64_t)begin + 1;)
 		usleep(100);
 	begin = now();
 	do {
@@ -343,7 +343,7 @@ static int do_bench(double seconds, unsigned int depth, unsigned int bytes)
 		}
 		set(DOORBELLS + 8 + 4, ctrl.queue[1].head);
 		end = now();
-	} while (!seconds || end - begin < seconds);
+	} while (seconds <= 0 || end - begin < seconds);
 	printf("%.0f\n", (double)moved / (end - begin));
 	return 0;
 }

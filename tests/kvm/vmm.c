@@ -307,7 +307,7 @@ static int open_sysfs(const char *name, int flags)
 /* get_real_device(): config space and the first line of `resource`. */
 static int read_device(void)
 {
-	unsigned long long start, end, flags;
+	unsigned long long start = 0, end = 0, flags;
 	unsigned char config[256];
 	char text[512] = "";
 	int fd;
