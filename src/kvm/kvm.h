@@ -8,8 +8,8 @@
  * are those of the ioctls that take them: 0 (or a count) or -errno. Any thread may call; in a
  * forked child every function but kvm_destroy() returns -EIO, as KVM's do.
  *
- * Lock order: the caller's -> slots_lock -> irqfds lock -> irqbypass' -> irq_lock -> ioapic, pic
- * (docs/locking.md). Call-backs say under which of them they run.
+ * Locks: docs/locking.md; the caller's are above this folder's. Call-backs say under which of them
+ * they run.
  */
 #ifndef KVM_KVM_H
 #define KVM_KVM_H

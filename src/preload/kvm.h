@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include "base/list.h"
 #include "preload/fdset.h"
+#include "uapi/kvm.h"
 
 struct kvm;
 struct kvm_assign;
@@ -50,10 +51,37 @@ void kvm_fd_stale(int fd);
 /* An ioctl on an fd of the set; false: libc goes on. */
 bool kvm_door_ioctl(int *ret, int fd, unsigned long request, unsigned long arg);
 
-/* A vCPU's way into the guest is not looked at. */
+/* The numbers that kvm.c's tables have: a VMM's frequent ones (KVM_RUN, KVM_IRQ_LINE,
+ * KVM_SIGNAL_MSI, a vCPU's state) pay for no look-up. */
+static inline bool kvm_is_looked_at(unsigned int nr)
+{
+	switch (nr) {
+	case _IOC_NR(KVM_CREATE_VM):
+	case _IOC_NR(KVM_CHECK_EXTENSION):
+	case _IOC_NR(KVM_SET_USER_MEMORY_REGION):
+	case 0x49: /* KVM_SET_USER_MEMORY_REGION2 */
+	case _IOC_NR(KVM_SET_GSI_ROUTING):
+	case _IOC_NR(KVM_IRQFD):
+	case _IOC_NR(KVM_CREATE_IRQCHIP):
+	case _IOC_NR(KVM_CREATE_VCPU):
+	case _IOC_NR(KVM_CREATE_DEVICE):
+	case _IOC_NR(KVM_ASSIGN_PCI_DEVICE):
+	case _IOC_NR(KVM_ASSIGN_DEV_IRQ):
+	case _IOC_NR(KVM_DEASSIGN_PCI_DEVICE):
+	case _IOC_NR(KVM_ASSIGN_SET_MSIX_NR):
+	case _IOC_NR(KVM_ASSIGN_SET_MSIX_ENTRY):
+	case _IOC_NR(KVM_DEASSIGN_DEV_IRQ):
+	case _IOC_NR(KVM_ASSIGN_SET_INTX_MASK):
+		return true;
+	default:
+		return false;
+	}
+}
+
 static inline bool kvm_wants_ioctl(int fd, unsigned long cmd)
 {
-	return fdset_has(&fdset_kvm, fd) && _IOC_TYPE(cmd) == KVMIO && cmd != KVM_RUN;
+	return fdset_has(&fdset_kvm, fd) && _IOC_TYPE(cmd) == KVMIO &&
+	       kvm_is_looked_at((unsigned int)_IOC_NR(cmd));
 }
 
 #endif
