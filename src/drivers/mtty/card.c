@@ -16,8 +16,8 @@ void mtty_card_lock(struct mtty_card *card)
 
 	mdev_parent_lock(card->mdev->parent);
 	ports->in_hand = 0;
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++)
-		ports->in_hand |= 1u << card->inst->number[i];
+	for (unsigned int i = 0; i < card->nr_ports; i++)
+		ports->in_hand |= 1u << card->number[i];
 }
 
 void mtty_card_unlock(struct mtty_card *card)
@@ -43,7 +43,7 @@ static int get_region_info(struct vfio_device *vdev, struct vfio_region_info *in
 	info->size = 0;
 	if (info->index == VFIO_PCI_CONFIG_REGION_INDEX)
 		info->size = MTTY_CONFIG_TOLD;
-	else if (info->index < to_card(vdev)->inst->nr_ports)
+	else if (info->index < to_card(vdev)->nr_ports)
 		info->size = UART_NR_REGS;
 	info->offset = (uint64_t)info->index << 40;
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -63,7 +63,7 @@ static void access_piece(struct mtty_card *card, unsigned int region, unsigned i
 			memcpy(buf, card->inst->config + off, len);
 		return;
 	}
-	number = card->inst->number[region];
+	number = card->number[region];
 	if (!data)
 		memset(buf, 0, len);
 	if (off >= UART_NR_REGS)
@@ -80,7 +80,7 @@ static ssize_t access_region(struct mtty_card *card, unsigned int region, uint64
 {
 	unsigned int len;
 
-	if (region != VFIO_PCI_CONFIG_REGION_INDEX && region >= card->inst->nr_ports)
+	if (region != VFIO_PCI_CONFIG_REGION_INDEX && region >= card->nr_ports)
 		return -EFAULT;
 	if (off > MTTY_CONFIG_SIZE || count > MTTY_CONFIG_SIZE - off)
 		return -EFAULT;
@@ -112,7 +112,7 @@ static void tell_bar(const struct mtty_card *card, unsigned int region, uint64_t
 	uint32_t val;
 
 	if (region != VFIO_PCI_CONFIG_REGION_INDEX || count != sizeof(val) || off % 4 ||
-	    off < 0x10 || off >= 0x10 + 4u * card->inst->nr_ports)
+	    off < 0x10 || off >= 0x10 + 4u * card->nr_ports)
 		return;
 	memcpy(&val, buf, sizeof(val));
 	pr_info("BAR%u addr 0x%x", (unsigned int)(off - 0x10) / 4, val);
@@ -132,8 +132,8 @@ static int reset(struct vfio_device *vdev)
 	pr_info("mtty_reset: called");
 	mtty_mig_reset(card);
 	mtty_card_lock(card);
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {
-		mtty_port_reset(card->ports, card->inst->number[i]);
+	for (unsigned int i = 0; i < card->nr_ports; i++) {
+		mtty_port_reset(card->ports, card->number[i]);
 		mtty_host_kick(card->host[i]);
 	}
 	mtty_card_update_irq(card);
@@ -147,20 +147,21 @@ static void stop_line(struct mtty_card *card, unsigned int index)
 
 	mtty_card_lock(card);
 	card->host[index] = NULL;
-	mtty_port_unplug(card->ports, card->inst->number[index]);
+	mtty_port_unplug(card->ports, card->number[index]);
 	mtty_card_unlock(card);
 	mtty_host_stop(host);
 }
 
 static int start_line(struct mtty_card *card, unsigned int index, bool stopped)
 {
-	unsigned int number = card->inst->number[index];
+	unsigned int number = card->number[index];
 	struct mtty_host *host = NULL;
 	struct mtty_line line;
 	int ret;
 
 	mtty_card_lock(card);
 	line = card->ports->port[number].configured;
+	line.path[sizeof(line.path) - 1] = '\0';
 	mtty_card_unlock(card);
 	ret = mtty_host_start(card, index, &line, &host);
 	if (ret)
@@ -179,7 +180,7 @@ static int open_device(struct vfio_device *vdev)
 	bool stopped = mtty_mig_stopped(card);
 	int ret = 0;
 
-	for (unsigned int i = 0; i < card->inst->nr_ports && !ret; i++) {
+	for (unsigned int i = 0; i < card->nr_ports && !ret; i++) {
 		ret = start_line(card, i, stopped);
 		while (ret && i)
 			stop_line(card, --i);
@@ -193,7 +194,7 @@ static void close_device(struct vfio_device *vdev)
 
 	mtty_mig_close(card);
 	mtty_irqs_close(card);
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++)
+	for (unsigned int i = 0; i < card->nr_ports; i++)
 		stop_line(card, i);
 }
 

@@ -26,7 +26,6 @@ struct mtty_mig;
 /* Of an instance, for the whole session. */
 struct mtty_instance {
 	uint8_t nr_ports;
-	uint8_t number[MTTY_CARD_PORTS]; /* of its ports in struct mtty_ports */
 	uint8_t config[MTTY_CONFIG_SIZE];
 };
 
@@ -35,6 +34,9 @@ struct mtty_card {
 	struct mdev_device *mdev;
 	struct mtty_instance *inst;
 	struct mtty_ports *ports;
+	/* This process' own: what others can write is no index. */
+	unsigned int nr_ports;
+	unsigned int number[MTTY_CARD_PORTS]; /* of its ports in struct mtty_ports */
 	/* Interrupts: one index at a time, -1: none. The parent's lock. */
 	int irq_index;
 	struct irq_trigger *trigger;

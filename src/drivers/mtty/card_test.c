@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "drivers/mtty/fixture.h"
+#include "drivers/mtty/stream.h"
 #include "vfio/fixture.h"
 
 #define BAR0   VFIO_PCI_BAR0_REGION_INDEX
@@ -362,6 +363,33 @@ START_TEST(file_line)
 }
 END_TEST
 
+/* What lies in the session's state is other processes' to write, too: no count of theirs leads out
+ * of the card's memory. */
+START_TEST(scribbled)
+{
+	struct mtty_card *card = to_card(a);
+	struct uart *u = &card->ports->port[card->number[1]].uart;
+	struct {
+		struct mtty_stream_port port;
+		uint8_t behind[512];
+	} saved;
+
+	ck_assert_int_eq(a->ops->open_device(a), 0);
+	memset(card->inst, 0xff, sizeof(*card->inst));
+	memset(u, 0xff, sizeof(*u));
+	ck_assert_uint_eq(rd(a, BAR0, UART_SCR), 0);
+	for (unsigned int reg = 0; reg < UART_NR_REGS; reg++)
+		rd(a, BAR1, reg);
+	memset(&saved, 0x5a, sizeof(saved));
+	mtty_stream_save(u, &saved.port);
+	for (unsigned int i = 0; i < sizeof(saved.behind); i++)
+		ck_assert_uint_eq(saved.behind[i], 0x5a);
+	ck_assert_int_eq(a->ops->reset(a), 0);
+	a->ops->close_device(a);
+	card->inst->nr_ports = 2;
+}
+END_TEST
+
 /* A pipe has a reader that may be slow, or go: what it does not take is lost, and no signal ends
  * the program. */
 START_TEST(pipe_line)
@@ -479,6 +507,7 @@ int main(void)
 	tcase_add_test(tc, cable);
 	tcase_add_test(tc, file_line);
 	tcase_add_test(tc, pipe_line);
+	tcase_add_test(tc, scribbled);
 	tcase_add_test(tc, pty);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

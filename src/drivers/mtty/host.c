@@ -53,7 +53,7 @@ struct mtty_host {
 
 static struct mtty_port *port_of(struct mtty_host *host)
 {
-	return &host->card->ports->port[host->card->inst->number[host->index]];
+	return &host->card->ports->port[host->card->number[host->index]];
 }
 
 static void wake(struct mtty_host *host)
@@ -173,7 +173,7 @@ static void *cable_thread(void *arg)
 	while (!atomic_load(&host->stop)) {
 		seen = atomic_load(&port->bell);
 		mtty_card_lock(card);
-		mtty_port_look(card->ports, card->inst->number[host->index]);
+		mtty_port_look(card->ports, card->number[host->index]);
 		mtty_card_update_irq(card);
 		mtty_card_unlock(card);
 		if (!atomic_load(&host->stop))

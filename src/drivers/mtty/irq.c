@@ -46,8 +46,8 @@ void mtty_card_update_irq(struct mtty_card *card)
 {
 	bool pending = false, news = false;
 
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {
-		unsigned int p = uart_pending(&card->ports->port[card->inst->number[i]].uart);
+	for (unsigned int i = 0; i < card->nr_ports; i++) {
+		unsigned int p = uart_pending(&card->ports->port[card->number[i]].uart);
 
 		pending |= p;
 		news |= p & ~card->told[i];

@@ -199,8 +199,8 @@ static bool stands_still(enum vfio_device_mig_state state)
 static void set_stopped(struct mtty_card *card, bool stopped)
 {
 	mtty_card_lock(card);
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {
-		mtty_port_stop(card->ports, card->inst->number[i], stopped);
+	for (unsigned int i = 0; i < card->nr_ports; i++) {
+		mtty_port_stop(card->ports, card->number[i], stopped);
 		if (!stopped)
 			mtty_host_kick(card->host[i]);
 	}
@@ -221,10 +221,10 @@ static void save_ports(struct mtty_card *card, struct mtty_mig_file *migf)
 {
 	mtty_card_lock(card);
 	pthread_mutex_lock(&migf->lock);
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++)
-		mtty_stream_save(&card->ports->port[card->inst->number[i]].uart,
+	for (unsigned int i = 0; i < card->nr_ports; i++)
+		mtty_stream_save(&card->ports->port[card->number[i]].uart,
 				 &migf->data.port[i]);
-	migf->filled = mtty_stream_size(card->inst->nr_ports);
+	migf->filled = mtty_stream_size(card->nr_ports);
 	pthread_mutex_unlock(&migf->lock);
 	mtty_card_unlock(card);
 }
@@ -258,17 +258,17 @@ static int load(struct mtty_card *card)
 	int ret = 0;
 
 	pthread_mutex_lock(&migf->lock);
-	if (migf->refused || migf->filled < mtty_stream_size(card->inst->nr_ports))
+	if (migf->refused || migf->filled < mtty_stream_size(card->nr_ports))
 		ret = -EINVAL;
-	for (unsigned int i = 0; i < card->inst->nr_ports && !ret; i++)
+	for (unsigned int i = 0; i < card->nr_ports && !ret; i++)
 		ret = mtty_stream_load(&migf->data.port[i], &uart[i]);
 	pthread_mutex_unlock(&migf->lock);
 	if (ret)
 		return ret;
 	mtty_card_lock(card);
-	for (unsigned int i = 0; i < card->inst->nr_ports; i++) {
-		card->ports->port[card->inst->number[i]].uart = uart[i];
-		mtty_port_replaced(card->ports, card->inst->number[i]);
+	for (unsigned int i = 0; i < card->nr_ports; i++) {
+		card->ports->port[card->number[i]].uart = uart[i];
+		mtty_port_replaced(card->ports, card->number[i]);
 		card->told[i] = 0;
 	}
 	mtty_card_unlock(card);
@@ -377,7 +377,7 @@ int mtty_mig_create(struct mtty_card *card)
 		return -ENOMEM;
 	mig->refs = 1;
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
-	mig->nr_ports = card->inst->nr_ports;
+	mig->nr_ports = card->nr_ports;
 	pthread_mutex_init(&mig->lock, NULL);
 	card->mig = mig;
 	card->vdev.mig_ops = &mtty_migration_ops;

@@ -265,7 +265,7 @@ START_TEST(random_streams)
 			taken++;
 		enter(b, VFIO_DEVICE_STATE_RUNNING);
 		for (unsigned int p = 0; p < 2; p++)
-			ck_assert(uart_valid(&card->ports->port[card->inst->number[p]].uart));
+			ck_assert(uart_valid(&card->ports->port[card->number[p]].uart));
 	}
 	ck_assert_uint_gt(taken, 100);
 	ck_assert_uint_lt(taken, 19900);

@@ -31,11 +31,13 @@ static ssize_t sample_show(void *obj, const struct attribute *attr, char *buf, s
 static ssize_t port_show(void *obj, const struct attribute *attr, char *buf, size_t size)
 {
 	struct mdev_device *mdev = to_mdev_device(obj);
-	const struct mtty_instance *inst = mdev->state;
+	struct mtty_ports *ports = ports_of(mdev->parent);
 	ssize_t ret;
 
 	mdev_parent_lock(mdev->parent);
-	ret = mtty_line_show(ports_of(mdev->parent), inst->number[attr->arg], buf, size);
+	ret = mtty_port_find(ports, mdev->dev.name, (unsigned int)attr->arg);
+	if (ret >= 0)
+		ret = mtty_line_show(ports, (unsigned int)ret, buf, size);
 	mdev_parent_unlock(mdev->parent);
 	return ret;
 }
@@ -43,20 +45,20 @@ static ssize_t port_show(void *obj, const struct attribute *attr, char *buf, siz
 static ssize_t port_store(void *obj, const struct attribute *attr, const char *buf, size_t len)
 {
 	struct mdev_device *mdev = to_mdev_device(obj);
-	const struct mtty_instance *inst = mdev->state;
+	struct mtty_ports *ports = ports_of(mdev->parent);
 	int ret;
 
 	mdev_parent_lock(mdev->parent);
-	ret = mtty_line_parse(ports_of(mdev->parent), inst->number[attr->arg], buf);
+	ret = mtty_port_find(ports, mdev->dev.name, (unsigned int)attr->arg);
+	if (ret >= 0)
+		ret = mtty_line_parse(ports, (unsigned int)ret, buf);
 	mdev_parent_unlock(mdev->parent);
 	return ret ? ret : (ssize_t)len;
 }
 
 static bool port_visible(void *obj, const struct attribute *attr)
 {
-	const struct mtty_instance *inst = to_mdev_device(obj)->state;
-
-	return attr->arg < inst->nr_ports;
+	return attr->arg < to_mdev_device(obj)->type->arg;
 }
 
 static const struct attribute mtty_attrs[] = {
@@ -94,10 +96,11 @@ static int create(struct mdev_device *mdev)
 {
 	struct mtty_instance *inst = mdev->state;
 	unsigned int n = (unsigned int)mdev->type->arg;
+	uint8_t numbers[MTTY_CARD_PORTS];
 	int ret;
 
 	mdev_parent_lock(mdev->parent);
-	ret = mtty_ports_take(ports_of(mdev->parent), mdev->dev.name, n, inst->number);
+	ret = mtty_ports_take(ports_of(mdev->parent), mdev->dev.name, n, numbers);
 	mdev_parent_unlock(mdev->parent);
 	if (ret)
 		return ret;
@@ -121,6 +124,22 @@ static void recover(struct mdev_parent *parent, struct mdev_device *mdev)
 
 /* ---- the process' side ----------------------------------------------------------------------- */
 
+/* -ENODEV: they are not there, as after a creator that died. */
+static int find_ports(struct mtty_card *card)
+{
+	struct mdev_device *mdev = card->mdev;
+	int number = 0;
+
+	mdev_parent_lock(mdev->parent);
+	card->nr_ports = (unsigned int)mdev->type->arg;
+	for (unsigned int i = 0; i < card->nr_ports && number >= 0; i++) {
+		number = mtty_port_find(card->ports, mdev->dev.name, i);
+		card->number[i] = (unsigned int)number;
+	}
+	mdev_parent_unlock(mdev->parent);
+	return MIN(number, 0);
+}
+
 static int probe(struct mdev_device *mdev)
 {
 	struct mtty_card *card = FAIL_POINT() ? NULL : calloc(1, sizeof(*card));
@@ -132,7 +151,9 @@ static int probe(struct mdev_device *mdev)
 	card->inst = mdev->state;
 	card->ports = ports_of(mdev->parent);
 	card->irq_index = -1;
-	ret = vfio_init_device(&card->vdev, &mdev->dev, &mtty_device_ops, card);
+	ret = find_ports(card);
+	if (!ret)
+		ret = vfio_init_device(&card->vdev, &mdev->dev, &mtty_device_ops, card);
 	if (ret)
 		goto fail;
 	/* As the sample: whatever fits the device's number of indexes gets to mtty_set_irqs(). */

@@ -25,7 +25,8 @@ bool mtty_stream_head_valid(const struct mtty_stream_head *head, uint32_t nr_por
 
 static void save_fifo(const struct uart_fifo *f, uint8_t *data, uint8_t *errors)
 {
-	for (unsigned int i = 0; i < f->count; i++) {
+	/* The count lies where other processes can write. */
+	for (unsigned int i = 0; i < f->count && i < UART_FIFO_SIZE; i++) {
 		data[i] = f->data[(f->head + i) % UART_FIFO_SIZE];
 		if (errors)
 			errors[i] = f->errors[(f->head + i) % UART_FIFO_SIZE];

@@ -53,7 +53,7 @@ unsigned int uart_rx_room(const struct uart *u)
 static void show_errors_of_top(struct uart *u)
 {
 	if (u->rx.count)
-		u->errors |= u->rx.errors[u->rx.head];
+		u->errors |= u->rx.errors[u->rx.head % UART_FIFO_SIZE];
 }
 
 static void receive(struct uart *u, uint8_t c, uint8_t errors)
@@ -79,7 +79,7 @@ void uart_rx(struct uart *u, uint8_t c, uint8_t errors)
 
 static uint8_t read_rbr(struct uart *u)
 {
-	uint8_t c = u->rx.data[u->rx.head];
+	uint8_t c = u->rx.data[u->rx.head % UART_FIFO_SIZE];
 
 	/* An empty receiver gives the last character once more. */
 	if (!u->rx.count)
@@ -103,7 +103,7 @@ static void loop_back(struct uart *u)
 	if (!(u->mcr & UART_MCR_LOOP))
 		return;
 	while (u->tx.count) {
-		receive(u, u->tx.data[u->tx.head], 0);
+		receive(u, u->tx.data[u->tx.head % UART_FIFO_SIZE], 0);
 		fifo_drop(&u->tx, 1);
 		if (!u->tx.count)
 			transmitter_empty(u);
@@ -236,7 +236,7 @@ static uint8_t read_lsr(struct uart *u)
 	u->errors = 0;
 	/* They have been reported: the one on top is a character like others now. */
 	if (u->rx.count)
-		u->rx.errors[u->rx.head] = 0;
+		u->rx.errors[u->rx.head % UART_FIFO_SIZE] = 0;
 	return lsr;
 }
 
