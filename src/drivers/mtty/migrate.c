@@ -222,8 +222,7 @@ static void save_ports(struct mtty_card *card, struct mtty_mig_file *migf)
 	mtty_card_lock(card);
 	pthread_mutex_lock(&migf->lock);
 	for (unsigned int i = 0; i < card->nr_ports; i++)
-		mtty_stream_save(&card->ports->port[card->number[i]].uart,
-				 &migf->data.port[i]);
+		mtty_stream_save(&card->ports->port[card->number[i]].uart, &migf->data.port[i]);
 	migf->filled = mtty_stream_size(card->nr_ports);
 	pthread_mutex_unlock(&migf->lock);
 	mtty_card_unlock(card);
