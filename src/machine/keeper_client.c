@@ -37,7 +37,8 @@ struct keeper_client {
 	int stop_fd; /* eventfd: the thread shall end */
 	_Atomic bool stopping;
 	pthread_mutex_t lock;
-	int fd; /* -1: no keeper at present */
+	int fd;		/* -1: no keeper at present */
+	uint32_t epoch; /* the session's before fd was looked for; the thread's, once it runs */
 	bool held[MACHINE_GROUPS];
 };
 
@@ -60,17 +61,16 @@ static void client_tell(struct keeper_client *client, uint32_t type, unsigned in
 	pthread_mutex_unlock(&client->lock);
 }
 
-/* Connects and tells what is held; waits for a keeper to appear when there is none. */
+/* Connects, when there is a keeper, and tells what is held. */
 static void client_connect(struct keeper_client *client)
 {
 	struct session *session = client->machine->session;
-	uint32_t epoch = keeper_epoch(session);
-	int fd = keeper_connect(session, false);
+	int fd;
 
-	if (fd < 0) {
-		keeper_await(session, epoch);
+	client->epoch = keeper_epoch(session);
+	fd = keeper_connect(session, false);
+	if (fd < 0)
 		return;
-	}
 	pthread_mutex_lock(&client->lock);
 	client->fd = fd;
 	for (unsigned int i = 0; i < MACHINE_GROUPS; i++)
@@ -123,10 +123,13 @@ static void *client_thread(void *arg)
 	struct keeper_client *client = arg;
 
 	while (!client->stopping) {
-		if (client->fd < 0)
-			client_connect(client);
-		else
+		if (client->fd >= 0) {
 			client_listen(client);
+			continue;
+		}
+		/* None, or it has gone: until one appears. */
+		keeper_await(client->machine->session, client->epoch);
+		client_connect(client);
 	}
 	return NULL;
 }
@@ -141,8 +144,12 @@ static struct keeper_client *client_start(struct uvfio_machine *machine)
 	client->fd = -1;
 	pthread_mutex_init(&client->lock, NULL);
 	client->stop_fd = fd_move_high(eventfd(0, EFD_CLOEXEC));
+	/* Not on the thread: while a socket is made it has a low number, which the program, that is
+	 * opening a group, would not get. */
+	client_connect(client);
 	if (client->stop_fd < 0 ||
 	    thread_create(&client->thread, "uvfio-keeper", client_thread, client)) {
+		fd_close(client->fd);
 		fd_close(client->stop_fd);
 		free(client);
 		return NULL;

@@ -16,8 +16,9 @@
 
 #include "file/file.h"
 #include "machine/keeper.h"
+#include "machine/keeper_client.h"
 #include "machine/keeper_msg.h"
-#include "machine/machine.h"
+#include "machine/machine_priv.h"
 #include "machine/session_create.h"
 
 #define BDF "0000:01:00.0"
@@ -172,6 +173,26 @@ START_TEST(nonsense_is_the_end)
 END_TEST
 
 /* Without a free fd it sleeps, and takes the client when there is one again. */
+/* What a program opens next has the lowest number that is free: the library's thread has none. */
+START_TEST(low_numbers_are_the_programs)
+{
+	int before = dup(0), fd;
+
+	close(before);
+	for (int i = 0; i < 200; i++) {
+		keeper_client_hold(machine, 0);
+		/* While the thread begins. */
+		for (int j = 0; j < 500; j++) {
+			fd = dup(0);
+			ck_assert_int_eq(fd, before);
+			close(fd);
+		}
+		keeper_client_stop(machine);
+		keeper_work(keeper);
+	}
+}
+END_TEST
+
 START_TEST(no_room_for_a_client)
 {
 	struct rlimit old, none;
@@ -334,6 +355,7 @@ int main(void)
 	tcase_add_test(tc, a_free_group_needs_no_waiting);
 	tcase_add_test(tc, a_holder_may_come_late);
 	tcase_add_test(tc, nonsense_is_the_end);
+	tcase_add_test(tc, low_numbers_are_the_programs);
 	tcase_add_test(tc, no_room_for_a_client);
 	tcase_add_test(tc, an_unbind_waits_for_the_user_elsewhere);
 	tcase_add_test(tc, an_unbind_ends_with_the_user);
