@@ -32,6 +32,7 @@
 #define CHUNK_SIZE  (1ULL << CHUNK_SHIFT)
 #define CHUNK_PAGES (CHUNK_SIZE / HOST_PAGE_SIZE)
 #define BUCKETS	    1024
+#define CHUNKS_MAX  16384 /* whatever IOVAs a device is made to use */
 
 #define ENTRY_PRESENT 1ULL
 #define ENTRY_READ    2ULL
@@ -57,6 +58,7 @@ struct vfio_emulated_dma {
 
 	pthread_mutex_t lock;
 	struct list_head chunks; /* that filled last is at the end */
+	size_t num_chunks;
 	size_t num_pinned;
 
 	pthread_mutex_t table_lock;
@@ -148,6 +150,7 @@ static void insert_chunk(struct vfio_emulated_dma *dma, struct chunk *chunk)
 	struct chunk *_Atomic *bucket = bucket_of(dma, chunk->node.start);
 
 	list_add_tail(&chunk->link, &dma->chunks);
+	dma->num_chunks++;
 	pthread_mutex_lock(&dma->table_lock);
 	itree_insert(&dma->tree, &chunk->node);
 	atomic_store_explicit(&chunk->next, atomic_load(bucket), memory_order_relaxed);
@@ -165,6 +168,7 @@ static void unlink_chunk(struct vfio_emulated_dma *dma, struct chunk *chunk)
 	atomic_store_explicit(at, atomic_load(&chunk->next), memory_order_release);
 	itree_remove(&dma->tree, &chunk->node);
 	list_del(&chunk->link);
+	dma->num_chunks--;
 }
 
 static struct chunk *get_chunk(struct vfio_emulated_dma *dma, iova_t iova)
@@ -294,12 +298,13 @@ static void moving(struct vfio_device *vdev, iova_t iova)
 
 static const struct vfio_pin_ops pin_ops = { .unmap = unmap, .moving = moving };
 
-/* Makes room for one more page. lock held. */
-static void evict(struct vfio_emulated_dma *dma)
+/* Makes room for one more page, and for its chunk. lock held. */
+static void evict(struct vfio_emulated_dma *dma, iova_t iova)
 {
 	struct chunk *chunk;
 
-	while (dma->num_pinned >= dma->max_pages) {
+	while (dma->num_pinned >= dma->max_pages ||
+	       (dma->num_chunks >= CHUNKS_MAX && !find_chunk(dma, iova))) {
 		chunk = list_first_entry(&dma->chunks, struct chunk, link);
 		drop_range(dma, chunk->node.start, chunk->node.last);
 	}
@@ -386,7 +391,7 @@ static int fill_page(struct vfio_emulated_dma *dma, iova_t iova, bool write)
 	paddr_t host;
 	int ret;
 
-	evict(dma);
+	evict(dma, iova);
 	chunk = get_chunk(dma, iova);
 	if (!chunk)
 		return -ENOMEM;

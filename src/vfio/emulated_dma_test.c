@@ -134,6 +134,25 @@ START_TEST(ends_of_the_space)
 }
 END_TEST
 
+/* A guest that names ever other addresses does not make the program grow. */
+START_TEST(wild_addresses)
+{
+	const unsigned int chunks = 16384;
+	uint8_t byte;
+
+	map(emu_mem, 0, PAGE);
+	ck_assert_int_eq(dma_read(dev, 0, &byte, 1), 0);
+	for (unsigned int i = 1; i < chunks; i++)
+		ck_assert_int_eq(dma_read(dev, i * CHUNK, &byte, 1), -EIO);
+	ck_assert_uint_eq(pinned(), 1);
+	/* One too many: that which was used last so long ago goes. */
+	ck_assert_int_eq(dma_read(dev, chunks * CHUNK, &byte, 1), -EIO);
+	ck_assert_uint_eq(pinned(), 0);
+	ck_assert_int_eq(dma_read(dev, 0, &byte, 1), 0);
+	ck_assert_uint_eq(pinned(), 1);
+}
+END_TEST
+
 START_TEST(faults)
 {
 	char *hole = fx_memory(2 * PAGE);
@@ -406,6 +425,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, reads_and_writes);
 	tcase_add_test(tc, ends_of_the_space);
+	tcase_add_test(tc, wild_addresses);
 	tcase_add_test(tc, faults);
 	tcase_add_test(tc, closed);
 	tcase_add_test(tc, kept_alive);
