@@ -179,7 +179,8 @@ void vfio_mdev_exit(void);
 struct vfio_device *mdev_vfio_device(struct mdev_device *mdev);
 
 /* Hold off other processes from the states. Where one died meanwhile, the driver's recover() has
- * been called when they return. Need no other lock; a state's size must not be 0. */
+ * been called when they return. Need no other lock; where no state was asked for there is
+ * nothing to hold. */
 void mdev_parent_lock(struct mdev_parent *parent);
 void mdev_parent_unlock(struct mdev_parent *parent);
 void mdev_lock(struct mdev_device *mdev);

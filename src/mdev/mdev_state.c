@@ -79,7 +79,7 @@ static void state_lock(struct mdev_state *shared, struct mdev_parent *parent,
 {
 	void (*recover)(struct mdev_parent * parent, struct mdev_device * mdev);
 
-	if (pthread_mutex_lock(&shared->lock) != EOWNERDEAD)
+	if (!shared || pthread_mutex_lock(&shared->lock) != EOWNERDEAD)
 		return;
 	recover = parent->ops ? parent->ops->recover : parent->mdev_driver->recover;
 	pthread_mutex_consistent(&shared->lock);
@@ -94,7 +94,8 @@ void mdev_parent_lock(struct mdev_parent *parent)
 
 void mdev_parent_unlock(struct mdev_parent *parent)
 {
-	pthread_mutex_unlock(&parent->shared->lock);
+	if (parent->shared)
+		pthread_mutex_unlock(&parent->shared->lock);
 }
 
 void mdev_lock(struct mdev_device *mdev)
@@ -104,5 +105,6 @@ void mdev_lock(struct mdev_device *mdev)
 
 void mdev_unlock(struct mdev_device *mdev)
 {
-	pthread_mutex_unlock(&mdev->shared->lock);
+	if (mdev->shared)
+		pthread_mutex_unlock(&mdev->shared->lock);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/copy.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "drivers/module/parent_priv.h"
@@ -290,8 +291,10 @@ static ssize_t parent_read(struct mdev_device *mdev, unsigned int region, uint64
 	if (ret < 0)
 		return ret;
 	if (dev->mem[region]) {
-		memcpy(buf, (const char *)dev->mem[region] + off, (size_t)ret);
-		return ret;
+		/* (Memory may be short.) */
+		return copy_nofault(buf, (const char *)dev->mem[region] + off, (size_t)ret)
+			       ? -EFAULT
+			       : ret;
 	}
 	if (!ops->read)
 		return -EINVAL;
@@ -311,8 +314,8 @@ static ssize_t parent_write(struct mdev_device *mdev, unsigned int region, uint6
 	if (ret < 0)
 		return ret;
 	if (dev->mem[region]) {
-		memcpy((char *)dev->mem[region] + off, buf, (size_t)ret);
-		return ret;
+		return copy_nofault((char *)dev->mem[region] + off, buf, (size_t)ret) ? -EFAULT
+										      : ret;
 	}
 	if (!ops->write)
 		return -EINVAL;

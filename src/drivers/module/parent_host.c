@@ -14,6 +14,7 @@ static struct module_device *device_of(struct uvfio_mdev *pub)
 	return container_of(pub, struct module_device, pub);
 }
 
+/* NULL: in create() and destroy(). */
 static struct vfio_device *vdev_of(struct uvfio_mdev *pub)
 {
 	return mdev_vfio_device(device_of(pub)->mdev);
@@ -26,7 +27,8 @@ static int host_pin(struct uvfio_mdev *pub, uint64_t iova, int num, int writable
 	paddr_t found[VFIO_PIN_PAGES_MAX_ENTRIES];
 	int ret;
 
-	if (!ops->dma_unmap || !ops->dma_moved || num <= 0 || num > VFIO_PIN_PAGES_MAX_ENTRIES)
+	if (!vdev_of(pub) || !ops->dma_unmap || !ops->dma_moved || num <= 0 ||
+	    num > VFIO_PIN_PAGES_MAX_ENTRIES)
 		return -EINVAL;
 	depth_enter();
 	ret = vfio_pin_pages(vdev_of(pub), iova, num, IOMMU_READ | (writable ? IOMMU_WRITE : 0),
@@ -41,6 +43,8 @@ static int host_pin(struct uvfio_mdev *pub, uint64_t iova, int num, int writable
 
 static void host_unpin(struct uvfio_mdev *pub, uint64_t iova, int num)
 {
+	if (!vdev_of(pub))
+		return;
 	depth_enter();
 	vfio_unpin_pages(vdev_of(pub), iova, num);
 	depth_leave();
@@ -55,6 +59,8 @@ static int host_dma_rw(struct uvfio_mdev *pub, uint64_t iova, void *data, size_t
 {
 	int ret;
 
+	if (!vdev_of(pub))
+		return -EINVAL;
 	depth_enter();
 	ret = vfio_dma_rw(vdev_of(pub), iova, data, len, write);
 	depth_leave();

@@ -63,7 +63,8 @@ static struct parent_vector *vector_of(struct module_device *dev, unsigned int i
 {
 	const struct uvfio_mdev_ops *ops = ops_of(dev);
 
-	if (index >= ops->num_irqs || vector >= ops->irqs[index].count)
+	/* In create() and destroy() there are none. */
+	if (index >= ops->num_irqs || vector >= ops->irqs[index].count || !dev->vectors[index])
 		return NULL;
 	return &dev->vectors[index][vector];
 }

@@ -43,6 +43,11 @@ static int card_create(struct uvfio_mdev *dev)
 		shared->made++;
 	uvfio_mdev_parent_unlock(dev->parent);
 	*(uint32_t *)dev->state = 0x600d;
+	/* Nobody has it open: nothing can be reached. */
+	ck_assert_int_eq(uvfio_mdev_irq_raise(dev, 0, 0), -EINVAL);
+	ck_assert_int_eq(uvfio_mdev_pin(dev, IOVA, 1, 1, &pinned), -EINVAL);
+	ck_assert_int_eq(uvfio_mdev_dma_read(dev, IOVA, &ret, sizeof(ret)), -EINVAL);
+	uvfio_mdev_unpin(dev, IOVA, 1);
 	return ret;
 }
 
