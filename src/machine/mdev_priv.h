@@ -63,9 +63,10 @@ struct mdev_slot *mdev_slot_find(struct uvfio_machine *machine, const char *uuid
 /* A free one, or NULL. */
 struct mdev_slot *mdev_slot_new(struct uvfio_machine *machine);
 unsigned int mdev_slot_index(const struct uvfio_machine *machine, const struct mdev_slot *slot);
-#define mdev_for_each_slot(slot, machine)                             \
-	for (slot = (machine)->mdevs ? (machine)->mdevs->slot : NULL; \
-	     slot && slot < (machine)->mdevs->slot + (machine)->mdevs->used; slot++)
+#define mdev_for_each_slot(slot, machine)                                                     \
+	for (slot = (machine)->mdevs ? (machine)->mdevs->slot : NULL;                         \
+	     slot && slot < (machine)->mdevs->slot + MIN((machine)->mdevs->used, MDEV_SLOTS); \
+	     slot++)
 /* The UUID of the slot with this number, for the trace; any thread, in signal context, too. */
 const char *mdev_slot_name(uint32_t index);
 /* The claim of whoever removes or unbinds; as admin_claim(). The fd or -errno. */

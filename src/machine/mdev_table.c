@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/fd.h"
 #include "machine/mdev_priv.h"
 #include "machine/session_priv.h"
 
@@ -38,8 +39,8 @@ static int map_file(const struct uvfio_machine *machine, const char *name, size_
 	if (fd < 0)
 		return errno ? -errno : -EMFILE;
 	ret = fstat(fd, &st) < 0 ? -errno : 0;
-	if (!ret && (size_t)st.st_size < size && ftruncate(fd, (off_t)size) < 0)
-		ret = -errno;
+	if (!ret && (size_t)st.st_size < size)
+		ret = fd_set_size(fd, size);
 	mem = ret ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (!ret && mem == MAP_FAILED)
 		ret = -errno;

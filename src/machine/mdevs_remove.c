@@ -242,9 +242,9 @@ int mdevs_remove_children(struct uvfio_machine *machine, const char *path)
 	struct mdev_slot *slot;
 	int ret = 0;
 
-	if (!path || strlen(path) >= sizeof(parent))
+	/* It may be a slot's, which others write. */
+	if (!path || snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent))
 		return 0;
-	strcpy(parent, path);
 	while (!ret && (slot = child_of(machine, parent)))
 		ret = goes(slot) ? await(machine, slot) : mdevs_remove(machine, slot);
 	return ret;
