@@ -25,6 +25,8 @@ static void emu_dma_unmap(struct vfio_device *vdev, iova_t iova, uint64_t len)
 	e->last_iova = iova;
 	e->last_len = len;
 	atomic_fetch_add(&e->unmaps, 1);
+	if (e->meanwhile)
+		e->meanwhile();
 	if (!e->obeys || !e->npages)
 		return;
 	if (e->pinned < iova || e->pinned - iova >= len)

@@ -17,6 +17,7 @@ struct emulated {
 	iova_t last_iova;
 	uint64_t last_len;
 	bool obeys;
+	void (*meanwhile)(void); /* what else happens while it is told; NULL: nothing */
 	/* What it has pinned, to let go when told. */
 	iova_t pinned;
 	int npages;

@@ -257,6 +257,36 @@ START_TEST(told)
 }
 END_TEST
 
+static int told_container;
+
+static void map_across_the_end(void)
+{
+	ck_assert_uint_eq(emu_unmap(told_container, PAGE, PAGE), PAGE);
+	ck_assert_int_eq(fx_map(told_container, FX_RW, emu_mem, PAGE, 2 * PAGE), 0);
+	emu[0].meanwhile = NULL;
+}
+
+/* While the device is told, another mapping comes that the range cuts: the unmap fails, and what it
+ * was about to take stays as it was. */
+START_TEST(told_in_vain)
+{
+	struct emulated *e = &emu[0];
+	uint64_t size = 2 * PAGE;
+	paddr_t page;
+
+	told_container = emu_start();
+	ck_assert_int_eq(fx_map(told_container, FX_RW, emu_mem, 0, PAGE), 0);
+	ck_assert_int_eq(fx_map(told_container, FX_RW, emu_mem, PAGE, PAGE), 0);
+	e->npages = 1;
+	ck_assert_int_eq(emu_pin(0, 0, 1, RW, &page), 1);
+	e->meanwhile = map_across_the_end;
+	ck_assert_int_eq(fx_unmap(told_container, 0, 0, &size), -EINVAL);
+	ck_assert_uint_eq(atomic_load(&e->unmaps), 1);
+	ck_assert_int_eq(emu_pin(0, 0, 1, RW, &page), 1);
+	emu_unpin(0, 0, 1);
+}
+END_TEST
+
 START_TEST(ignored)
 {
 	paddr_t pages[2], page;
@@ -413,6 +443,7 @@ int main(void)
 	tcase_add_test(tc, kept_alive);
 	tcase_add_test(tc, leaving);
 	tcase_add_test(tc, told);
+	tcase_add_test(tc, told_in_vain);
 	tcase_add_test(tc, ignored);
 	tcase_add_test(tc, closed_with_pins);
 	tcase_add_test(tc, copying);

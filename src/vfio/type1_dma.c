@@ -296,6 +296,15 @@ static bool pfns_gone(struct vfio_iommu *iommu, struct vfio_dma *dma, struct unm
 	return false;
 }
 
+/* The unmap fails: whatever was about to go stays. */
+static void keep_all(struct vfio_iommu *iommu, iova_t iova, iova_t last)
+{
+	struct itree_node *node;
+
+	itree_for_each(node, &iommu->dmas, iova, last)
+		container_of(node, struct vfio_dma, node)->unmapping = false;
+}
+
 int vfio_dma_do_unmap(struct vfio_iommu *iommu, struct vfio_iommu_type1_dma_unmap *unmap,
 		      const struct vfio_bitmap *bitmap)
 {
@@ -328,6 +337,7 @@ int vfio_dma_do_unmap(struct vfio_iommu *iommu, struct vfio_iommu_type1_dma_unma
 		if (!pfns_gone(iommu, dma, &u)) {
 			if (!iommu->v2 || all || !range_bisects(iommu, iova, last))
 				continue;
+			keep_all(iommu, iova, last);
 			ret = -EINVAL;
 			break;
 		}
