@@ -73,6 +73,6 @@ bool trace_format_mdev(const struct event *event, char *line, size_t size)
 		snprintf(value, sizeof(value), " = %" PRId64, (int64_t)event->b);
 	else
 		put_value(event, ops[op].value, value, sizeof(value));
-	snprintf(line, size, "mdev %s: %s%s\n", mdev_slot_name(event->dev), ops[op].name, value);
+	snprintf(line, size, "mdev %.36s: %s%s\n", mdev_slot_name(event->dev), ops[op].name, value);
 	return true;
 }
