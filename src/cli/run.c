@@ -383,7 +383,8 @@ static int open_or_launch(struct run *run, struct session **session)
 		description_free(run->desc);
 		if (run->machine_given || run->user_given || run->caps_given || run->memlock_given)
 			return fail("--session: the session has its machine and its user already; "
-				    "leave -d, -m, --iommu, --user, --caps and --memlock out");
+				    "leave -d, -m, --module, --iommu, --noiommu, --hugepages, "
+				    "--user, --caps and --memlock out");
 		if (session_open(run->session_dir, session) || session_hold(*session))
 			return fail("%s is no session; `uvfio ls` lists them", run->session_dir);
 		return 0;

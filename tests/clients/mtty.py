@@ -228,6 +228,12 @@ def terminal():
     os.close(tty)
     card.close()
     assert line(A, 1) == "pty"
+    user = child(sleeps, A)
+    assert user.stdout.readline() == "open\n"
+    assert line(A, 1).startswith("pty:/dev/pts/")
+    user.kill()
+    user.wait()
+    assert line(A, 1) == "pty", "of a user that is dead"
     said("a terminal talks with a port")
 
 

@@ -44,7 +44,7 @@ struct mtty_host {
 	int wake;	    /* eventfd that ends the thread's poll; -1: it has none */
 	bool threaded;
 	pthread_t thread;
-	sem_t attached; /* posted by a cable's thread */
+	sem_t attached; /* posted by the thread */
 	atomic_bool stop;
 	/* The parent's lock. */
 	bool blocked; /* the pty takes no more; the thread waits until it does */
@@ -155,8 +155,11 @@ static void *pty_thread(void *arg)
 {
 	struct mtty_host *host = arg;
 
+	mtty_port_attach(port_of(host));
+	sem_post(&host->attached);
 	while (!atomic_load(&host->stop))
 		pty_round(host);
+	mtty_port_detach(port_of(host));
 	return NULL;
 }
 
@@ -231,11 +234,14 @@ static int open_file(struct mtty_host *host, const char *path)
 	return host->fd < 0 ? host->fd : 0;
 }
 
+/* The thread stands for this process when this returns. */
 static int start_thread(struct mtty_host *host, void *(*fn)(void *))
 {
 	int ret = thread_create(&host->thread, "uvfio-mtty", fn, host);
 
 	host->threaded = !ret;
+	while (!ret && sem_wait(&host->attached) && errno == EINTR)
+		;
 	return ret;
 }
 
@@ -247,15 +253,6 @@ static int start_pty(struct mtty_host *host)
 		return ret;
 	host->wake = fd_move_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	return host->wake < 0 ? host->wake : start_thread(host, pty_thread);
-}
-
-static int start_cable(struct mtty_host *host)
-{
-	int ret = start_thread(host, cable_thread);
-
-	while (!ret && sem_wait(&host->attached) && errno == EINTR)
-		;
-	return ret;
 }
 
 int mtty_host_start(struct mtty_card *card, unsigned int index, const struct mtty_line *line,
@@ -279,7 +276,7 @@ int mtty_host_start(struct mtty_card *card, unsigned int index, const struct mtt
 	else if (line->kind == MTTY_LINE_FILE)
 		ret = open_file(host, line->path);
 	else
-		ret = start_cable(host);
+		ret = start_thread(host, cable_thread);
 	if (ret)
 		mtty_host_stop(host);
 	else

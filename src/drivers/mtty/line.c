@@ -76,16 +76,17 @@ int mtty_line_parse(struct mtty_ports *ports, unsigned int number, const char *t
 	return 0;
 }
 
-int mtty_line_show(const struct mtty_ports *ports, unsigned int number, char *buf, size_t size)
+int mtty_line_show(struct mtty_ports *ports, unsigned int number, char *buf, size_t size)
 {
-	const struct mtty_port *port = &ports->port[number], *peer;
+	struct mtty_port *port = &ports->port[number], *peer;
 
 	switch (port->configured.kind) {
 	case MTTY_LINE_CABLE:
 		peer = &ports->port[port->configured.peer % MTTY_MAX_PORTS];
 		return snprintf(buf, size, "cable:%.36s:%u\n", peer->uuid, peer->index);
 	case MTTY_LINE_PTY:
-		if (port->plugged.kind == MTTY_LINE_PTY && port->pty[0])
+		/* A user that has ended without closing took the terminal along. */
+		if (port->plugged.kind == MTTY_LINE_PTY && port->pty[0] && mtty_port_attended(port))
 			return snprintf(buf, size, "pty:%.63s\n", port->pty);
 		return snprintf(buf, size, "pty\n");
 	case MTTY_LINE_FILE:

@@ -219,18 +219,25 @@ void mtty_port_detach(struct mtty_port *port)
 	pthread_mutex_unlock(&port->alive);
 }
 
+bool mtty_port_attended(struct mtty_port *port)
+{
+	int ret = pthread_mutex_trylock(&port->alive);
+
+	if (ret == EOWNERDEAD)
+		pthread_mutex_consistent(&port->alive);
+	else if (ret)
+		return true;
+	pthread_mutex_unlock(&port->alive);
+	return false;
+}
+
 void mtty_port_look(struct mtty_ports *ports, unsigned int number)
 {
 	struct mtty_port *peer = other_end(ports, number);
-	int ret = peer ? pthread_mutex_trylock(&peer->alive) : EBUSY;
 
-	if (ret == EOWNERDEAD)
-		pthread_mutex_consistent(&peer->alive);
-	else if (ret)
-		return;
 	/* Plugged, and nobody stands there. */
-	mtty_port_unplug(ports, ports->port[number].plugged.peer);
-	pthread_mutex_unlock(&peer->alive);
+	if (peer && !mtty_port_attended(peer))
+		mtty_port_unplug(ports, ports->port[number].plugged.peer);
 }
 
 /* ---- who has which --------------------------------------------------------------------------- */

@@ -80,7 +80,7 @@ int mtty_port_find(const struct mtty_ports *ports, const char *uuid, unsigned in
  */
 int mtty_line_parse(struct mtty_ports *ports, unsigned int number, const char *text);
 /* Into @buf with a newline; returns the length. */
-int mtty_line_show(const struct mtty_ports *ports, unsigned int number, char *buf, size_t size);
+int mtty_line_show(struct mtty_ports *ports, unsigned int number, char *buf, size_t size);
 
 /* A loopback again; so is the other end of a cable. */
 void mtty_line_clear(struct mtty_ports *ports, unsigned int number);
@@ -98,10 +98,12 @@ void mtty_port_reset(struct mtty_ports *ports, unsigned int number);
 /* After the UART's state was replaced: signals and characters move as it says. */
 void mtty_port_replaced(struct mtty_ports *ports, unsigned int number);
 
-/* For a thread that stands for this process at the end of a cable, from before it is plugged until
+/* For a thread that stands for this process at a cable or pty, from before it is plugged until
  * it is unplugged. The parent's lock is not held. */
 void mtty_port_attach(struct mtty_port *port);
 void mtty_port_detach(struct mtty_port *port);
+/* Whether such a thread stands there, in whichever process. */
+bool mtty_port_attended(struct mtty_port *port);
 /* Pulls the plug of the other end when its process has died. */
 void mtty_port_look(struct mtty_ports *ports, unsigned int number);
 
