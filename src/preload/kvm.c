@@ -121,6 +121,9 @@ static long put_region(struct kvm_vm *vm, struct kvm_userspace_memory_region *me
 	struct kvm_absent *absent = find_absent(vm, mem->slot);
 	struct kvm_memory_slot slot;
 
+	/* As KVM says of any slot; what is left out does not get there. */
+	if ((mem->memory_size | mem->guest_phys_addr | mem->userspace_addr) & ~HOST_PAGE_MASK)
+		return -EINVAL;
 	if (mem->memory_size && !is_memory(mem->userspace_addr, mem->memory_size))
 		return leave_out(vm, mem);
 	/* One that KVM was given past the books goes past them. */

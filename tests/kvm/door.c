@@ -138,6 +138,7 @@ static void bar_slots(void)
 	expect(bar != MAP_FAILED, "resource0 to be mapped");
 	expect(slot(0, 0, memory, PAGE) == 0, "a slot of memory");
 	expect(slot(0, 0, memory, PAGE) == 0, "the same slot again");
+	expect(slot(1, 0x100000, bar + 8, PAGE) == -EINVAL, "an unaligned slot to be refused");
 	expect(slot(1, 0x100000, bar, PAGE) == 0, "a slot of registers");
 	/* KVM has not heard of it. */
 	expect(ioctl(vm, KVM_GET_DIRTY_LOG, &log) == -1 && errno == ENOENT, "no slot of KVM's");
