@@ -503,6 +503,7 @@ void machine_detach(struct uvfio_machine *machine)
 	device_core_destroy(machine->core);
 	plan_free(&machine->functions);
 	description_free(machine->desc);
+	trace_close(machine);
 	kmsg_close(machine);
 	pthread_mutex_destroy(&machine->admin_lock);
 	pthread_mutex_destroy(&machine->claims_lock);

@@ -247,9 +247,12 @@ void trace_follow(struct uvfio_machine *machine)
 
 void trace_stop(struct uvfio_machine *machine)
 {
-	if (machine->trace_fd < 0)
-		return;
-	event_set_sink(0, NULL, NULL);
+	if (machine->trace_fd >= 0)
+		event_set_sink(0, NULL, NULL);
+}
+
+void trace_close(struct uvfio_machine *machine)
+{
 	fd_close(machine->trace_fd);
 	machine->trace_fd = -1;
 }

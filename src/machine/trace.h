@@ -22,6 +22,8 @@ int trace_open(const struct session *session);
 /* This process emits what the session wants. */
 void trace_follow(struct uvfio_machine *machine);
 void trace_stop(struct uvfio_machine *machine);
+/* No thread of the machine's is left that might be writing a line that began before. */
+void trace_close(struct uvfio_machine *machine);
 /* What was emitted since the last time goes out. Core's lock held. */
 void trace_flush(struct uvfio_machine *machine);
 
