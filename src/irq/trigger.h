@@ -44,7 +44,7 @@ bool virqfd_abandoned(const struct virqfd *virqfd);
 /* In the child of a fork: there is no thread any more, the parent's virqfds mean nothing. */
 void irq_after_fork(void);
 /* Where nobody tells of forks: the first call is the process's, and the first one in a child of it
- * does irq_after_fork() and returns true. */
-bool irq_notice_fork(void);
+ * does irq_after_fork(). virqfd_enable() and virqfd_disable() call it themselves. */
+void irq_notice_fork(void);
 
 #endif

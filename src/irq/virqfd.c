@@ -52,6 +52,17 @@ static struct {
 	.epfd = -1,
 };
 
+/* Whose this folder's tables are; 0: nobody has said so yet. */
+static _Atomic pid_t owner;
+
+void irq_notice_fork(void)
+{
+	pid_t pid = raw_getpid(), was = atomic_exchange(&owner, pid);
+
+	if (was && was != pid)
+		irq_after_fork();
+}
+
 /* Empties the counter without waiting: another reader of the same eventfd may have been faster. */
 static bool eventfd_take(int fd)
 {
@@ -134,6 +145,7 @@ int virqfd_enable(int fd, void (*fn)(void *arg), void *arg, struct virqfd **out)
 	struct virqfd *virqfd;
 	int ret;
 
+	irq_notice_fork();
 	virqfd = FAIL_POINT() ? NULL : calloc(1, sizeof(*virqfd));
 	if (!virqfd)
 		return -ENOMEM;
@@ -168,6 +180,8 @@ void virqfd_disable(struct virqfd *virqfd)
 {
 	if (!virqfd)
 		return;
+	/* The epoll instance of a parent is its own. */
+	irq_notice_fork();
 	pthread_mutex_lock(&watch.lock);
 	if (watch.epfd >= 0)
 		sysraw4(SYS_epoll_ctl, watch.epfd, EPOLL_CTL_DEL, virqfd->fd, 0);
@@ -208,19 +222,6 @@ bool virqfd_abandoned(const struct virqfd *virqfd)
 	}
 	closedir(dir);
 	return !found;
-}
-
-/* Whose this folder's tables are; 0: nobody has said so yet. */
-static _Atomic pid_t owner;
-
-bool irq_notice_fork(void)
-{
-	pid_t pid = raw_getpid(), was = atomic_exchange(&owner, pid);
-
-	if (!was || was == pid)
-		return false;
-	irq_after_fork();
-	return true;
 }
 
 void irq_after_fork(void)

@@ -66,7 +66,11 @@ static void init_locks(struct kvm *kvm)
  * the parent's eventfds off the epoll instance that both have. */
 static void notice_fork(void)
 {
-	if (irq_notice_fork())
+	static _Atomic pid_t owner; /* 0: nobody has made a VM yet */
+	pid_t pid = raw_getpid(), was = atomic_exchange(&owner, pid);
+
+	irq_notice_fork();
+	if (was && was != pid)
 		kvm_after_fork();
 }
 
