@@ -216,13 +216,20 @@ static uint64_t page_size_at(const struct kvm_memory_slot *slot, uint64_t gfn, u
 	return page_size;
 }
 
-/* The program took memory away between pin and map: it is no guest memory any more. */
-static bool drop_if_moved(struct kvm_iommu *ki, struct kvm_iommu_pin *p)
+/* What the program took away between pin and map is no guest memory any more. */
+static void drop_moved(struct kvm_iommu *ki, const struct kvm_memory_slot *slot)
 {
-	if (!hostmem_pin_moved(&p->pin))
-		return false;
-	kvm_iommu_put_pages(ki, p->node.start, p->node.last - p->node.start + 1);
-	return true;
+	const uint64_t last = slot->base_gfn + slot->npages - 1;
+	uint64_t gfn = slot->base_gfn;
+	struct kvm_iommu_pin *p;
+
+	while (gfn <= last && (p = find_pin(ki, gfn, last))) {
+		const uint64_t start = p->node.start, next = p->node.last + 1;
+
+		if (hostmem_pin_moved(&p->pin))
+			kvm_iommu_put_pages(ki, start, next - start);
+		gfn = next;
+	}
 }
 
 static int map_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot)
@@ -261,9 +268,8 @@ static int map_pages(struct kvm_iommu *ki, const struct kvm_memory_slot *slot)
 			goto unmap_pages;
 		}
 		gfn += PAGES(page_size);
-		if (gfn > p->node.last)
-			drop_if_moved(ki, p);
 	}
+	drop_moved(ki, slot);
 	kvm_host_pages_free(&ki->host_pages);
 	return 0;
 unmap_pages:
