@@ -424,18 +424,6 @@ START_TEST(pipe_line)
 }
 END_TEST
 
-/* A container may have no devpts. */
-static bool host_has_ptys(void)
-{
-	int fd = posix_openpt(O_RDWR | O_NOCTTY);
-	char name[64];
-	bool has = fd >= 0 && !ptsname_r(fd, name, sizeof(name)) && !access(name, F_OK);
-
-	if (fd >= 0)
-		close(fd);
-	return has;
-}
-
 /* More than any FIFO or pty holds, both ways, and nothing lost. */
 START_TEST(pty)
 {
@@ -444,7 +432,7 @@ START_TEST(pty)
 	unsigned int sent = 0, received = 0, back = 0;
 	char name[80];
 
-	if (!host_has_ptys()) {
+	if (!mtty_fixture_has_ptys()) {
 		fprintf(stderr, "pty: left out, /dev/pts is not mounted here\n");
 		return;
 	}

@@ -71,7 +71,8 @@ static int live(struct mdev_parent *parent)
 	ck_assert(!ret == !!mdev);
 	if (ret)
 		return ret;
-	ret = (int)test_device_store(mtty_core, &mdev->dev, "vendor/port0", "pty");
+	ret = (int)test_device_store(mtty_core, &mdev->dev, "vendor/port0",
+				     mtty_fixture_has_ptys() ? "pty" : "loopback");
 	if (ret > 0)
 		ret = (int)test_device_store(mtty_core, &mdev->dev, "vendor/port1",
 					     "cable:" UUID_B ":0");

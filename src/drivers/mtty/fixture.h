@@ -3,6 +3,10 @@
 #ifndef DRIVERS_MTTY_FIXTURE_H
 #define DRIVERS_MTTY_FIXTURE_H
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "device/testing.h"
 #include "drivers/mtty/card.h"
 #include "drivers/mtty/mtty.h"
@@ -28,6 +32,18 @@ static inline void mtty_fixture_teardown(void)
 	mdev_exit();
 	device_core_destroy(mtty_core);
 	fixture_teardown();
+}
+
+/* A container may have no devpts. */
+static inline bool mtty_fixture_has_ptys(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+	char name[64];
+	bool has = fd >= 0 && !ptsname_r(fd, name, sizeof(name)) && !access(name, F_OK);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
 }
 
 static inline int mtty_fixture_parent(void *arg, struct mdev_parent *parent)
