@@ -39,18 +39,18 @@ static int bind_described(struct uvfio_machine *machine, struct machine_function
 {
 	struct device *dev = &fn->pdev->dev;
 	struct device_driver *drv = bus_find_driver(pci_bus_type(machine->pci), fn->desc->driver);
+	const char *wrong = NULL;
 	int ret;
 
-	if (!drv || !strcmp(drv->name, "pcieport")) {
+	if (!drv || !strcmp(drv->name, "pcieport"))
+		wrong = "no such driver";
+	else if (is_foreign(drv, fn->pdev))
+		wrong = "the driver is not for this device";
+	if (wrong) {
 		snprintf(err, err_size,
-			 "%s: driver=%s: no such driver; take vfio-pci, pci-stub, none, the "
-			 "function's native driver, or nvme_mdev for an nvme",
-			 fn->desc->model->name, fn->desc->driver);
-		return -EINVAL;
-	}
-	if (is_foreign(drv, fn->pdev)) {
-		snprintf(err, err_size, "%s: driver=%s: the driver is not for this device",
-			 fn->desc->model->name, fn->desc->driver);
+			 "%s at %s: driver=%s: %s; take vfio-pci, pci-stub, none, the function's "
+			 "native driver, or nvme_mdev for an nvme",
+			 fn->desc->model->name, fn->name, fn->desc->driver, wrong);
 		return -EINVAL;
 	}
 	ret = pci_driver_fits(drv, fn->pdev) ? 0 : override_driver(machine, dev, drv->name);
