@@ -21,6 +21,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vfio_user.h"
+
 #define DMA_BYTES (1 << 20)
 
 static void say(const char *text)
@@ -41,37 +43,12 @@ static void refused(void)
 	exit(2);
 }
 
-static int open_group(const char *uuid)
-{
-	char path[128], target[256], *number;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/iommu_group", uuid);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		refused();
-	target[n] = '\0';
-	number = strrchr(target, '/');
-	snprintf(path, sizeof(path), "/dev/vfio%s", number);
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		refused();
-	return fd;
-}
-
 static void map_memory(int container)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
-						.flags = VFIO_DMA_MAP_FLAG_READ |
-							 VFIO_DMA_MAP_FLAG_WRITE,
-						.iova = 1 << 30,
-						.size = DMA_BYTES };
 	void *mem =
 		mmap(NULL, DMA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	map.vaddr = (uintptr_t)mem;
-	if (mem == MAP_FAILED || ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
+	if (mem == MAP_FAILED || vfio_map(container, mem, 1 << 30, DMA_BYTES))
 		die("MAP_DMA");
 }
 
@@ -79,32 +56,21 @@ static void map_memory(int container)
 static int request_fd(int device)
 {
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_REQ_IRQ_INDEX };
-	union {
-		struct vfio_irq_set set;
-		unsigned char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
-	} irq = { .set = { .argsz = sizeof(irq),
-			   .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			   .index = VFIO_PCI_REQ_IRQ_INDEX,
-			   .count = 1 } };
 	int fd;
 
 	if (ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info) || !info.count)
 		return -1;
-	fd = eventfd(0, 0);
-	memcpy(irq.bytes + sizeof(irq.set), &fd, sizeof(fd));
-	if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irq))
+	fd = vfio_request_fd(device);
+	if (fd < 0)
 		die("SET_IRQS");
 	return fd;
 }
 
 static uint32_t ids(int device)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info),
-					 .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	uint32_t value = 0;
 
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) ||
-	    pread(device, &value, 4, (off_t)info.offset) != 4)
+	if (vfio_config_access(device, 0, &value, 4, 0) != 4)
 		die("config space");
 	return value;
 }
@@ -118,10 +84,11 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		return 1;
 	polite = strcmp(argv[2], "polite") == 0;
-	container = open("/dev/vfio/vfio", O_RDWR);
-	group = open_group(argv[1]);
-	if (container < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	group = vfio_open_group("mdev", argv[1]);
+	if (group < 0)
+		refused();
+	container = vfio_open_container(group);
+	if (container < 0)
 		die("container");
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, argv[1]);
 	if (device < 0)

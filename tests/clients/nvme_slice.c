@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vfio_user.h"
+
 #define PAGE	  4096UL
 #define ENTRIES	  64U
 #define IOVA	  0x100000UL
@@ -70,41 +72,25 @@ static void set(unsigned int off, uint32_t value)
 
 static void plug(const char *uuid)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
-						.flags = VFIO_DMA_MAP_FLAG_READ |
-							 VFIO_DMA_MAP_FLAG_WRITE,
-						.iova = IOVA,
-						.size = PAGES * PAGE };
 	struct vfio_region_info bar = { .argsz = sizeof(bar) };
-	struct vfio_region_info config = { .argsz = sizeof(config),
-					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	int container = open("/dev/vfio/vfio", O_RDWR), group;
-	char path[128], target[256];
+	int group = vfio_open_group("mdev", uuid), container;
 	uint16_t command = 6; /* memory, bus master */
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/iommu_group", uuid);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		die(path);
-	target[n] = '\0';
-	snprintf(path, sizeof(path), "/dev/vfio%.64s", strrchr(target, '/'));
-	group = open(path, O_RDWR);
-	if (group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		die(path);
+	if (group < 0)
+		die(uuid);
+	container = vfio_open_container(group);
+	if (container < 0)
+		die("container");
 	ctrl.device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, uuid);
 	if (ctrl.device < 0 || ioctl(ctrl.device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
-	    ioctl(ctrl.device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-	    pwrite(ctrl.device, &command, 2, (off_t)config.offset + 4) != 2)
+	    vfio_config_access(ctrl.device, 4, &command, 2, 1) != 2)
 		die(uuid);
 	ctrl.bar = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, ctrl.device,
 			(off_t)bar.offset);
 	ctrl.mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			0);
-	map.vaddr = (uintptr_t)ctrl.mem;
 	if (ctrl.bar == MAP_FAILED || ctrl.mem == MAP_FAILED ||
-	    ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
+	    vfio_map(container, ctrl.mem, IOVA, PAGES * PAGE))
 		die("memory");
 }
 

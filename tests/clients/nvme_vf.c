@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vfio_user.h"
+
 #define PAGE	  4096UL
 #define ENTRIES	  16U
 #define IOVA	  0x100000UL
@@ -71,42 +73,27 @@ static void await(struct ctrl *c, uint32_t bits, uint32_t wanted)
 
 static void plug(struct ctrl *c, const char *bdf)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
-						.flags = VFIO_DMA_MAP_FLAG_READ |
-							 VFIO_DMA_MAP_FLAG_WRITE,
-						.iova = IOVA,
-						.size = PAGES * PAGE };
 	struct vfio_region_info bar = { .argsz = sizeof(bar) };
-	struct vfio_region_info config = { .argsz = sizeof(config),
-					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	int container = open("/dev/vfio/vfio", O_RDWR), group;
-	char path[128], target[256];
+	int group = vfio_open_group("pci", bdf), container;
+	char name[128];
 	uint16_t command = 6; /* memory, bus master */
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		die(path);
-	target[n] = '\0';
-	snprintf(path, sizeof(path), "/dev/vfio%.64s", strrchr(target, '/'));
-	group = open(path, O_RDWR);
-	if (group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		die(path);
-	snprintf(path, sizeof(path), "%s " TOKEN, bdf);
-	c->device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, path);
+	if (group < 0)
+		die(bdf);
+	container = vfio_open_container(group);
+	if (container < 0)
+		die("container");
+	snprintf(name, sizeof(name), "%s " TOKEN, bdf);
+	c->device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (c->device < 0 || ioctl(c->device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
-	    ioctl(c->device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-	    pwrite(c->device, &command, 2, (off_t)config.offset + 4) != 2)
-		die(path);
+	    vfio_config_access(c->device, 4, &command, 2, 1) != 2)
+		die(name);
 	c->bar = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, c->device,
 		      (off_t)bar.offset);
 	c->mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
-	map.vaddr = (uintptr_t)c->mem;
 	if (c->bar == MAP_FAILED || c->mem == MAP_FAILED ||
-	    ioctl(container, VFIO_IOMMU_MAP_DMA, &map))
+	    vfio_map(container, c->mem, IOVA, PAGES * PAGE))
 		die("memory");
 }
 

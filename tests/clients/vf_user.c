@@ -22,6 +22,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vfio_user.h"
+
 #define VF_ID	 0x10ca8086u
 #define STATUS	 0x08
 #define MAILBOX	 0x800
@@ -41,32 +43,14 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int open_group(const char *bdf)
-{
-	char path[128], target[256], *number;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		die(path);
-	target[n] = '\0';
-	number = strrchr(target, '/');
-	snprintf(path, sizeof(path), "/dev/vfio%s", number);
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		die(path);
-	return fd;
-}
-
 static int open_device(const char *bdf, const char *token)
 {
-	int container = open("/dev/vfio/vfio", O_RDWR), group = open_group(bdf), device;
+	int group = vfio_open_group("pci", bdf), device;
 	char name[128];
 
-	if (container < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (group < 0)
+		die(bdf);
+	if (vfio_open_container(group) < 0)
 		die("container");
 	snprintf(name, sizeof(name), strcmp(token, "-") ? "%s vf_token=%s" : "%s", bdf, token);
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name);
@@ -79,29 +63,18 @@ static int open_device(const char *bdf, const char *token)
 
 static int request_fd(int device)
 {
-	union {
-		struct vfio_irq_set set;
-		unsigned char bytes[sizeof(struct vfio_irq_set) + sizeof(int)];
-	} irq = { .set = { .argsz = sizeof(irq),
-			   .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			   .index = VFIO_PCI_REQ_IRQ_INDEX,
-			   .count = 1 } };
-	int fd = eventfd(0, 0);
+	int fd = vfio_request_fd(device);
 
-	memcpy(irq.bytes + sizeof(irq.set), &fd, sizeof(fd));
-	if (ioctl(device, VFIO_DEVICE_SET_IRQS, &irq))
+	if (fd < 0)
 		die("SET_IRQS");
 	return fd;
 }
 
 static uint32_t ids(int device)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info),
-					 .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	uint32_t value = 0;
 
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) ||
-	    pread(device, &value, 4, (off_t)info.offset) != 4)
+	if (vfio_config_access(device, 0, &value, 4, 0) != 4)
 		die("config space");
 	return value;
 }
